@@ -1,0 +1,116 @@
+# `make help` lists what there is to do. Every target sets up what it needs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+# The machine's certificates decide whom the installer trusts.
+export UV_SYSTEM_CERTS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUNBUFFERED := 1
+# Kept bytecode halves the time of a synthesis.
+unexport PYTHONDONTWRITEBYTECODE
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3)
+BIN := .venv/bin
+UV := $(BIN)/uv
+STAGE ?= example
+LOCK := cd requirements && ../$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.13
+PYTEST_ARGS ?=
+CODE := $(wildcard functions infra local tests)
+
+.PHONY: help setup tools lock demo demo-two local test check lint types imports synth template openapi format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# --- environments: a stamp inside each says which lock it was made from ------------------------------
+
+setup: .venv/.synced .venv-aws/.synced ## make the two environments, .venv and .venv-aws (seconds, once)
+
+.venv/.bootstrapped: requirements/bootstrap.txt .python-version
+	@echo "setup: Python environment .venv"
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 13) else "Python 3.13 is needed, found " + sys.version)'
+	@test -x $(BIN)/python -a -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+.venv/.synced: .venv/.bootstrapped requirements/dev.txt
+	@echo "setup: packages of .venv (about 100 MB of downloads the first time)"
+	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.txt
+	@touch $@
+
+.venv-aws/.synced: .venv/.synced requirements/aws.txt
+	@echo "setup: packages of .venv-aws (the AWS emulator)"
+	@test -x .venv-aws/bin/python || $(BIN)/python -m venv --without-pip .venv-aws
+	@$(UV) pip sync --quiet --require-hashes --python .venv-aws/bin/python requirements/aws.txt
+	@touch $@
+
+.venv-tools/.synced: .venv/.synced requirements/tools.txt
+	@echo "setup: packages of .venv-tools (scanners)"
+	@test -x .venv-tools/bin/python || $(BIN)/python -m venv --without-pip .venv-tools
+	@$(UV) pip sync --quiet --require-hashes --python .venv-tools/bin/python requirements/tools.txt
+	@touch $@
+
+tools: .venv-tools/.synced ## make the environment of the scanners, .venv-tools
+
+lock: .venv/.bootstrapped ## resolve requirements/*.in again into the locks
+	$(LOCK) bootstrap.in -o bootstrap.txt
+	$(LOCK) runtime.in -o runtime.txt
+	$(LOCK) dev.in -o dev.txt
+	$(LOCK) aws.in -o aws.txt
+	$(LOCK) tools.in -o tools.txt
+
+# --- run ---------------------------------------------------------------------------------------------
+
+demo: setup ## the whole journey of one signup on this machine, told step by step
+	@$(BIN)/python -m local demo
+
+demo-two: setup ## the same with two numbers in one account
+	@$(BIN)/python -m local demo --numbers 2
+
+local: setup ## the local run: everything stays up until Ctrl-C
+	@$(BIN)/python -m local serve
+
+# --- prove -------------------------------------------------------------------------------------------
+
+test: setup ## all tests but the soak, with coverage of functions/
+	@echo "test: pytest"
+	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not soak" --cov --cov-report=term $(PYTEST_ARGS)
+
+check: setup lint types imports template openapi ## style, types, layers, template, OpenAPI file
+	@echo "check: all good"
+
+lint: setup
+	@echo "check: ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup
+	@echo "check: mypy (half a minute the first time)"
+	@$(BIN)/mypy $(CODE)
+
+imports: setup
+	@echo "check: import-linter"
+	@PYTHONPATH=functions $(BIN)/lint-imports --no-cache
+
+synth: setup ## synthesize the stack of STAGE (default: example) into cdk.out
+	@echo "synth: stage $(STAGE) into cdk.out (about 10 s; the first bundle takes longer)"
+	@ONRAMP_STAGE=$(STAGE) CDK_OUTDIR=cdk.out $(BIN)/python infra/app.py
+
+# W3005: the CDK itself writes dependencies that Ref and GetAtt imply already.
+template: synth
+	@echo "check: cfn-lint"
+	@$(BIN)/cfn-lint --ignore-checks W3005 -- cdk.out/Onramp-$(STAGE).template.json
+
+openapi: setup ## compare docs/openapi.json with the code
+	@echo "check: docs/openapi.json"
+	@$(BIN)/python -m local.openapi --check
+
+format: setup ## put the code into the agreed shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean: ## remove what runs have made, the environments included
+	rm -rf .venv .venv-aws .venv-tools .local cdk.out .coverage .coverage.* htmlcov .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

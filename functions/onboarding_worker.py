@@ -1,0 +1,51 @@
+"""The jobs queue: one message wakes the next step of one number."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from onramp.adapters.messaging_api import MessagingApi
+from onramp.adapters.upstream import new_client
+from onramp.batch import Batch
+from onramp.ports import ChannelWebhook
+from onramp.settings import OnboardingWorkerSettings, json_object
+from onramp.usecases.onboard_number import onboard_number
+from onramp.usecases.onboarding import Connect
+from onramp.wiring import Runtime, follow_ports
+
+
+@cache
+def function() -> tuple[Runtime, Batch, Connect]:
+    """The wired function, made once."""
+    settings = OnboardingWorkerSettings.read()
+    runtime = Runtime(settings)
+    sqs = runtime.sqs()
+    headers = json_object("MESSAGING_WEBHOOK_HEADERS", settings.messaging_webhook_headers)
+    follow = follow_ports(runtime, settings, sqs, dead_jobs=settings.jobs_dlq_url)
+    ports = Connect(
+        follow=follow,
+        clients=runtime.store(settings.table_name),
+        vault=runtime.vault(settings.envelope_key_id),
+        messaging=MessagingApi(new_client()),
+        webhook=ChannelWebhook(
+            url=settings.messaging_webhook_url,
+            headers={name: str(value) for name, value in headers.items()},
+        ),
+    )
+    return runtime, Batch(sqs, settings.jobs_queue_url, runtime.clock, runtime.telemetry), ports
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    """Handle one batch of jobs."""
+    runtime, batch, ports = function()
+
+    def handle(record: Mapping[str, Any]) -> None:
+        job = json.loads(record["body"])
+        runtime.logger.append_keys(signup_id=job["signup_id"], phone_number_id=job["phone_number_id"])
+        onboard_number(ports, job["signup_id"], job["phone_number_id"], retry=job.get("retry") is True)
+
+    with runtime.invocation(context):
+        return batch.run(event, handle, context.get_remaining_time_in_millis)

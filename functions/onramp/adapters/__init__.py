@@ -1,0 +1,1 @@
+"""The ports of `onramp.ports` on AWS, Meta and 360dialog."""

@@ -1,0 +1,236 @@
+"""Meta's Graph API: code exchange, token inspection, WABA reads. Facts and their marks: facts/meta.md."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+
+from onramp.adapters.upstream import Kind, Rule, Upstream, call
+from onramp.domain.errors import Permanent, Throttled, Transient
+from onramp.domain.partner_events import mapping, text
+from onramp.ports import Clock, Grant, PhoneFacts, WabaFacts
+
+THROTTLE_CODES: Final = (4, 17, 32, 341, 613, 80_008)
+
+_THROTTLED: Final = (
+    *(Rule(Kind.THROTTLED, "meta_unavailable", error=code) for code in THROTTLE_CODES),
+    Rule(Kind.THROTTLED, "meta_unavailable", status=429),
+)
+
+EXCHANGE: Final = Upstream(
+    unavailable="meta_unavailable",
+    misconfigured="meta_configuration",
+    rules=(
+        *_THROTTLED,
+        Rule(Kind.PERMANENT, "code_expired", error=100, subcode=36007),
+        Rule(Kind.PERMANENT, "meta_configuration", error=100, subcode=36008),
+        Rule(Kind.PERMANENT, "code_already_used", error=100, subcode=36009),
+        Rule(Kind.PERMANENT, "code_expired", error=100, text=re.compile(r"expired", re.IGNORECASE)),
+        Rule(Kind.PERMANENT, "code_already_used", error=100, text=re.compile(r"been used", re.IGNORECASE)),
+        Rule(
+            Kind.PERMANENT,
+            "code_invalid",
+            error=100,
+            text=re.compile(r"invalid verification code", re.IGNORECASE),
+        ),
+        Rule(
+            Kind.PERMANENT, "meta_configuration", error=100, text=re.compile(r"redirect_uri", re.IGNORECASE)
+        ),
+        Rule(
+            Kind.PERMANENT, "meta_configuration", text=re.compile(r"validating client secret", re.IGNORECASE)
+        ),
+        Rule(Kind.PERMANENT, "meta_configuration", error=101),
+        Rule(Kind.PERMANENT, "meta_configuration", error=191),
+        Rule(Kind.AMBIGUOUS, "meta_unavailable", transient=True),
+        Rule(Kind.AMBIGUOUS, "meta_unavailable", error=(1, 2)),
+        Rule(Kind.AMBIGUOUS, "meta_unavailable", status=(500, 599)),
+        Rule(Kind.PERMANENT, "code_invalid", error=100),
+        Rule(Kind.PERMANENT, "meta_configuration", status=(400, 499)),
+    ),
+)
+
+READ: Final = Upstream(
+    unavailable="meta_unavailable",
+    misconfigured="meta_configuration",
+    rules=(
+        *_THROTTLED,
+        Rule(Kind.TRANSIENT, "meta_unavailable", transient=True),
+        Rule(
+            Kind.PERMANENT, "meta_configuration", text=re.compile(r"validating client secret", re.IGNORECASE)
+        ),
+        Rule(Kind.TRANSIENT, "meta_unavailable", error=(1, 2)),
+        Rule(Kind.TRANSIENT, "meta_unavailable", status=(500, 599)),
+        Rule(Kind.PERMANENT, "waba_not_granted", error=190),
+        Rule(Kind.PERMANENT, "waba_not_granted", error=102),
+        Rule(Kind.PERMANENT, "waba_not_granted", error=10),
+        Rule(Kind.PERMANENT, "waba_not_granted", error=(200, 299)),
+        Rule(Kind.PERMANENT, "waba_not_granted", error=100, subcode=33),
+        Rule(Kind.PERMANENT, "meta_configuration", error=2635),
+        Rule(Kind.PERMANENT, "meta_configuration", error=101),
+        Rule(Kind.PERMANENT, "meta_configuration", error=3),
+        # An unknown field fails a read with code 100; the fallback to default fields comes before this row.
+        Rule(Kind.PERMANENT, "waba_not_granted", status=(400, 499)),
+    ),
+)
+
+WABA_FIELDS: Final = "id,name,owner_business_info"
+NUMBER_FIELDS: Final = "id,display_phone_number,verified_name"
+GRANTING_SCOPES: Final = frozenset({"whatsapp_business_management", "whatsapp_business_messaging"})
+PAGES: Final = 20
+PAGE_SIZE: Final = "100"
+EXCHANGE_PAUSES: Final = (0.5, 2.0)
+"""Seconds between tries of an exchange that provably was not processed; a code lives 30 s."""
+READ_PAUSES: Final = (0.3,)
+_META_ID: Final = re.compile(r"[0-9]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class MetaGraph:
+    """`onramp.ports.Meta` on httpx. `app_secret` is asked for at each use, so that rotation needs no restart.
+
+    `base_url` without version, e.g. `https://graph.facebook.com`; `version` like `v26.0`.
+    """
+
+    client: httpx.Client
+    clock: Clock
+    base_url: str
+    version: str
+    app_id: str
+    app_secret: Callable[[], str]
+
+    def exchange(self, code: str) -> str:
+        """The business token for a code: a form POST, which keeps the secret out of URLs [seen].
+
+        Repeated only when Meta provably did not process it. Raises `UpstreamError`.
+        """
+        form = {"client_id": self.app_id, "client_secret": self.app_secret(), "code": code}
+
+        def send() -> object:
+            return call(
+                self.client, EXCHANGE, "POST", self._url("oauth/access_token"), changes=True, data=form
+            )
+
+        answer = mapping(self._patiently(send, EXCHANGE_PAUSES))
+        token = answer.get("access_token")
+        if not isinstance(token, str) or not token:
+            raise Permanent("meta_configuration")
+        return token
+
+    def inspect(self, token: str) -> Grant:
+        """What `debug_token` says: valid, our app's, and the WABA ids its scopes list, if they list any."""
+        answer = self._get(
+            "debug_token", {"input_token": token}, bearer=f"{self.app_id}|{self.app_secret()}", proof=False
+        )
+        data = mapping(mapping(answer).get("data"))
+        if data.get("is_valid") is not True or text(data.get("app_id")) != self.app_id:
+            raise Permanent("waba_not_granted")
+        scopes = data.get("granular_scopes")
+        listed: dict[str, None] = {}
+        for scope in scopes if isinstance(scopes, list) else []:
+            entry = mapping(scope)
+            targets = entry.get("target_ids")
+            if entry.get("scope") in GRANTING_SCOPES and isinstance(targets, list):
+                listed |= {waba_id: None for target in targets if (waba_id := text(target))}
+        return Grant(waba_ids=tuple(listed))
+
+    def business_of(self, token: str) -> str | None:
+        """`/me?fields=client_business_id`."""
+        return text(
+            mapping(self._get("me", {"fields": "client_business_id"}, token)).get("client_business_id")
+        )
+
+    def read_waba(self, token: str, waba_id: str) -> WabaFacts:
+        """The WABA's name and owner."""
+        answer = mapping(self._read_fields(_path(waba_id), WABA_FIELDS, token, {}))
+        if text(answer.get("id")) not in {None, waba_id}:
+            raise Permanent("waba_not_granted")
+        return WabaFacts(
+            id=waba_id,
+            name=text(answer.get("name")),
+            owner_business_id=text(mapping(answer.get("owner_business_info")).get("id")),
+        )
+
+    def read_numbers(self, token: str, waba_id: str) -> Sequence[PhoneFacts]:
+        """All numbers, page by page; `paging.next` is never followed, it could lead anywhere."""
+        phones: dict[str, PhoneFacts] = {}
+        after: str | None = None
+        for _ in range(PAGES):
+            params = {"limit": PAGE_SIZE} | ({"after": after} if after else {})
+            answer = mapping(
+                self._read_fields(f"{_path(waba_id)}/phone_numbers", NUMBER_FIELDS, token, params)
+            )
+            page = answer.get("data")
+            for item in page if isinstance(page, list) else []:
+                phone = mapping(item)
+                phone_id = text(phone.get("id"))
+                if phone_id:
+                    phones[phone_id] = PhoneFacts(
+                        id=phone_id,
+                        display_phone_number=text(phone.get("display_phone_number")) or "",
+                        verified_name=text(phone.get("verified_name")),
+                    )
+            paging = mapping(answer.get("paging"))
+            following = text(mapping(paging.get("cursors")).get("after"))
+            if not page or "next" not in paging or following is None or following == after:
+                break
+            after = following
+        return tuple(phones.values())
+
+    def _read_fields(self, path: str, fields: str, token: str, params: Mapping[str, str]) -> object:
+        """A read; when Meta knows one of the fields no more, the same with its default fields."""
+        try:
+            return self._get(path, {**params, "fields": fields}, token)
+        except Permanent as refusal:
+            if refusal.code != "waba_not_granted" or not refusal.reference.startswith("100/"):
+                raise
+            if refusal.reference.startswith("100/33"):
+                raise
+        return self._get(path, params, token)
+
+    def _get(self, path: str, params: Mapping[str, str], bearer: str, *, proof: bool = True) -> object:
+        query = dict(params)
+        if proof:
+            query["appsecret_proof"] = hmac.new(
+                self.app_secret().encode(), bearer.encode(), hashlib.sha256
+            ).hexdigest()
+
+        def send() -> object:
+            return call(
+                self.client,
+                READ,
+                "GET",
+                self._url(path),
+                changes=False,
+                params=query,
+                headers={"Authorization": f"Bearer {bearer}"},
+            )
+
+        return self._patiently(send, READ_PAUSES)
+
+    def _patiently(self, send: Callable[[], object], pauses: Sequence[float]) -> object:
+        """Repeat what was not processed; on a limit only when Meta asks for less than a code's life."""
+        for pause in pauses:
+            try:
+                return send()
+            except Throttled as trouble:
+                wait = trouble.retry_after if trouble.retry_after is not None else pause
+                if wait > max(pauses):
+                    raise
+                self.clock.sleep(wait)
+            except Transient:
+                self.clock.sleep(pause)
+        return send()
+
+    def _url(self, path: str) -> str:
+        return f"{self.base_url}/{self.version}/{path}"
+
+
+def _path(meta_id: str) -> str:
+    """A Meta id for use in a path; anything but digits would lead elsewhere."""
+    if not _META_ID.fullmatch(meta_id):
+        raise Permanent("waba_not_granted")
+    return meta_id

@@ -1,0 +1,215 @@
+"""Calling Meta and 360dialog: one request, one typed outcome.
+
+What an answer means is data: a table of rules for each upstream, read from top to bottom. Whatever no rule
+names, and whatever breaks on the way, falls into one of four kinds (see `onramp.domain.errors`).
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import httpx
+
+from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient, UpstreamError
+
+MAX_ANSWER: Final = 5 * 1024 * 1024
+"""Bytes of an answer that are read; a longer one counts as cut."""
+LONGEST_PAUSE: Final = 3_600.0
+"""Seconds: a longer `Retry-After` is taken for a mistake."""
+TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0)
+
+
+class Kind(StrEnum):
+    """What a failed call means for the next one."""
+
+    PERMANENT = "permanent"
+    TRANSIENT = "transient"
+    THROTTLED = "throttled"
+    AMBIGUOUS = "ambiguous"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row: all that is given must fit. `status` is one code or an inclusive range.
+
+    `text` is looked for in the error's message when the upstream left its subcode out.
+    """
+
+    kind: Kind
+    code: str
+    status: int | tuple[int, int] | None = None
+    error: int | tuple[int, int] | None = None
+    subcode: int | None = None
+    text: re.Pattern[str] | None = None
+    transient: bool | None = None
+
+    def fits(self, status: int, error: "ErrorBody") -> bool:
+        """Whether an answer is this row's."""
+        return (
+            _within(status, self.status)
+            and (self.error is None or (error.code is not None and _within(error.code, self.error)))
+            and (self.subcode is None or error.subcode == self.subcode)
+            and (self.text is None or self.text.search(error.message) is not None)
+            and (self.transient is None or error.transient is self.transient)
+        )
+
+
+def _within(value: int, allowed: int | tuple[int, int] | None) -> bool:
+    if allowed is None:
+        return True
+    low, high = allowed if isinstance(allowed, tuple) else (allowed, allowed)
+    return low <= value <= high
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """What an upstream says of an error. `reference` is for its support; `message` is never shown."""
+
+    code: int | None = None
+    subcode: int | None = None
+    message: str = ""
+    transient: bool = False
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One upstream: its name for codes (`meta`, `partner`) and its rules."""
+
+    unavailable: str
+    misconfigured: str
+    rules: Sequence[Rule]
+
+
+def call(
+    client: httpx.Client,
+    upstream: Upstream,
+    method: str,
+    url: str,
+    *,
+    changes: bool,
+    headers: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
+    data: Mapping[str, str] | None = None,
+    body: Mapping[str, object] | None = None,
+) -> object:
+    """Send one request and give the JSON of a 2xx answer.
+
+    `changes` says whether the call changes something upstream: then an answer that never came, was cut or
+    makes no sense is `Ambiguous`, else `Transient`. Redirects are never followed: they carry secrets to an
+    address of someone else's choosing. Raises `UpstreamError`.
+    """
+    lost: type[UpstreamError] = Ambiguous if changes else Transient
+    request = client.build_request(
+        method, url, headers=dict(headers or {}), params=params, data=data, json=body, timeout=TIMEOUT
+    )
+    try:
+        response = client.send(request, stream=True, follow_redirects=False)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise Transient(upstream.unavailable) from error
+    except httpx.HTTPError as error:
+        raise lost(upstream.unavailable) from error
+    try:
+        content = _read(response)
+    except (httpx.HTTPError, ValueError) as error:
+        raise lost(upstream.unavailable, status=response.status_code) from error
+    finally:
+        response.close()
+    if response.is_redirect or 300 <= response.status_code < 400:  # noqa: PLR2004
+        raise Permanent(upstream.misconfigured, status=response.status_code)
+    parsed = _parse(content)
+    if response.is_success:
+        if parsed is None:
+            raise lost(upstream.unavailable, status=response.status_code)
+        return parsed
+    raise _classify(upstream, response, read_error(parsed), lost)
+
+
+def _read(response: httpx.Response) -> bytes:
+    content = bytearray()
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > MAX_ANSWER:
+            raise ValueError("answer too long")
+    return bytes(content)
+
+
+def _parse(content: bytes) -> object:
+    """The JSON of an answer, whatever its content type says; None when there is none."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_error(parsed: object) -> ErrorBody:
+    """Meta's `{"error": {…}}`, 360dialog's `{"meta": {…}}` and both kinds of `{"error": "…"}`."""
+    if not isinstance(parsed, dict):
+        return ErrorBody()
+    error = parsed.get("error")
+    if isinstance(error, dict):
+        return ErrorBody(
+            code=_number(error.get("code")),
+            subcode=_number(error.get("error_subcode")),
+            message=str(error.get("message") or ""),
+            transient=error.get("is_transient") is True,
+            reference=_reference(error),
+        )
+    meta = parsed.get("meta")
+    if isinstance(meta, dict):
+        return ErrorBody(
+            code=_number(meta.get("http_code")), message=str(meta.get("developer_message") or "")
+        )
+    return ErrorBody(message=str(error or ""))
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12:  # noqa: PLR2004
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _reference(error: Mapping[str, object]) -> str:
+    """Meta's code, subcode and trace id, which its support asks for; only harmless characters."""
+    trace = re.sub(r"[^\w.-]", "", str(error.get("fbtrace_id") or ""))[:64]
+    return f"{_number(error.get('code'))}/{_number(error.get('error_subcode'))} {trace}".strip()
+
+
+def _classify(
+    upstream: Upstream, response: httpx.Response, error: ErrorBody, lost: type[UpstreamError]
+) -> UpstreamError:
+    status = response.status_code
+    for rule in upstream.rules:
+        if not rule.fits(status, error):
+            continue
+        if rule.kind is Kind.THROTTLED:
+            return Throttled(
+                rule.code, retry_after=retry_after(response), status=status, reference=error.reference
+            )
+        kinds: Mapping[Kind, type[UpstreamError]] = {Kind.PERMANENT: Permanent, Kind.TRANSIENT: Transient}
+        return kinds.get(rule.kind, lost)(rule.code, status=status, reference=error.reference)
+    return lost(upstream.unavailable, status=status, reference=error.reference)
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """`Retry-After` in seconds, when it is there, a number, and sensible."""
+    value = response.headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds <= LONGEST_PAUSE else None
+
+
+def new_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    """A client that follows nothing and takes no proxy or password from the environment."""
+    return httpx.Client(
+        transport=transport,
+        timeout=TIMEOUT,
+        follow_redirects=False,
+        trust_env=False,
+        headers={"User-Agent": "onramp", "Accept": "application/json"},
+    )

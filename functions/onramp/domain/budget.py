@@ -1,0 +1,122 @@
+"""The partner budget: never more than `calls` starts in any `window`, whoever makes them.
+
+The state is one small record. A call may start when fewer than `calls` calls started within the window
+before it and enough room is left for those that wait in front of it. A caller that has to wait gets a place
+in the line and the time of its slot, so that the waiting ones come back one after the other. Starts alone
+hold the limit; the line only orders, so a wrong or forgotten place can waste a slot but never break it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import Field
+
+from onramp.domain.signup import Record
+
+GUARD: Final = timedelta(seconds=1)
+"""Added to the window: two calls may travel for different times between here and 360dialog's clock."""
+STALE: Final = timedelta(seconds=20)
+"""A place in the line nobody has come back for by then is free again."""
+LONGEST_LINE: Final = 1_000
+"""Places kept, for the record has to stay small; later callers are told when to ask again."""
+LONGEST_PAUSE: Final = timedelta(hours=1)
+"""The most a `Retry-After` is believed."""
+
+
+class BudgetState(Record):
+    """Starts of the last window, the line (slot by job, first come first), and until when to rest."""
+
+    starts: list[datetime] = Field(default_factory=list)
+    reserved: dict[str, datetime] = Field(default_factory=dict)
+    blocked_until: datetime | None = None
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRule:
+    """`calls` starts in any `window`."""
+
+    calls: int
+    window: timedelta
+
+    @property
+    def span(self) -> timedelta:
+        """The window with its guard."""
+        return self.window + GUARD
+
+
+def take(state: BudgetState, rule: BudgetRule, job: str, now: datetime) -> datetime | None:
+    """Start a call for `job` now, or give it a place in the line. Changes `state`.
+
+    Returns None when the call may start at once (it is counted as started), else the time of its slot. Until
+    it starts, a job keeps its place, however often it asks.
+    """
+    _forget(state, rule, now)
+    earliest = _earliest(state, now)
+    slot = _fit([*state.starts, *(max(ahead, earliest) for ahead in _in_front(state, job))], rule, earliest)
+    if slot <= now:
+        state.reserved.pop(job, None)
+        state.starts.append(now)
+        return None
+    if job in state.reserved or len(state.reserved) < LONGEST_LINE:
+        state.reserved[job] = slot
+    return slot
+
+
+def take_spare(state: BudgetState, rule: BudgetRule, now: datetime) -> datetime | None:
+    """Start a call that gives way to all others: only when nobody waits and a slot stays free.
+
+    Returns None when it may start (counted), else a time to ask again.
+    """
+    _forget(state, rule, now)
+    earliest = _earliest(state, now)
+    spare = rule.calls - len(state.starts) > min(1, rule.calls - 1)
+    if spare and not state.reserved and earliest <= now:
+        state.starts.append(now)
+        return None
+    return max([*state.reserved.values(), earliest]) + rule.span
+
+
+def push_back(state: BudgetState, rule: BudgetRule, now: datetime, retry_after: float | None) -> None:
+    """360dialog said 429: nobody calls for `retry_after` seconds (a window when it did not say).
+
+    The whole line moves back as far as it must and keeps its order.
+    """
+    _forget(state, rule, now)
+    state.blocked_until = max(now + _pause(rule, retry_after), _earliest(state, now))
+    taken = list(state.starts)
+    for job, slot in state.reserved.items():
+        state.reserved[job] = max(slot, _fit(taken, rule, state.blocked_until))
+        taken.append(state.reserved[job])
+
+
+def _pause(rule: BudgetRule, retry_after: float | None) -> timedelta:
+    if retry_after is None:
+        return rule.window
+    longest = LONGEST_PAUSE.total_seconds()
+    return timedelta(seconds=retry_after) if 0 <= retry_after <= longest else LONGEST_PAUSE
+
+
+def _forget(state: BudgetState, rule: BudgetRule, now: datetime) -> None:
+    state.starts = [start for start in sorted(state.starts) if start > now - rule.span]
+    state.reserved = {job: slot for job, slot in state.reserved.items() if slot > now - STALE}
+
+
+def _earliest(state: BudgetState, now: datetime) -> datetime:
+    return max(now, state.blocked_until or now)
+
+
+def _in_front(state: BudgetState, job: str) -> Iterable[datetime]:
+    """The slots of those in front of `job` in the line; for a newcomer everybody's."""
+    for other, slot in state.reserved.items():
+        if other == job:
+            return
+        yield slot
+
+
+def _fit(taken: Iterable[datetime], rule: BudgetRule, earliest: datetime) -> datetime:
+    """The first time from `earliest` on, a full span behind all but the last `calls - 1` of `taken`."""
+    last = sorted(taken)[-rule.calls :]
+    return earliest if len(last) < rule.calls else max(earliest, last[0] + rule.span)

@@ -1,0 +1,164 @@
+"""What each function reads from its environment, once; what is missing is named.
+
+The variables are made by `infra/environment.py`; a test compares the two.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any, Self
+
+
+class SettingsError(Exception):
+    """A variable is missing or makes no sense; the message names it and never shows a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Variables of the same names in capitals. Subclasses add those of one function."""
+
+    stage: str
+    log_level: str
+    powertools_metrics_namespace: str
+    powertools_service_name: str
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the environment of the process. Raises `SettingsError`."""
+        source = os.environ if environment is None else environment
+        missing = [name for name in cls.names() if not source.get(name)]
+        if missing:
+            raise SettingsError(f"missing: {', '.join(missing)}")
+        return cls(**{field.name: source[field.name.upper()] for field in fields(cls)})
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The variables this class reads."""
+        return [field.name.upper() for field in fields(cls)]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeExchangeSettings(Settings):
+    """`code_exchange`."""
+
+    table_name: str
+    bus_name: str
+    envelope_key_id: str
+    secret_id: str
+    meta_app_id: str
+    graph_version: str
+    graph_base_url: str
+    tenant_claim: str
+    default_plan_tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class NumberSubmissionSettings(Settings):
+    """`number_submission`."""
+
+    table_name: str
+    bus_name: str
+    jobs_queue_url: str
+    tenant_claim: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignupQueriesSettings(Settings):
+    """`signup_queries`. `signup_extras` is a JSON object."""
+
+    table_name: str
+    envelope_key_id: str
+    meta_app_id: str
+    meta_config_id: str
+    graph_version: str
+    signup_extras: str
+    tenant_claim: str
+
+
+@dataclass(frozen=True, slots=True)
+class FollowSettings(Settings):
+    """What all functions need that follow numbers at 360dialog."""
+
+    table_name: str
+    bus_name: str
+    jobs_queue_url: str
+    secret_id: str
+    partner_id: str
+    partner_base_url: str
+    partner_budget_calls: str
+    partner_budget_window_seconds: str
+    retry_schedule_seconds: str
+    reconcile_after_seconds: str
+
+    @property
+    def retry_seconds(self) -> tuple[int, ...]:
+        """The retry schedule."""
+        return tuple(
+            self._int("retry_schedule_seconds", part) for part in self.retry_schedule_seconds.split(",")
+        )
+
+    @property
+    def reconcile_after(self) -> timedelta:
+        """How long a number waits for a webhook before its channel is read."""
+        return timedelta(seconds=self._int("reconcile_after_seconds", self.reconcile_after_seconds))
+
+    @property
+    def budget_calls(self) -> int:
+        """Partner API calls in one window."""
+        return self._int("partner_budget_calls", self.partner_budget_calls)
+
+    @property
+    def budget_window(self) -> timedelta:
+        """The window."""
+        return timedelta(
+            seconds=self._int("partner_budget_window_seconds", self.partner_budget_window_seconds)
+        )
+
+    def _int(self, name: str, value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if number < 1:
+            raise SettingsError(f"{name.upper()} must hold positive whole numbers")
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class OnboardingWorkerSettings(FollowSettings):
+    """`onboarding_worker`. `messaging_webhook_headers` is a JSON object of strings."""
+
+    jobs_dlq_url: str
+    envelope_key_id: str
+    solution_id: str
+    messaging_base_url: str
+    messaging_webhook_url: str
+    messaging_webhook_headers: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerEventWorkerSettings(FollowSettings):
+    """`partner_event_worker`."""
+
+    events_queue_url: str
+    events_dlq_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcilerSettings(FollowSettings):
+    """`reconciler`."""
+
+    events_dlq_url: str
+
+
+def json_object(name: str, value: str) -> dict[str, Any]:
+    """A variable that holds a JSON object. Raises `SettingsError`."""
+    try:
+        content = json.loads(value)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{name} must hold a JSON object")
+    return content

@@ -1,0 +1,103 @@
+"""`POST /v1/webhooks/360dialog`: 200 once the signed body is in SQS, and not before.
+
+360dialog wants its answer within 250 ms, a cold start included: this function imports the standard library.
+"""
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from onramp import receiving
+from onramp.adapters.aws_light import AwsError, Credentials, LightClient, read_secret, send_message
+
+
+class Receiver:
+    """What the function keeps between two webhooks: connections and secrets."""
+
+    def __init__(self) -> None:
+        missing = [name for name in ("EVENTS_QUEUE_URL", "SECRET_ID", "STAGE") if not os.environ.get(name)]
+        if missing:
+            raise RuntimeError(f"missing: {', '.join(missing)}")
+        credentials = Credentials.read(os.environ)
+        endpoint = os.environ.get("AWS_ENDPOINT_URL")
+        self._queue_url = os.environ["EVENTS_QUEUE_URL"]
+        self._sqs = LightClient("sqs", credentials, endpoint, lambda: datetime.now(UTC))
+        vault = LightClient("secretsmanager", credentials, endpoint, lambda: datetime.now(UTC))
+        self.secrets = receiving.PlatformSecrets(lambda: read_secret(vault, os.environ["SECRET_ID"]))
+
+    def store(self, body: str, encoding: str, request_id: str) -> None:
+        """Hand the body to the worker. Raises `AwsError`."""
+        attributes = {"encoding": encoding, "request_id": request_id or "none"}
+        send_message(self._sqs, self._queue_url, body, attributes)
+
+
+@cache
+def receiver() -> Receiver:
+    """Made at the first webhook."""
+    return Receiver()
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, object]:
+    """Answer one webhook, and count what became of it."""
+    started = time.perf_counter()
+    request_id = str((event.get("requestContext") or {}).get("requestId") or "")
+    answer, outcome, reason = _receive(event, request_id)
+    _count(outcome, reason, request_id, (time.perf_counter() - started) * 1000)
+    return answer
+
+
+def _receive(event: dict[str, Any], request_id: str) -> tuple[dict[str, object], str, str]:
+    """The answer, the metric that counts it, and a reason for the log."""
+    body = receiving.raw_body(event)
+    if body is None or len(body) > receiving.MAX_BODY:
+        return receiving.answer(413, "body_too_large", "The body is too large", request_id), "TooLarge", ""
+    try:
+        if not receiving.signed(body, receiving.signature_of(event), receiver().secrets):
+            problem = receiving.answer(401, "unauthenticated", "The signature does not fit", request_id)
+            return problem, "Rejected", "signature"
+        if not body:
+            return receiving.answer(200), "Empty", ""
+        text, encoding = receiving.for_queue(body)
+        if len(text.encode()) > receiving.MAX_BODY:
+            problem = receiving.answer(413, "body_too_large", "The body is too large", request_id)
+            return problem, "TooLarge", encoding
+        receiver().store(text, encoding, request_id)
+    except (AwsError, receiving.SecretUnusable) as error:
+        return (
+            receiving.answer(503, "unavailable", "Not stored, send it again", request_id),
+            "Refused",
+            str(error),
+        )
+    return receiving.answer(200), "Accepted", ""
+
+
+def _count(outcome: str, reason: str, request_id: str, milliseconds: float) -> None:
+    """One line that is both log and metric (CloudWatch's embedded metric format)."""
+    name = f"Webhooks{outcome}"
+    line = {
+        "level": "INFO" if outcome == "Accepted" else "WARNING",
+        "message": f"webhook {outcome.lower()}",
+        "service": "webhook_receiver",
+        "request_id": request_id,
+        "reason": reason,
+        "stage": os.environ.get("STAGE", ""),
+        name: 1,
+        "WebhookMilliseconds": round(milliseconds, 2),
+        "_aws": {
+            "Timestamp": int(time.time() * 1000),
+            "CloudWatchMetrics": [
+                {
+                    "Namespace": os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Onramp"),
+                    "Dimensions": [["stage"]],
+                    "Metrics": [
+                        {"Name": name, "Unit": "Count"},
+                        {"Name": "WebhookMilliseconds", "Unit": "Milliseconds"},
+                    ],
+                }
+            ],
+        },
+    }
+    print(json.dumps(line))  # noqa: T201 - standard output is the log

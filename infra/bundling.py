@@ -1,0 +1,220 @@
+"""Packages the functions' code without Docker: the same input gives the same bytes, on any machine.
+
+Two bundles: ``receiver`` has the webhook receiver and just what it imports, nothing of others, so that it
+starts fast; ``app`` has the other functions, our package, and the locked dependencies for Lambda's platform.
+Both carry bytecode for exactly Lambda's Python. A bundle is named after its inputs, and made once.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra import paths
+from infra.catalogue import PackageName
+from infra.imports import ForeignImportError, modules_needed
+
+RECEIVER = "webhook_receiver.py"
+PYTHON = (3, 13)
+LAMBDA_MACHINE = "aarch64"
+LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
+# Where Lambda unpacks a bundle: what tracebacks show.
+TASK_ROOT = "/var/task"
+# Of the SDK's hundreds of service descriptions, what our clients need. Files beside the folders stay.
+AWS_SERVICES = frozenset({"dynamodb", "events", "kms", "secretsmanager", "sqs", "sts"})
+UNUSED_NAMES = frozenset({"__pycache__", "bin", "examples", "tests"})
+UNUSED_METADATA = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
+UNUSED_SUFFIXES = (".pyc", ".pyi", ".pth", ".lock")
+# Finished bundles of each name that are left for the next synthesis.
+KEPT_BUNDLES = 6
+FIXED_TIME = 315_619_200  # 1980-01-02: the first day that any zip tool can write
+
+
+class BundleError(Exception):
+    """The functions' code cannot be packaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A folder with code, and the machine that its compiled parts are for."""
+
+    path: Path
+    machine: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What bundles are made of, and where finished ones are kept."""
+
+    functions: Path = field(default=paths.FUNCTIONS)
+    lock: Path = field(default=paths.RUNTIME_LOCK)
+    kept: Path = field(default=paths.BUNDLES)
+
+
+def build_bundles(*, local: bool, sources: Sources | None = None) -> dict[PackageName, Bundle]:
+    """Package everything, or find it packaged.
+
+    Args:
+        local: for this machine instead of Lambda's arm64.
+        sources: where the inputs are; the project's by default.
+
+    Raises:
+        BundleError: an input is missing, the receiver imports what it must not, or the installer fails.
+    """
+    sources = sources or Sources()
+    if sys.version_info[:2] != PYTHON:
+        raise BundleError(f"bytecode must be made by Python {'.'.join(map(str, PYTHON))}")
+    machine = _host_machine() if local else LAMBDA_MACHINE
+    receiver = _receiver_files(sources)
+    app = _app_files(sources)
+    return {
+        "receiver": Bundle(_kept("receiver", receiver, sources, None), machine),
+        "app": Bundle(_kept("app", app, sources, "host" if local else LAMBDA_PLATFORM), machine),
+    }
+
+
+def empty_bundles(*, local: bool) -> dict[PackageName, Bundle]:
+    """Stand-ins without code, for looking at a template."""
+    folder = paths.BUNDLES / "empty"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "README").write_text("No code: the template was made with skip_bundling.\n", encoding="utf-8")
+    machine = _host_machine() if local else LAMBDA_MACHINE
+    return {"receiver": Bundle(folder, machine), "app": Bundle(folder, machine)}
+
+
+def _host_machine() -> str:
+    return "aarch64" if platform.machine().lower() in {"aarch64", "arm64"} else "x86_64"
+
+
+# --- inputs ------------------------------------------------------------------------------------------
+
+
+def _receiver_files(sources: Sources) -> list[Path]:
+    entry = sources.functions / RECEIVER
+    if not entry.is_file():
+        raise BundleError(f"{sources.functions.name}/{RECEIVER} is missing")
+    try:
+        return modules_needed(entry=entry, root=sources.functions)
+    except ForeignImportError as error:
+        raise BundleError(f"the receiver must do with the standard library: {error}") from error
+
+
+def _app_files(sources: Sources) -> list[Path]:
+    handlers = [path for path in sources.functions.glob("*.py") if path.name != RECEIVER]
+    package = [path for path in (sources.functions / "onramp").rglob("*") if path.is_file()]
+    files = [path for path in (*handlers, *package) if "__pycache__" not in path.parts]
+    if not files or not sources.lock.is_file():
+        raise BundleError(f"nothing to package in {sources.functions.name}, or no {sources.lock.name}")
+    return sorted(files)
+
+
+def _key(files: list[Path], sources: Sources, target: str | None) -> str:
+    """Names a bundle by all that goes into it, this module included."""
+    digest = hashlib.sha256(f"{sys.version}|{target}|".encode())
+    for path in (Path(__file__), *([sources.lock] if target else []), *files):
+        inside = path.is_relative_to(sources.functions)
+        name = path.relative_to(sources.functions).as_posix() if inside else path.name
+        digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:20]
+
+
+# --- making ------------------------------------------------------------------------------------------
+
+
+def _kept(name: PackageName, files: list[Path], sources: Sources, target: str | None) -> Path:
+    finished = sources.kept / f"{name}-{_key(files, sources, target)}"
+    if finished.is_dir():
+        return finished
+    _say(f"packaging {name}" + (f" for {target}" if target else ""))
+    sources.kept.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=sources.kept, prefix=".new-") as scratch:
+        folder = Path(scratch, name)
+        folder.mkdir()
+        if target:
+            _install(folder, sources.lock, target)
+            _prune(folder)
+        for path in files:
+            copy = folder / path.relative_to(sources.functions)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        _compile(folder)
+        _level(folder)
+        try:
+            folder.rename(finished)
+        except OSError:
+            # Another run was faster; its bundle is the same.
+            if not finished.is_dir():
+                raise
+    _forget_old(name, sources.kept)
+    return finished
+
+
+def _forget_old(name: PackageName, kept: Path) -> None:
+    # By the time of the renaming; the files' own times are levelled.
+    newest_first = sorted(kept.glob(f"{name}-*"), key=lambda path: path.stat().st_ctime_ns, reverse=True)
+    for old in newest_first[KEPT_BUNDLES:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _install(folder: Path, lock: Path, target: str) -> None:
+    installer = Path(sys.executable).with_name("uv")
+    command = [
+        str(installer if installer.is_file() else "uv"),
+        *("pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", str(lock)),
+        *("--target", str(folder), "--python", sys.executable, "--only-binary", ":all:"),
+        *("--link-mode", "copy", "--no-installer-metadata", "--no-compile-bytecode"),
+    ]
+    if target != "host":
+        command += ["--python-platform", target, "--python-version", ".".join(map(str, PYTHON))]
+    _run(command, os.environ | {"UV_SYSTEM_CERTS": os.environ.get("UV_SYSTEM_CERTS", "1")})
+
+
+def _prune(folder: Path) -> None:
+    for path in sorted(_unused(folder), reverse=True):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _unused(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        metadata = path.parent.name.endswith(".dist-info")
+        noise = path.name in UNUSED_NAMES or path.name.endswith(UNUSED_SUFFIXES)
+        service = path.parent.name == "data" and path.parent.parent.name in {"boto3", "botocore"}
+        foreign = service and path.is_dir() and path.name not in AWS_SERVICES
+        if noise or foreign or (metadata and path.name in UNUSED_METADATA):
+            yield path
+
+
+def _compile(folder: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
+        *("-s", str(folder), "-p", TASK_ROOT, str(folder)),
+    ]
+    # A fixed hash seed: sets must not be written in another order each time.
+    _run(command, os.environ | {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": str(FIXED_TIME)})
+
+
+def _level(folder: Path) -> None:
+    """Take out what differs between machines but does not matter: times and rights of files."""
+    for path in (*folder.rglob("*"), folder):
+        path.chmod(0o755 if path.is_dir() or path.suffix == ".so" or ".so." in path.name else 0o644)
+        os.utime(path, (FIXED_TIME, FIXED_TIME))
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BundleError(f"{Path(command[0]).name} failed:\n{done.stderr.strip() or done.stdout.strip()}")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"synth: {text}\n")
+    sys.stderr.flush()

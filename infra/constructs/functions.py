@@ -1,0 +1,83 @@
+"""The seven Lambda functions, each with a role and a log group of its own."""
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.bundling import Bundle
+from infra.catalogue import FUNCTIONS, FunctionName, FunctionSpec, PackageName, logical_id
+from infra.config import DeploymentConfig
+from infra.constructs.removal import removal_policy
+from infra.environment import ResourceNames, environment_of
+from infra.permissions import Resource, statements_of
+
+
+class Functions(Construct):
+    """All functions by name, in `by_name`."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: DeploymentConfig,
+        bundles: Mapping[PackageName, Bundle],
+        resources: ResourceNames,
+        arns: Mapping[Resource, str],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._config = config
+        self._bundles = bundles
+        self._resources = resources
+        self._arns = arns
+        self.by_name: Mapping[FunctionName, lambda_.Function] = {
+            name: self._function(name, spec) for name, spec in FUNCTIONS.items()
+        }
+
+    def _function(self, name: FunctionName, spec: FunctionSpec) -> lambda_.Function:
+        tracing = self._config.stage.tracing
+        log_group = logs.LogGroup(
+            self,
+            f"{logical_id(name)}Logs",
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=removal_policy(self._config.stage),
+        )
+        role = iam.Role(
+            self,
+            f"{logical_id(name)}Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=f"Onramp: {name}",
+            inline_policies={
+                "Own": iam.PolicyDocument(
+                    statements=statements_of(
+                        function=name,
+                        arns=self._arns,
+                        log_group_arn=log_group.log_group_arn,
+                        tracing=tracing,
+                    )
+                )
+            },
+        )
+        bundle = self._bundles[spec.package]
+        return lambda_.Function(
+            self,
+            logical_id(name),
+            description=spec.about,
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=(
+                lambda_.Architecture.ARM_64 if bundle.machine == "aarch64" else lambda_.Architecture.X86_64
+            ),
+            code=lambda_.Code.from_asset(str(bundle.path)),
+            handler=f"{name}.handler",
+            timeout=cdk.Duration.seconds(spec.timeout),
+            memory_size=spec.memory,
+            # Convenience grants of the library must not widen what the table of permissions says.
+            role=role.without_policy_updates(),
+            log_group=log_group,
+            tracing=lambda_.Tracing.ACTIVE if tracing else lambda_.Tracing.DISABLED,
+            environment=environment_of(function=name, config=self._config, resources=self._resources),
+        )

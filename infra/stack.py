@@ -1,0 +1,130 @@
+"""The stack: composes the constructs and says what a person needs to know of the result."""
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from infra.bundling import Bundle
+from infra.catalogue import PackageName
+from infra.config import DeploymentConfig
+from infra.constructs.api import WEBHOOK_PATH, Api
+from infra.constructs.functions import Functions
+from infra.constructs.identity import UserPool
+from infra.constructs.messaging import Messaging
+from infra.constructs.queue_consumers import QueueConsumer
+from infra.constructs.schedules import Schedules
+from infra.constructs.secrets_keys import SecretsAndKeys
+from infra.constructs.storage import BY_DUE, BY_TENANT, Storage
+from infra.environment import ResourceNames
+from infra.permissions import Resource
+
+
+class OnrampStack(cdk.Stack):
+    """All of Onramp in one region of one account."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: DeploymentConfig,
+        bundles: Mapping[PackageName, Bundle],
+    ) -> None:
+        super().__init__(scope, construct_id, description="Onramp: WhatsApp Embedded Signup, self-hosted")
+        self._config = config
+        self.secrets_keys = SecretsAndKeys(self, "Secrets", stage=config.stage)
+        self.storage = Storage(self, "Storage", stage=config.stage, key=self.secrets_keys.table_key)
+        self.messaging = Messaging(self, "Messaging")
+        self.functions = Functions(
+            self,
+            "Functions",
+            config=config,
+            bundles=bundles,
+            resources=self._resource_names(),
+            arns=self._arns(),
+        ).by_name
+        self._wire_queues()
+        Schedules(
+            self,
+            "Schedules",
+            reconciler=self.functions["reconciler"],
+            dead_letters=self.messaging.schedules_dlq,
+        )
+        self.api = self._api()
+        # Alarms and dashboards belong here: a construct that takes the queues, functions and API from above.
+        self._outputs()
+
+    def _resource_names(self) -> ResourceNames:
+        messaging = self.messaging
+        return ResourceNames(
+            table_name=self.storage.table.table_name,
+            bus_name=messaging.bus.event_bus_name,
+            envelope_key_id=self.secrets_keys.envelope_key.key_id,
+            secret_id=self.secrets_keys.secret.secret_arn,
+            jobs_queue_url=messaging.jobs.queue_url,
+            jobs_dlq_url=messaging.jobs_dlq.queue_url,
+            events_queue_url=messaging.events.queue_url,
+            events_dlq_url=messaging.events_dlq.queue_url,
+        )
+
+    def _arns(self) -> dict[Resource, str]:
+        messaging = self.messaging
+        return {
+            "table": self.storage.table.table_arn,
+            "by_tenant": self.storage.index_arn(BY_TENANT),
+            "by_due": self.storage.index_arn(BY_DUE),
+            "table_key": self.secrets_keys.table_key.key_arn,
+            "envelope_key": self.secrets_keys.envelope_key.key_arn,
+            "secret": self.secrets_keys.secret.secret_arn,
+            "bus": messaging.bus.event_bus_arn,
+            "jobs_queue": messaging.jobs.queue_arn,
+            "jobs_dlq": messaging.jobs_dlq.queue_arn,
+            "events_queue": messaging.events.queue_arn,
+            "events_dlq": messaging.events_dlq.queue_arn,
+            "schedules_dlq": messaging.schedules_dlq.queue_arn,
+        }
+
+    def _wire_queues(self) -> None:
+        QueueConsumer(
+            self,
+            "JobsConsumer",
+            queue=self.messaging.jobs,
+            function=self.functions["onboarding_worker"],
+            batch_size=1,
+        )
+        QueueConsumer(
+            self,
+            "EventsConsumer",
+            queue=self.messaging.events,
+            function=self.functions["partner_event_worker"],
+            batch_size=10,
+        )
+
+    def _api(self) -> Api:
+        api = self._config.api
+        issuer, audience = api.jwt_issuer, api.jwt_audience
+        if issuer is None:
+            users = UserPool(self, "Users", config=self._config)
+            issuer, audience = users.issuer, (users.client.user_pool_client_id,)
+            self._output("UserPoolId", users.pool.user_pool_id)
+            self._output("UserPoolClientId", users.client.user_pool_client_id)
+            self._output("SignInUrl", users.domain.base_url())
+        return Api(self, "Api", config=api, functions=self.functions, issuer=issuer, audience=audience)
+
+    def _outputs(self) -> None:
+        messaging = self.messaging
+        self._output("ApiUrl", self.api.url)
+        self._output("ApiId", self.api.api.api_id)
+        self._output("WebhookUrl", f"{self.api.url}{WEBHOOK_PATH}")
+        self._output("TableName", self.storage.table.table_name)
+        self._output("JobsQueueUrl", messaging.jobs.queue_url)
+        self._output("JobsDlqUrl", messaging.jobs_dlq.queue_url)
+        self._output("EventsQueueUrl", messaging.events.queue_url)
+        self._output("EventsDlqUrl", messaging.events_dlq.queue_url)
+        self._output("SchedulesDlqUrl", messaging.schedules_dlq.queue_url)
+        self._output("SecretArn", self.secrets_keys.secret.secret_arn)
+        self._output("BusName", messaging.bus.event_bus_name)
+
+    def _output(self, name: str, value: str) -> None:
+        cdk.CfnOutput(self, name, value=value)

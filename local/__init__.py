@@ -1,0 +1,1 @@
+"""The local run: everything Onramp needs on a laptop, without AWS, Meta or 360dialog."""

@@ -1,0 +1,208 @@
+"""Composition: the simulators as ASGI apps, over one shared world."""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+
+import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from local.simulators.clock import Agenda, ManualClock, Now, Sleep
+from local.simulators.dialog360 import DialogServer
+from local.simulators.dialog_admin import DialogAdmin
+from local.simulators.faults import FaultBook, FaultLayer
+from local.simulators.hub import DialogOptions, Hub, WebhookFaults, WebhookOptions
+from local.simulators.issuer import Issuer
+from local.simulators.lifecycle import Lifecycle
+from local.simulators.meta import MetaServer
+from local.simulators.meta_admin import MetaAdmin
+from local.simulators.settings import Settings, Urls
+from local.simulators.traffic import TrafficLayer
+from local.simulators.webhooks import Deliver, WebhookSender
+from local.simulators.world import World
+
+
+@dataclass(slots=True, kw_only=True)
+class Front:
+    """Sends admin calls past the log, the budget and the faults; everything else through them."""
+
+    admin: ASGIApp
+    api: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        app = self.admin if scope["path"].startswith("/admin") else self.api
+        await app(scope, receive, send)
+
+
+@dataclass(slots=True, kw_only=True)
+class Simulators:
+    """Three ASGI apps and the parts behind them, for tests that look inside."""
+
+    meta: ASGIApp
+    dialog: ASGIApp
+    issuer: ASGIApp
+    urls: Urls
+    settings: Settings
+    now: Now
+    agenda: Agenda
+    world: World
+    hub: Hub
+    meta_server: MetaServer
+    dialog_server: DialogServer
+    sender: WebhookSender
+    meta_faults: FaultBook
+    dialog_faults: FaultBook
+
+    async def advance(self, seconds: float) -> None:
+        """Move a ManualClock on by `seconds`, doing everything that falls due on the way, in order.
+
+        Raises TypeError with any other clock.
+        """
+        if not isinstance(self.now, ManualClock):
+            raise TypeError("advance needs a ManualClock")
+        end = self.now() + seconds
+        await self.agenda.run_due()
+        while (due := self.agenda.next_due()) is not None and due <= end:
+            self.now.move_to(due)
+            await self.agenda.run_due()
+        self.now.move_to(end)
+
+
+async def _unreachable(url: str, _body: bytes, _headers: dict[str, str]) -> int:
+    raise httpx.ConnectError(f"no deliver was given to reach {url}")
+
+
+@dataclass(slots=True, kw_only=True)
+class Seams:
+    """What a test replaces. `sleep` serves `delay` faults, `deliver` posts webhooks.
+
+    `in_process`: raise httpx's own errors where a server would hang or cut a connection.
+    """
+
+    now: Now = time.time
+    sleep: Sleep = asyncio.sleep
+    deliver: Deliver = _unreachable
+    in_process: bool = True
+
+
+def build(settings: Settings, *, urls: Urls | None = None, seams: Seams | None = None) -> Simulators:
+    """Wire the simulators. Nothing runs until a request comes or the agenda is run."""
+    return _Builder(settings=settings, urls=urls or Urls(), seams=seams or Seams()).build()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Builder:
+    settings: Settings
+    urls: Urls
+    seams: Seams
+    rng: random.Random = field(init=False)
+    agenda: Agenda = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.settings.seed)  # noqa: S311 - repeatable runs, no secrets
+        self.agenda = Agenda(self.seams.now)
+
+    def build(self) -> Simulators:
+        world = World(now=self.seams.now, rng=self.rng)
+        hub = _fresh_hub(self.settings)
+        sender = WebhookSender(
+            hub=hub, agenda=self.agenda, now=self.seams.now, rng=self.rng, deliver=self.seams.deliver
+        )
+        meta = MetaServer(world=world, settings=self.settings, urls=self.urls)
+        dialog = self._dialog(hub, world, sender)
+        meta_book, dialog_book = FaultBook(self.rng), FaultBook(self.rng)
+        meta_traffic = self._traffic(meta.app(), meta_book, meta, self.urls.meta)
+        dialog_traffic = self._traffic(dialog.app(), dialog_book, dialog, self.urls.dialog)
+        dialog_traffic.guard = dialog.guard
+
+        def reset() -> None:
+            _reset(meta, dialog, [meta_book, dialog_book], [meta_traffic, dialog_traffic])
+
+        meta_admin = MetaAdmin(server=meta, book=meta_book, traffic=meta_traffic, reset_all=reset)
+        dialog_admin = DialogAdmin(
+            server=dialog, meta=meta, book=dialog_book, traffic=dialog_traffic, reset_all=reset
+        )
+        issuer = Issuer(settings=self.settings, urls=self.urls, now=self.seams.now)
+        return Simulators(
+            meta=Front(admin=meta_admin.app(), api=meta_traffic),
+            dialog=Front(admin=dialog_admin.app(), api=dialog_traffic),
+            issuer=issuer.app(),
+            urls=self.urls,
+            settings=self.settings,
+            now=self.seams.now,
+            agenda=self.agenda,
+            world=world,
+            hub=hub,
+            meta_server=meta,
+            dialog_server=dialog,
+            sender=sender,
+            meta_faults=meta_book,
+            dialog_faults=dialog_book,
+        )
+
+    def _dialog(self, hub: Hub, world: World, sender: WebhookSender) -> DialogServer:
+        now = self.seams.now
+        lifecycle = Lifecycle(hub=hub, agenda=self.agenda, now=now, sender=sender)
+        return DialogServer(
+            hub=hub,
+            world=world,
+            lifecycle=lifecycle,
+            settings=self.settings,
+            urls=self.urls,
+            now=now,
+            rng=self.rng,
+        )
+
+    def _traffic(
+        self, app: ASGIApp, book: FaultBook, server: MetaServer | DialogServer, base_url: str
+    ) -> TrafficLayer:
+        faults = FaultLayer(
+            app=app,
+            book=book,
+            error_body=server.error_body,
+            sleep=self.seams.sleep,
+            base_url=base_url,
+            in_process=self.seams.in_process,
+        )
+        return TrafficLayer(app=faults, now=self.seams.now)
+
+
+def _fresh_options(settings: Settings) -> DialogOptions:
+    return DialogOptions(
+        step_seconds=settings.step_seconds,
+        budget_calls=settings.budget_calls,
+        budget_window_seconds=settings.budget_window_seconds,
+    )
+
+
+def _fresh_hub(settings: Settings) -> Hub:
+    return Hub(
+        options=_fresh_options(settings),
+        webhook_options=WebhookOptions(),
+        webhook_faults=WebhookFaults(),
+        platform_secret=settings.platform_secret,
+    )
+
+
+def _reset(
+    meta: MetaServer, dialog: DialogServer, books: list[FaultBook], traffic: list[TrafficLayer]
+) -> None:
+    """Forget customers, clients, channels, faults and logs; put the options back."""
+    fresh = _fresh_hub(dialog.settings)
+    hub = dialog.hub
+    hub.options = fresh.options
+    hub.webhook_options = fresh.webhook_options
+    hub.webhook_faults = fresh.webhook_faults
+    hub.clear()
+    dialog.budget.clear()
+    dialog.lifecycle.agenda.clear()
+    dialog.lifecycle.sender.clear()
+    meta.world.clear()
+    meta.options = meta.first_options()
+    meta.trap_hits = 0
+    for book in books:
+        book.clear()
+    for layer in traffic:
+        layer.log.clear()

@@ -1,0 +1,49 @@
+"""The whole local run, once for all flow tests: they share the stack and differ in tenant and customer."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from local.journey import FrontEnd
+from local.options import RunOptions
+from local.run import LocalStack, local_stack
+from tests.flow.walks import Dialog, Tenant
+
+OPTIONS = RunOptions(
+    # The promise of the budget has tests of its own; here it would only make everything wait.
+    budget_calls=500,
+    budget_window_seconds=30,
+    step_seconds=0.1,
+    reconcile_after_seconds=3,
+    retry_schedule="1,2,4,8",
+)
+
+
+@pytest.fixture(scope="session")
+def run() -> Iterator[LocalStack]:
+    with local_stack(OPTIONS) as stack:
+        yield stack
+
+
+@pytest.fixture
+def tenant(run: LocalStack) -> Iterator[Tenant]:
+    name = f"tenant-{secrets.token_hex(4)}"
+    with run.front_end(name) as front_end:
+        yield Tenant(run=run, name=name, front_end=front_end)
+
+
+@pytest.fixture
+def stranger(run: LocalStack) -> Iterator[FrontEnd]:
+    with run.front_end(f"stranger-{secrets.token_hex(4)}") as front_end:
+        yield front_end
+
+
+@pytest.fixture
+def dialog(run: LocalStack) -> Iterator[Dialog]:
+    dialog = Dialog(run)
+    options = dialog.call("GET", "options")
+    yield dialog
+    dialog.call("DELETE", "webhook-faults")
+    dialog.call("DELETE", "faults")
+    dialog.call("PATCH", "options", options)

@@ -1,0 +1,322 @@
+"""Signups through the deployed stack, over HTTP alone.
+
+One module on purpose: workers of pytest-xdist take whole modules, so the stack is started once.
+"""
+
+import hashlib
+import time
+
+import httpx
+import pytest
+
+from local.demo import new_client
+from local.journey import FrontEnd, is_settled, read_channel_key, send_message, signup_of, submitted
+from local.run import LocalStack
+from tests.flow.walks import Dialog, Tenant
+
+pytestmark = pytest.mark.flow
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, object]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    body: dict[str, object] = answer.json()
+    assert body["code"] == code
+    assert body["status"] == status
+    assert {"type", "title", "detail", "retryable", "request_id"} <= body.keys()
+    return body
+
+
+# --- the way to connected -----------------------------------------------------------------------
+
+
+def test_a_signup_ends_connected_and_its_key_sends_a_message(tenant: Tenant, dialog: Dialog) -> None:
+    run = tenant.run
+    signup = tenant.connected()
+    [number] = submitted(signup)
+    steps = [step["status"] for step in number["steps"]]
+    assert steps[0] == "pending"
+    assert steps[-1] == "connected"
+    key = tenant.key(number["channel_id"])
+    assert key["channel_id"] == number["channel_id"]
+    assert key["address"] == run.upstreams.messaging
+    sent = send_message(key["address"], key["api_key"], "15550100000", "hello", http=run.http)
+    assert sent.is_success, sent.text
+    channel = dialog.channel(number["channel_id"])
+    assert channel["live_key_sha256"] == hashlib.sha256(key["api_key"].encode()).hexdigest()
+    assert channel["webhook_url"]
+
+
+def test_two_numbers_of_one_account_get_a_channel_and_a_key_each(tenant: Tenant, dialog: Dialog) -> None:
+    signup = tenant.connected(wabas=[{"numbers": [{}, {}]}])
+    numbers = submitted(signup)
+    assert len(numbers) == 2
+    assert len({number["channel_id"] for number in numbers}) == 2
+    assert len({tenant.key(number["channel_id"])["api_key"] for number in numbers}) == 2
+    for number in numbers:
+        channel = dialog.channel(number["channel_id"])
+        shown = "".join(filter(str.isdigit, number["display_phone_number"]))
+        assert "".join(filter(str.isdigit, channel["phone_number"])) == shown
+        assert channel["keys_made"] == 1
+
+
+def test_the_code_alone_is_enough(tenant: Tenant) -> None:
+    signup_id, shared = tenant.opened(), tenant.popup()
+    signup = tenant.front_end.send_code(signup_id, shared["code"])
+    assert signup["status"] == "authorized"
+    assert signup["waba"]["id"] == shared["wabas"][0]["id"]
+    tenant.front_end.submit(signup_id)
+    assert tenant.settled(signup_id)["status"] == "connected"
+
+
+def test_coexistence_brings_no_number_and_connects_the_only_one(tenant: Tenant) -> None:
+    signup_id, shared = tenant.authorized(finish="FINISH_WHATSAPP_BUSINESS_APP_ONBOARDING")
+    assert "phone_number_id" not in shared["session_info"]["data"]
+    tenant.front_end.submit(signup_id)
+    assert tenant.settled(signup_id)["status"] == "connected"
+
+
+@pytest.mark.parametrize("grants", ["scopes_only", "no_entries"])
+def test_ownership_is_proved_by_use_when_the_token_names_no_account(tenant: Tenant, grants: str) -> None:
+    signup_id, shared = tenant.authorized(grants=grants)
+    signup = tenant.front_end.read(signup_id)
+    assert signup["waba"]["id"] == shared["wabas"][0]["id"]
+    assert signup["status"] == "authorized"
+
+
+def test_repeated_and_reordered_webhooks_end_in_one_living_key(tenant: Tenant, dialog: Dialog) -> None:
+    dialog.call("POST", "webhook-faults", {"duplicate": 1.0, "reorder": 0.5})
+    signup = tenant.connected()
+    [number] = submitted(signup)
+    key = tenant.key(number["channel_id"])["api_key"]
+    channel = dialog.channel(number["channel_id"])
+    assert channel["live_key_sha256"] == hashlib.sha256(key.encode()).hexdigest()
+    assert channel["keys_made"] == 1
+
+
+def test_lost_webhooks_are_made_up_for_by_the_reconciler(tenant: Tenant, dialog: Dialog) -> None:
+    dialog.call("POST", "webhook-faults", {"drop": 1.0})
+    signup_id, _ = tenant.authorized()
+    tenant.front_end.submit(signup_id)
+    deadline = time.monotonic() + 60
+    signup = tenant.front_end.read(signup_id)
+    while not is_settled(signup) and time.monotonic() < deadline:
+        swept = tenant.run.invoke("reconciler", {"task": "sweep"})
+        assert swept["error"] is None, swept
+        time.sleep(1)
+        signup = tenant.front_end.read(signup_id)
+    assert signup["status"] == "connected", signup
+
+
+def test_the_report_of_the_reconciler_runs(run: LocalStack, dialog: Dialog) -> None:
+    dialog.call("POST", "channels", {})
+    assert run.invoke("reconciler", {"task": "report"})["error"] is None
+
+
+# --- the code -----------------------------------------------------------------------------------
+
+
+def test_several_accounts_and_no_message_ask_which_one(tenant: Tenant) -> None:
+    signup_id, shared = tenant.opened(), tenant.popup(decoys=1)
+    path = f"/v1/signups/{signup_id}/code"
+    body = problem(tenant.front_end.call("POST", path, body={"code": shared["code"]}), 409, "waba_ambiguous")
+    candidates = body["candidates"]
+    assert isinstance(candidates, list)
+    wanted = shared["wabas"][0]["id"]
+    assert {c["waba_id"] for c in candidates} == {wanted, shared["decoys"][0]["id"]}
+    answer = tenant.front_end.call("POST", path, body={"waba_id": wanted})
+    assert answer.status_code == 200, answer.text
+    assert signup_of(answer)["waba"]["id"] == wanted
+
+
+def test_an_account_of_somebody_else_is_refused(tenant: Tenant) -> None:
+    other = tenant.popup()["wabas"][0]["id"]
+    signup_id, shared = tenant.opened(), tenant.popup(claim={"waba_id": other})
+    body = {"code": shared["code"], "session_info": shared["session_info"]}
+    answer = tenant.front_end.call("POST", f"/v1/signups/{signup_id}/code", body=body)
+    problem(answer, 403, "waba_not_granted")
+
+
+def test_a_number_of_somebody_else_is_refused(tenant: Tenant) -> None:
+    other = tenant.popup()["wabas"][0]["numbers"][0]["id"]
+    signup_id, shared = tenant.opened(), tenant.popup(claim={"phone_number_id": other})
+    body = {"code": shared["code"], "session_info": shared["session_info"]}
+    answer = tenant.front_end.call("POST", f"/v1/signups/{signup_id}/code", body=body)
+    problem(answer, 403, "number_not_in_waba")
+
+
+def test_the_same_code_again_returns_the_stored_result_and_another_is_refused(tenant: Tenant) -> None:
+    signup_id, shared = tenant.authorized()
+    again = tenant.front_end.send_code(signup_id, shared["code"], shared["session_info"])
+    assert again["waba"]["id"] == shared["wabas"][0]["id"]
+    other = tenant.popup()
+    answer = tenant.front_end.call("POST", f"/v1/signups/{signup_id}/code", body={"code": other["code"]})
+    problem(answer, 409, "signup_closed")
+
+
+def test_a_code_that_is_too_old_is_gone(tenant: Tenant) -> None:
+    signup_id, shared = tenant.opened(), tenant.popup(code_lifetime=0)
+    answer = tenant.front_end.call("POST", f"/v1/signups/{signup_id}/code", body={"code": shared["code"]})
+    problem(answer, 410, "code_expired")
+
+
+def test_numbers_without_a_code_are_refused(tenant: Tenant) -> None:
+    answer = tenant.front_end.call("POST", f"/v1/signups/{tenant.opened()}/numbers", body={})
+    problem(answer, 409, "not_authorized_yet")
+
+
+def test_several_numbers_and_no_claim_ask_which_one(tenant: Tenant) -> None:
+    signup_id, shared = tenant.opened(), tenant.popup(wabas=[{"numbers": [{}, {}]}])
+    tenant.front_end.send_code(signup_id, shared["code"])
+    answer = tenant.front_end.call("POST", f"/v1/signups/{signup_id}/numbers", body={})
+    problem(answer, 409, "number_ambiguous")
+
+
+# --- who may see what ---------------------------------------------------------------------------
+
+
+def test_another_tenant_sees_exactly_what_a_missing_signup_shows(tenant: Tenant, stranger: FrontEnd) -> None:
+    signup_id = tenant.opened()
+    foreign = problem(stranger.call("GET", f"/v1/signups/{signup_id}"), 404, "not_found")
+    missing_id = signup_id[:-4] + "0000" if not signup_id.endswith("0000") else signup_id[:-4] + "1111"
+    missing = problem(stranger.call("GET", f"/v1/signups/{missing_id}"), 404, "not_found")
+    assert {k: v for k, v in foreign.items() if k != "request_id"} == {
+        k: v for k, v in missing.items() if k != "request_id"
+    }
+    for path in ("code", "numbers", "retry"):
+        body = {"code": "AQ" + "x" * 60} if path == "code" else {}
+        problem(stranger.call("POST", f"/v1/signups/{signup_id}/{path}", body=body), 404, "not_found")
+
+
+def test_a_tenant_lists_its_own_signups_newest_first(tenant: Tenant, stranger: FrontEnd) -> None:
+    mine = [tenant.opened() for _ in range(3)]
+    listed = tenant.front_end.call("GET", "/v1/signups?limit=2").json()
+    assert [s["id"] for s in listed["signups"]] == mine[::-1][:2]
+    rest = tenant.front_end.call("GET", f"/v1/signups?limit=2&cursor={listed['cursor']}").json()
+    assert [s["id"] for s in rest["signups"]] == mine[::-1][2:]
+    assert stranger.call("GET", "/v1/signups").json()["signups"] == []
+
+
+@pytest.mark.parametrize("fields", [{"ttl": -10}, {"audience": "other"}, {"signed_by": "other_key"}])
+def test_a_token_that_proves_nothing_is_refused(run: LocalStack, fields: dict[str, object]) -> None:
+    with FrontEnd(run.api_url, run.token("acme", **fields)) as front_end:
+        assert front_end.call("GET", "/v1/signups").status_code == 401
+
+
+def test_without_a_token_only_the_configuration_is_told(run: LocalStack) -> None:
+    assert run.http.get(f"{run.api_url}/v1/signups").status_code == 401
+    told = run.http.get(f"{run.api_url}/v1/config").json()
+    assert told["app_id"] == run.options.app_id
+    assert told["config_id"] == run.options.config_id
+    assert {"graph_version", "extras"} <= told.keys()
+
+
+def test_the_key_route_is_for_signed_calls(run: LocalStack, tenant: Tenant) -> None:
+    assert run.http.get(f"{run.api_url}/v1/channels/abcCH/api-key").status_code == 403
+    answer = read_channel_key(run.api_url, "abcCH", run.aws, http=run.http)
+    problem(answer, 404, "not_found")
+
+
+# --- HTTP ---------------------------------------------------------------------------------------
+
+
+def test_opening_twice_with_one_idempotency_key_opens_once(tenant: Tenant) -> None:
+    client = new_client()
+    first = tenant.front_end.open(client, key="one-key")
+    assert tenant.front_end.open(client, key="one-key")["id"] == first["id"]
+    assert tenant.front_end.open(client, key="another-key")["id"] != first["id"]
+
+
+def test_an_opened_signup_has_an_address(tenant: Tenant) -> None:
+    answer = tenant.front_end.call("POST", "/v1/signups", body={"client": new_client()})
+    assert answer.status_code == 201
+    assert answer.headers["location"].endswith(f"/v1/signups/{signup_of(answer)['id']}")
+
+
+def test_an_unknown_field_is_named(tenant: Tenant) -> None:
+    answer = tenant.front_end.call("POST", "/v1/signups", body={"client": new_client(), "colour": "red"})
+    body = problem(answer, 422, "invalid_request")
+    assert "colour" in str(body["errors"])
+
+
+def test_a_body_over_64_kib_is_refused(tenant: Tenant) -> None:
+    answer = tenant.front_end.call("POST", "/v1/signups", body={"reference": "x" * 66_000})
+    assert answer.status_code == 413
+
+
+def test_an_unchanged_signup_answers_304(tenant: Tenant) -> None:
+    signup_id, _ = tenant.authorized()
+    path = f"/v1/signups/{signup_id}"
+    first = tenant.front_end.call("GET", path)
+    headers = {"If-None-Match": first.headers["etag"]}
+    again = tenant.front_end.call("GET", path, headers=headers)
+    assert again.status_code == 304
+    assert not again.content
+    assert again.headers["etag"] == first.headers["etag"]
+    tenant.front_end.submit(signup_id)
+    changed = tenant.front_end.call("GET", path, headers=headers)
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != first.headers["etag"]
+    tenant.settled(signup_id)
+
+
+def test_retry_after_comes_only_while_something_is_under_way(tenant: Tenant) -> None:
+    signup_id, _ = tenant.authorized()
+    tenant.front_end.submit(signup_id)
+    path = f"/v1/signups/{signup_id}"
+    busy = tenant.front_end.call("GET", path)
+    assert int(busy.headers["retry-after"]) >= 1
+    tenant.settled(signup_id)
+    assert "retry-after" not in tenant.front_end.call("GET", path).headers
+
+
+def test_nothing_to_retry_is_said(tenant: Tenant) -> None:
+    answer = tenant.front_end.call("POST", f"/v1/signups/{tenant.opened()}/retry", body={})
+    problem(answer, 409, "nothing_to_retry")
+
+
+def test_a_page_of_an_allowed_origin_may_call(run: LocalStack) -> None:
+    headers = {"Origin": "http://127.0.0.1:8080", "Access-Control-Request-Method": "POST"}
+    answer = run.http.options(f"{run.api_url}/v1/signups", headers=headers)
+    assert answer.headers["access-control-allow-origin"] == "http://127.0.0.1:8080"
+    refused = run.http.options(f"{run.api_url}/v1/signups", headers=headers | {"Origin": "http://evil.test"})
+    assert "access-control-allow-origin" not in refused.headers
+
+
+# --- webhooks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("signature", "status"), [("right", 200), ("prefixed", 200), ("wrong", 401), ("missing", 401)]
+)
+def test_a_webhook_is_believed_only_when_signed(dialog: Dialog, signature: str, status: int) -> None:
+    assert dialog.post_event(event="probe", signature=signature)["status"] == status
+
+
+def test_a_signed_webhook_that_is_too_long_is_refused(dialog: Dialog) -> None:
+    raw = '{"id":"x","event":"probe","data":{"text":"' + "x" * 1_048_576 + '"}}'
+    assert dialog.post_event(raw=raw)["status"] == 413
+
+
+@pytest.mark.parametrize(
+    "raw", ["", "[]", "null", "not json", '{"id":1}', '{"event":"channel_live","data":7}']
+)
+def test_a_signed_webhook_of_any_shape_is_taken(dialog: Dialog, raw: str) -> None:
+    assert dialog.post_event(raw=raw)["status"] == 200
+
+
+# --- afterwards ---------------------------------------------------------------------------------
+
+
+def test_no_secret_was_logged(tenant: Tenant, dialog: Dialog) -> None:
+    signup = tenant.connected()
+    [number] = submitted(signup)
+    key = tenant.key(number["channel_id"])["api_key"]
+    options = tenant.run.options
+    log = tenant.run.emulator.log.read_text(errors="replace")
+    assert "onboarding_worker" in log
+    secrets = [options.app_secret, options.partner_key, options.platform_secret, key, *tenant.codes]
+    assert [secret for secret in secrets if secret in log] == []
+    digits = "".join(filter(str.isdigit, number["display_phone_number"]))
+    assert digits not in log
+    assert signup["client"]["email"] not in log

@@ -1,0 +1,73 @@
+"""What flow tests do again and again."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.demo import new_client
+from local.journey import FrontEnd, is_settled, read_channel_key
+from local.run import LocalStack
+
+type Json = dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Tenant:
+    """A front end of a tenant of its own, with the few walks that tests share."""
+
+    run: LocalStack
+    name: str
+    front_end: FrontEnd
+    codes: list[str] = field(default_factory=list)
+
+    def popup(self, **fields: object) -> Json:
+        shared = self.run.meta_signup(**fields)
+        self.codes.append(shared["code"])
+        return shared
+
+    def opened(self) -> str:
+        return str(self.front_end.open(new_client())["id"])
+
+    def authorized(self, **fields: object) -> tuple[str, Json]:
+        """A signup whose code has been exchanged, and what Meta's popup gave."""
+        signup_id, shared = self.opened(), self.popup(**fields)
+        self.front_end.send_code(signup_id, shared["code"], shared["session_info"])
+        return signup_id, shared
+
+    def settled(self, signup_id: str, *, seconds: float = 60) -> Json:
+        return self.front_end.watch(signup_id, until=is_settled, timeout_seconds=seconds)
+
+    def connected(self, **fields: object) -> Json:
+        signup_id, shared = self.authorized(**fields)
+        self.front_end.submit(signup_id, [n["id"] for n in shared["wabas"][0]["numbers"]])
+        signup = self.settled(signup_id)
+        assert signup["status"] == "connected", signup
+        return signup
+
+    def key(self, channel_id: str) -> Json:
+        answer = read_channel_key(self.run.api_url, channel_id, self.run.aws, http=self.run.http)
+        assert answer.status_code == 200, answer.text
+        body: Json = answer.json()
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Dialog:
+    """The simulated 360dialog from behind."""
+
+    run: LocalStack
+
+    def call(self, method: str, path: str, body: object = None) -> Json:
+        url = f"{self.run.upstreams.simulated['dialog']}/admin/{path}"
+        answer: Json = self.run.http.request(method, url, json=body).raise_for_status().json()
+        return answer
+
+    def channel(self, channel_id: str) -> Json:
+        [found] = [c for c in self.call("GET", "state")["channels"] if c["id"] == channel_id]
+        channel: Json = found
+        return channel
+
+    def channels_of(self, waba_id: str) -> list[Json]:
+        return [c for c in self.call("GET", "state")["channels"] if waba_id in c.values()]
+
+    def post_event(self, **fields: object) -> Json:
+        return self.call("POST", "events", fields)

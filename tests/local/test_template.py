@@ -1,0 +1,67 @@
+from typing import Any
+
+from local.template import Overlay, cors_of, environment_names, with_overlay
+
+
+def template() -> dict[str, Any]:
+    return {
+        "Resources": {
+            "F": {
+                "Type": "AWS::Lambda::Function",
+                "Properties": {"Environment": {"Variables": {"GRAPH_BASE_URL": "old", "STAGE": "local"}}},
+            },
+            "G": {"Type": "AWS::Lambda::Function", "Properties": {}},
+            "A": {
+                "Type": "AWS::ApiGatewayV2::Authorizer",
+                "Properties": {"JwtConfiguration": {"Issuer": "old", "Audience": ["old"]}},
+            },
+            "E": {
+                "Type": "AWS::Lambda::EventSourceMapping",
+                "Properties": {"ScalingConfig": {"MaximumConcurrency": 10}},
+            },
+            "Api": {
+                "Type": "AWS::ApiGatewayV2::Api",
+                "Properties": {"CorsConfiguration": {"AllowOrigins": ["https://a.example"]}},
+            },
+        }
+    }
+
+
+def test_a_variable_is_replaced_where_there_is_one_and_added_nowhere() -> None:
+    overlay = Overlay(environment={"GRAPH_BASE_URL": "new", "PARTNER_ID": "x"})
+    resources = with_overlay(template(), overlay)["Resources"]
+    variables = resources["F"]["Properties"]["Environment"]["Variables"]
+    assert variables == {"GRAPH_BASE_URL": "new", "STAGE": "local"}
+    assert "Environment" not in resources["G"]["Properties"]
+
+
+def test_the_authorizer_gets_the_issuer_and_audience_of_the_run() -> None:
+    changed = with_overlay(template(), Overlay(jwt_issuer="http://127.0.0.1:1", jwt_audience=("a",)))
+    settings = changed["Resources"]["A"]["Properties"]["JwtConfiguration"]
+    assert settings == {"Issuer": "http://127.0.0.1:1", "Audience": ["a"]}
+
+
+def test_an_empty_overlay_changes_the_concurrency_only() -> None:
+    expected = template()
+    expected["Resources"]["E"]["Properties"]["ScalingConfig"]["MaximumConcurrency"] = 2
+    assert with_overlay(template(), Overlay()) == expected
+
+
+def test_the_concurrency_is_never_raised() -> None:
+    changed = with_overlay(template(), Overlay(queue_concurrency=50))
+    assert changed["Resources"]["E"]["Properties"]["ScalingConfig"]["MaximumConcurrency"] == 10
+
+
+def test_the_given_template_stays_as_it_is() -> None:
+    given = template()
+    with_overlay(given, Overlay(environment={"STAGE": "x"}, jwt_issuer="x"))
+    assert given == template()
+
+
+def test_cors_is_read_from_the_api() -> None:
+    assert cors_of(template()) == {"AllowOrigins": ["https://a.example"]}
+    assert cors_of({"Resources": {}}) is None
+
+
+def test_all_variable_names_are_listed() -> None:
+    assert environment_names(template()) == {"GRAPH_BASE_URL", "STAGE"}

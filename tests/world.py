@@ -1,0 +1,495 @@
+"""The whole product in one process: the real use cases and adapters between the simulators and a store.
+
+Time stands still until the world moves it. A queue message that is put off or whose run is killed comes back
+as SQS brings it back. Every call to a port is a side effect that a `Killer` may stop the process at.
+"""
+
+import json
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Self
+
+import httpx
+
+import partner_event_worker
+from local.simulators import ManualClock, Seams, Settings, Simulators, SyncRunner, build
+from onramp import receiving
+from onramp.adapters.messaging_api import MessagingApi
+from onramp.adapters.meta_graph import MetaGraph
+from onramp.adapters.partner_api import PartnerApi
+from onramp.adapters.upstream import new_client
+from onramp.batch import seconds_until
+from onramp.domain.budget import BudgetRule
+from onramp.domain.errors import Problem, PutOff
+from onramp.domain.signup import Client, Number, Signup
+from onramp.domain.states import Status
+from onramp.ports import ChannelWebhook, NewKey
+from onramp.usecases.connect_channel import key_context
+from onramp.usecases.exchange_code import ExchangeCode
+from onramp.usecases.onboard_number import onboard_number
+from onramp.usecases.onboarding import Connect, Follow
+from onramp.usecases.open_signup import OpenSignup
+from onramp.usecases.reconcile import sweep
+from onramp.usecases.submit_number import SubmitNumber
+from tests.fakes import MemoryBudget, MemoryBus, MemoryStore, MemoryTelemetry, MemoryVault
+
+type Json = dict[str, Any]
+
+APP_SECRET = "app-secret"
+PARTNER_KEY = "partner-key"
+PLATFORM_SECRET = "platform-secret"
+TENANT = "tenant-1"
+WEBHOOK = ChannelWebhook(url="https://partner.example.com/whatsapp", headers={"X-Secret": "header-secret"})
+VISIBILITY = 360.0
+"""Seconds until a message of a dead function comes back."""
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of ours may catch this."""
+
+
+class Killer:
+    """Stops the process at the `at`-th side effect, before it or after it, once."""
+
+    def __init__(self, at: int | None = None, *, after: bool = False) -> None:
+        self._at = at
+        self._after = after
+        self._lock = threading.Lock()
+        self.calls: list[str] = []
+
+    def __call__[T](self, name: str, call: Callable[[], T]) -> T:
+        with self._lock:
+            self.calls.append(name)
+            mine = len(self.calls) - 1 == self._at
+        if mine and not self._after:
+            raise Killed(name)
+        result = call()
+        if mine:
+            raise Killed(name)
+        return result
+
+
+class Watched:
+    """A port whose every call passes the killer."""
+
+    def __init__(self, name: str, port: object, killer: Killer) -> None:
+        self._name = name
+        self._port = port
+        self._killer = killer
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._killer(f"{self._name}.{name}", lambda: method(*args, **kwargs))
+
+        return call
+
+
+class WorldClock:
+    """`onramp.ports.Clock` on the simulators' time; sleeping lets the simulators live on."""
+
+    def __init__(self, now: ManualClock, rng: random.Random) -> None:
+        self._now = now
+        self._rng = rng
+        self._ids = 0
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._now(), UTC)
+
+    def sleep(self, seconds: float) -> None:
+        self._now.advance(max(seconds, 0))
+
+    def draw(self) -> float:
+        return self._rng.random()
+
+    def new_id(self) -> str:
+        self._ids += 1
+        return f"id{self._ids:06d}"
+
+
+@dataclass(order=True)
+class Message:
+    """A message in a queue."""
+
+    visible_at: float
+    order: int
+    kind: str = field(compare=False)
+    body: str = field(compare=False)
+    encoding: str = field(compare=False, default="utf-8")
+    receives: int = field(compare=False, default=0)
+
+
+class WorldQueue:
+    """`onramp.ports.Queue`, and where the receiver puts webhooks."""
+
+    def __init__(self, clock: WorldClock) -> None:
+        self._clock = clock
+        self._order = 0
+        self.messages: list[Message] = []
+        self.dead_jobs: list[Json] = []
+        self.dead_events: list[tuple[str, str]] = []
+        self.sends_to_lose = 0
+
+    def put(self, kind: str, body: str, encoding: str = "utf-8") -> None:
+        self._order += 1
+        at = self._clock.now().timestamp()
+        self.messages.append(Message(at, self._order, kind, body, encoding))
+
+    def send_job(self, signup_id: str, phone_number_id: str) -> None:
+        if self.sends_to_lose:
+            self.sends_to_lose -= 1
+            return
+        self.put("job", json.dumps({"signup_id": signup_id, "phone_number_id": phone_number_id}))
+
+    def bury_job(self, signup_id: str, phone_number_id: str, reason: str) -> None:
+        job = {"signup_id": signup_id, "phone_number_id": phone_number_id, "retry": True, "reason": reason}
+        self.dead_jobs.append(job)
+
+    def bury_event(self, body: str, encoding: str, reason: str) -> None:
+        self.dead_events.append((body, reason))
+
+    def redrive(self) -> None:
+        """Move the dead letters back, as an operator does."""
+        for job in self.dead_jobs:
+            self.put("job", json.dumps(job))
+        for body, _ in self.dead_events:
+            self.put("event", body)
+        self.dead_jobs, self.dead_events = [], []
+
+
+class _LockedTransport(httpx.BaseTransport):
+    """The simulators share one event loop, and the exchange reads from several threads."""
+
+    def __init__(self, inner: httpx.BaseTransport, lock: threading.Lock) -> None:
+        self._inner = inner
+        self._lock = lock
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        with self._lock:
+            return self._inner.handle_request(request)
+
+
+@dataclass
+class Options:
+    """How a world is made."""
+
+    seed: int = 1
+    budget_calls: int = 1_000
+    step_seconds: float = 1.0
+    retry_seconds: tuple[int, ...] = (5, 30, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
+    reconcile_after: timedelta = timedelta(minutes=10)
+    simulated_budget: int | None = None
+
+
+class World:
+    """Onramp between its upstreams, with one tenant's browser."""
+
+    def __init__(
+        self,
+        options: Options | None = None,
+        *,
+        killer: Killer | None = None,
+        store: Callable[[Any], Any] = MemoryStore,
+        budget: Callable[[WorldClock, BudgetRule], Any] | None = None,
+    ) -> None:
+        options = options or Options()
+        self.options = options
+        self.killer = killer or Killer()
+        time = ManualClock()
+        self.clock = WorldClock(time, random.Random(options.seed))
+        self.sims: Simulators = build(
+            Settings(
+                app_secret=APP_SECRET,
+                partner_key=PARTNER_KEY,
+                platform_secret=PLATFORM_SECRET,
+                seed=options.seed,
+                step_seconds=options.step_seconds,
+                budget_calls=options.simulated_budget or options.budget_calls,
+            ),
+            seams=Seams(now=time, sleep=time.sleep, deliver=self._deliver),
+        )
+        self.sims.hub.webhook_url = "http://127.0.0.1/v1/webhooks/360dialog"
+        self.runner = SyncRunner()
+        self._lock = threading.Lock()
+        self.queue = WorldQueue(self.clock)
+        self.bus = MemoryBus()
+        self.telemetry = MemoryTelemetry()
+        self.vault = MemoryVault()
+        self.store = store(self.clock)
+        rule = BudgetRule(options.budget_calls, timedelta(seconds=30))
+        self.budget = budget(self.clock, rule) if budget else MemoryBudget(rule)
+        self.webhooks_lost = 0
+        self.lose_webhook: Callable[[str], bool] = lambda _: False
+        self._next_sweep = time() + 60
+        self._wire()
+
+    def _wire(self) -> None:
+        def watched(name: str, port: object) -> Any:
+            return Watched(name, port, self.killer)
+
+        dialog, meta = self._client(self.sims.dialog), self._client(self.sims.meta)
+        store, bus = watched("store", self.store), watched("bus", self.bus)
+        urls = self.sims.urls
+        self.partner = PartnerApi(
+            client=dialog,
+            base_url=urls.partner,
+            partner_id="localPA",
+            partner_key=lambda: PARTNER_KEY,
+            solution_id="123456789012345",
+            messaging_url=urls.messaging,
+        )
+        self.messaging = MessagingApi(dialog)
+        self.meta = MetaGraph(
+            client=meta,
+            clock=self.clock,
+            base_url=urls.meta,
+            version="v26.0",
+            app_id="1234567890",
+            app_secret=lambda: APP_SECRET,
+        )
+        vault = watched("vault", self.vault)
+        self.follow = Follow(
+            store=store,
+            events=store,
+            budget=watched("budget", self.budget),
+            queue=watched("queue", self.queue),
+            bus=bus,
+            partner=watched("partner", self.partner),
+            clock=self.clock,
+            telemetry=self.telemetry,
+            retry_seconds=self.options.retry_seconds,
+            reconcile_after=self.options.reconcile_after,
+        )
+        self.connect = Connect(
+            follow=self.follow,
+            clients=store,
+            vault=vault,
+            messaging=watched("messaging", self.messaging),
+            webhook=WEBHOOK,
+        )
+        self.open_signup = OpenSignup(store, store, bus, self.clock, self.telemetry)
+        self.exchange = ExchangeCode(
+            store, watched("meta", self.meta), vault, bus, self.clock, self.telemetry
+        )
+        self.submit = SubmitNumber(store, watched("queue", self.queue), bus, self.clock, self.telemetry)
+
+    def _client(self, app: Any) -> httpx.Client:
+        return new_client(_LockedTransport(self.runner.transport(app), self._lock))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.runner.__exit__()
+
+    # -- the receiver
+
+    async def _deliver(self, _url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """What the receiver does with a webhook."""
+        secrets = receiving.PlatformSecrets(lambda: {"platform_secrets": [PLATFORM_SECRET]}, lambda: 0.0)
+        if not receiving.signed(body, receiving.signature_of({"headers": dict(headers)}), secrets):
+            return 401
+        text, encoding = receiving.for_queue(body)
+        if self.lose_webhook(text):
+            self.webhooks_lost += 1
+            return 200
+        self.queue.put("event", text, encoding)
+        return 200
+
+    # -- admin calls
+
+    def admin(self, side: str, path: str, body: Json, method: str = "POST") -> Json:
+        """A call to a simulator's admin route."""
+        app, url = (
+            (self.sims.meta, self.sims.urls.meta)
+            if side == "meta"
+            else (self.sims.dialog, self.sims.urls.dialog)
+        )
+        answer = self._client(app).request(method, f"{url}/admin/{path}", json=body)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    def fault(self, kind: str, path: str, *, side: str = "dialog", method: str = "*", **more: Any) -> None:
+        """Switch a fault on."""
+        match = {"method": method, "path": path}
+        self.admin(side, "faults", {"kind": kind, "match": match, "times": 1, **more})
+
+    def dialog_state(self) -> Json:
+        """What 360dialog has."""
+        answer = self._client(self.sims.dialog).get(f"{self.sims.urls.dialog}/admin/state")
+        return dict(answer.json())
+
+    def customer(self, numbers: int = 1, **fields: Any) -> Json:
+        """A customer who has finished the popup: `code`, `session_info`, `wabas`."""
+        return self.admin("meta", "signups", {"wabas": [{"numbers": [{}] * numbers}], **fields})
+
+    # -- the browser
+
+    def patiently[T](self, call: Callable[[], T]) -> T:
+        """What a front end does when the server died: the same call once more, a moment later."""
+        for _ in range(20):
+            try:
+                return call()
+            except Killed:
+                self.clock.sleep(1)
+            except Problem as problem:
+                if not problem.retryable:
+                    raise
+                self.clock.sleep(problem.retry_after or 1)
+        raise AssertionError("the front end gives up")
+
+    def opened(self, email: str = "owner@example.com", tenant: str = TENANT, key: str = "k") -> Signup:
+        """A signup, opened with an idempotency key."""
+        return self.patiently(
+            lambda: self.open_signup(
+                tenant=tenant,
+                client=Client(name="Example", email=email, user_name="Owner"),
+                plan_tier="regular",
+                reference="ref",
+                idempotency_key=key,
+            )
+        )
+
+    def authorized(self, customer: Json, **fields: Any) -> Signup:
+        """A signup whose code was exchanged; a code that was lost is replaced by a new popup."""
+        signup = self.opened(**fields)
+        code = customer["code"]
+        for _ in range(4):
+            exchange = partial(self._send_code, signup.id, code, customer["session_info"])
+            try:
+                return self.patiently(exchange)
+            except Problem as problem:
+                if problem.code not in {"code_already_used", "code_expired"}:
+                    raise
+                code = self.admin("meta", "codes", {"business_id": customer["business_id"]})["code"]
+        raise AssertionError("no code works")
+
+    def _send_code(self, signup_id: str, code: str, session_info: Json | None) -> Signup:
+        return self.exchange.with_code(self.load(signup_id), code, session_info)
+
+    def submitted(self, customer: Json, ids: Sequence[str] = (), **fields: Any) -> Signup:
+        """A signup whose numbers were submitted."""
+        signup = self.authorized(customer, **fields)
+        wanted = ids or [number["id"] for number in customer["wabas"][0]["numbers"]]
+        return self.patiently(lambda: self.submit.submit(self.load(signup.id), wanted, None))
+
+    def load(self, signup_id: str) -> Signup:
+        """The signup as stored."""
+        signup: Signup | None = self.store.load(signup_id)
+        assert signup is not None
+        return signup
+
+    # -- time
+
+    def run(self, seconds: float = 3 * 86_400.0, until: Callable[[], bool] | None = None) -> None:
+        """Let time pass: channels walk, webhooks fly, queues deliver, every minute the sweep runs.
+
+        Ends when `until()` holds, or when `seconds` have passed.
+        """
+        end = self._time() + seconds
+        while self._time() < end and not (until and until()):
+            message = self._take()
+            if message is not None:
+                self._handle(message)
+                continue
+            self._move(end)
+
+    def _time(self) -> float:
+        return self.clock.now().timestamp()
+
+    def _take(self) -> Message | None:
+        due = [message for message in self.queue.messages if message.visible_at <= self._time()]
+        if not due:
+            return None
+        first = min(due)
+        self.queue.messages.remove(first)
+        return first
+
+    def _move(self, end: float) -> None:
+        agenda = self.sims.agenda.next_due()
+        coming = [message.visible_at for message in self.queue.messages]
+        times = [end, self._next_sweep, *coming, *([agenda] if agenda is not None else [])]
+        target = max(min(times), self._time())
+        with self._lock:
+            self.runner.run(self.sims.advance(max(target - self._time(), 0.000_1)))
+        if self._time() >= self._next_sweep:
+            self._next_sweep = self._time() + 60
+            self.sweep()
+
+    def sweep(self) -> None:
+        """One run of the reconciler."""
+        with suppress(Killed):
+            sweep(self.follow)
+
+    def _handle(self, message: Message) -> None:
+        """One delivery of a message; what is not done comes back as SQS brings it back."""
+        message.receives += 1
+        back_in: float | None = None
+        try:
+            self._dispatch(message)
+        except PutOff as wait:
+            back_in = seconds_until(wait.until, self.clock.now())
+        except Killed:
+            back_in = VISIBILITY
+        if back_in is not None:
+            message.visible_at = self._time() + back_in
+            self.queue.messages.append(message)
+
+    def _dispatch(self, message: Message) -> None:
+        if message.kind == "job":
+            job = json.loads(message.body)
+            onboard_number(
+                self.connect, job["signup_id"], job["phone_number_id"], retry=job.get("retry") is True
+            )
+        else:
+            attributes = {"encoding": {"stringValue": message.encoding}}
+            partner_event_worker.apply_webhook(
+                self.follow, {"body": message.body, "messageAttributes": attributes}
+            )
+
+    # -- what must hold
+
+    def settled(self, signup_id: str) -> Callable[[], bool]:
+        """Whether every wanted number has come to an end, good or bad."""
+
+        def check() -> bool:
+            numbers = [number for number in self.load(signup_id).numbers if number.wanted]
+            ends = {Status.CONNECTED, Status.FAILED, Status.CANCELLED}
+            return bool(numbers) and all(number.status in ends for number in numbers)
+
+        return check
+
+    def stored_key(self, signup: Signup, number: Number) -> NewKey:
+        """The key as our record has it, in clear."""
+        assert number.key is not None
+        secret = self.vault.decrypt(number.key.secret, key_context(signup.tenant, signup.id))
+        return NewKey(api_key=secret, address=number.key.address)
+
+    def assert_connected(self, signup_id: str) -> None:
+        """Every wanted number has its own channel, its stored key lives, its webhook is ours."""
+        signup = self.load(signup_id)
+        wanted = [number for number in signup.numbers if number.wanted]
+        assert wanted
+        for number in wanted:
+            assert number.status is Status.CONNECTED, (number.status, number.failure, self.killer.calls[-8:])
+            found = self.messaging.read_webhook(self.stored_key(signup, number))
+            assert found is not None
+            assert found.url == WEBHOOK.url
+            assert number.due_at is None
+            assert number.lease is None
+        assert len({number.channel_id for number in wanted}) == len(wanted)
+        assert not signup.outbox
+
+    def assert_nothing_doubled(self, clients: int = 1) -> None:
+        """No second client, no second submission, never more calls than the budget allows."""
+        state = self.dialog_state()
+        assert len(state["clients"]) == clients, state["clients"]
+        assert not state["duplicate_submissions"], state["duplicate_submissions"]
+        budget = self.options.simulated_budget or self.options.budget_calls
+        assert state["budget"]["max_in_any_window"] <= budget, state["budget"]
