@@ -25,7 +25,7 @@ from onramp.adapters.partner_api import PartnerApi
 from onramp.adapters.upstream import new_client
 from onramp.batch import seconds_until
 from onramp.domain.budget import BudgetRule
-from onramp.domain.errors import Problem, PutOff
+from onramp.domain.errors import Problem, PutOff, UpstreamError
 from onramp.domain.signup import Client, Number, Signup
 from onramp.domain.states import Status
 from onramp.ports import ChannelWebhook, NewKey
@@ -60,12 +60,32 @@ class Killer:
         self._at = at
         self._after = after
         self._lock = threading.Lock()
+        self._before: dict[str, tuple[int, Callable[[], None]]] = {}
+        self._deadly: str | None = None
         self.calls: list[str] = []
+
+    def when(self, name: str, action: Callable[[], None], *, skip: int = 0) -> None:
+        """Do `action` right before the next call of `name` (after `skip` calls of it), once."""
+        self._before[name] = (skip, action)
+
+    def kill_always(self, name: str) -> None:
+        """Stop the process at every call of `name`."""
+        self._deadly = name
+
+    def _act(self, name: str) -> None:
+        skip, action = self._before.pop(name, (0, None))
+        if action is not None and skip:
+            self._before[name] = (skip - 1, action)
+        elif action is not None:
+            action()
+        if name == self._deadly:
+            raise Killed(name)
 
     def __call__[T](self, name: str, call: Callable[[], T]) -> T:
         with self._lock:
             self.calls.append(name)
             mine = len(self.calls) - 1 == self._at
+        self._act(name)
         if mine and not self._after:
             raise Killed(name)
         result = call()
@@ -166,12 +186,13 @@ class WorldQueue:
 class _LockedTransport(httpx.BaseTransport):
     """The simulators share one event loop, and the exchange reads from several threads."""
 
-    def __init__(self, inner: httpx.BaseTransport, lock: threading.Lock) -> None:
+    def __init__(self, world: "World", inner: httpx.BaseTransport) -> None:
+        self._world = world
         self._inner = inner
-        self._lock = lock
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        with self._lock:
+        self._world.before_request(request)
+        with self._world.lock:
             return self._inner.handle_request(request)
 
 
@@ -216,7 +237,8 @@ class World:
         )
         self.sims.hub.webhook_url = "http://127.0.0.1/v1/webhooks/360dialog"
         self.runner = SyncRunner()
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        self.before_request: Callable[[httpx.Request], None] = lambda _: None
         self.queue = WorldQueue(self.clock)
         self.bus = MemoryBus()
         self.telemetry = MemoryTelemetry()
@@ -227,6 +249,7 @@ class World:
         self.webhooks_lost = 0
         self.lose_webhook: Callable[[str], bool] = lambda _: False
         self._next_sweep = time() + 60
+        self._diary: list[tuple[float, Callable[[], None]]] = []
         self._wire()
 
     def _wire(self) -> None:
@@ -280,7 +303,7 @@ class World:
         self.submit = SubmitNumber(store, watched("queue", self.queue), bus, self.clock, self.telemetry)
 
     def _client(self, app: Any) -> httpx.Client:
-        return new_client(_LockedTransport(self.runner.transport(app), self._lock))
+        return new_client(_LockedTransport(self, self.runner.transport(app)))
 
     def __enter__(self) -> Self:
         return self
@@ -324,6 +347,18 @@ class World:
         """What 360dialog has."""
         answer = self._client(self.sims.dialog).get(f"{self.sims.urls.dialog}/admin/state")
         return dict(answer.json())
+
+    def fault_free(self) -> None:
+        """Switch all faults off."""
+        for app, url in (
+            (self.sims.meta, self.sims.urls.meta),
+            (self.sims.dialog, self.sims.urls.dialog),
+        ):
+            assert self._client(app).delete(f"{url}/admin/faults").is_success
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do something when so much time has passed."""
+        self._diary.append((self._time() + seconds, action))
 
     def customer(self, numbers: int = 1, **fields: Any) -> Json:
         """A customer who has finished the popup: `code`, `session_info`, `wabas`."""
@@ -396,9 +431,14 @@ class World:
         while self._time() < end and not (until and until()):
             message = self._take()
             if message is not None:
-                self._handle(message)
+                self.handle(message)
                 continue
             self._move(end)
+
+    def let_channels_walk(self, seconds: float) -> None:
+        """Let time pass for 360dialog alone: nothing of ours runs."""
+        with self.lock:
+            self.runner.run(self.sims.advance(seconds))
 
     def _time(self) -> float:
         return self.clock.now().timestamp()
@@ -414,10 +454,13 @@ class World:
     def _move(self, end: float) -> None:
         agenda = self.sims.agenda.next_due()
         coming = [message.visible_at for message in self.queue.messages]
-        times = [end, self._next_sweep, *coming, *([agenda] if agenda is not None else [])]
+        planned = [at for at, _ in self._diary]
+        times = [end, self._next_sweep, *coming, *planned, *([agenda] if agenda is not None else [])]
         target = max(min(times), self._time())
-        with self._lock:
-            self.runner.run(self.sims.advance(max(target - self._time(), 0.000_1)))
+        self.let_channels_walk(max(target - self._time(), 0.000_1))
+        for entry in [entry for entry in self._diary if entry[0] <= self._time()]:
+            self._diary.remove(entry)
+            entry[1]()
         if self._time() >= self._next_sweep:
             self._next_sweep = self._time() + 60
             self.sweep()
@@ -427,7 +470,7 @@ class World:
         with suppress(Killed):
             sweep(self.follow)
 
-    def _handle(self, message: Message) -> None:
+    def handle(self, message: Message) -> None:
         """One delivery of a message; what is not done comes back as SQS brings it back."""
         message.receives += 1
         back_in: float | None = None
@@ -471,6 +514,22 @@ class World:
         secret = self.vault.decrypt(number.key.secret, key_context(signup.tenant, signup.id))
         return NewKey(api_key=secret, address=number.key.address)
 
+    def key_lives(self, signup: Signup) -> bool:
+        """Whether the stored keys of all connected numbers work and lead to our webhook."""
+        connected = [number for number in signup.numbers if number.status is Status.CONNECTED]
+        for number in connected:
+            found = self.messaging.read_webhook(self.stored_key(signup, number))
+            if found is None or found.url != WEBHOOK.url:
+                return False
+        return bool(connected)
+
+    def key_lives_now(self, signup_id: str) -> bool:
+        """Whether the stored keys work at this moment; a dead one is no error here."""
+        try:
+            return self.key_lives(self.load(signup_id))
+        except UpstreamError:
+            return False
+
     def assert_connected(self, signup_id: str) -> None:
         """Every wanted number has its own channel, its stored key lives, its webhook is ours."""
         signup = self.load(signup_id)
@@ -478,11 +537,9 @@ class World:
         assert wanted
         for number in wanted:
             assert number.status is Status.CONNECTED, (number.status, number.failure, self.killer.calls[-8:])
-            found = self.messaging.read_webhook(self.stored_key(signup, number))
-            assert found is not None
-            assert found.url == WEBHOOK.url
             assert number.due_at is None
             assert number.lease is None
+        assert self.key_lives(signup)
         assert len({number.channel_id for number in wanted}) == len(wanted)
         assert not signup.outbox
 

@@ -38,6 +38,7 @@ class PlatformSecrets:
         self._monotonic = monotonic
         self._secrets: tuple[str, ...] = ()
         self._read_at: float | None = None
+        self._tried_at: float | None = None
 
     def current(self) -> tuple[str, ...]:
         """The secrets, read anew when they are old."""
@@ -47,13 +48,15 @@ class PlatformSecrets:
 
     def renewed(self) -> bool:
         """After a wrong signature: read them anew, unless that has just been done. Whether they changed."""
-        if self._read_at is not None and self._monotonic() - self._read_at < REFRESH_SECONDS:
+        if self._tried_at is not None and self._monotonic() - self._tried_at < REFRESH_SECONDS:
             return False
         before = self._secrets
         self._refresh()
         return self._secrets != before
 
     def _refresh(self) -> None:
+        # Also a failed try counts: forged webhooks must not make us ask AWS for each of them.
+        self._tried_at = self._monotonic()
         content = self._read()
         value = content.get("platform_secrets") if isinstance(content, dict) else None
         try:

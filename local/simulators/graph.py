@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from local.simulators.web import Json
@@ -75,12 +75,12 @@ def missing_object(object_id: str) -> GraphError:
     )
 
 
-def select(node: Json, fields: str | None, kind: NodeType, unknown: Iterable[str] = ()) -> Json:
+def select(node: Json, fields: str | None, kind: NodeType, unknown: Collection[str] = ()) -> Json:
     """Return the wanted fields of `node`; absent values are left out, `id` is always there.
 
     Raises GraphError 100 for the whole call when one field is not known, as Meta does.
     """
-    wanted = list(kind.default)
+    wanted = [name for name in kind.default if name not in unknown]
     if fields:
         wanted = [match[1] for match in _TOP_LEVEL_FIELD.finditer(fields)]
     for name in wanted:

@@ -60,7 +60,7 @@ def sign(  # noqa: PLR0917 - all of them are signed
             "POST",
             "/",
             "",
-            *(f"{name}:{signed[name].strip()}" for name in sorted(signed)),
+            *(f"{name}:{' '.join(signed[name].split())}" for name in sorted(signed)),
             "",
             names,
             hashlib.sha256(body).hexdigest(),
@@ -109,7 +109,7 @@ class LightClient:
                 status, answer = self._send(headers, payload)
                 break
             except (OSError, http.client.HTTPException) as error:
-                self._connection = None
+                self._disconnect()
                 if attempt == ATTEMPTS - 1:
                     raise AwsError(f"{self._service} does not answer: {type(error).__name__}") from None
         else:  # pragma: no cover - the loop breaks or raises
@@ -130,6 +130,11 @@ class LightClient:
         self._connection.request("POST", "/", body=payload, headers=signed)
         response = self._connection.getresponse()
         return response.status, response.read()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._secure:

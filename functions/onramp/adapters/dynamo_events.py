@@ -120,12 +120,13 @@ class DynamoEvents:
         with contextlib.suppress(Refused):
             self._table.write_patiently(*actions)
 
-    def park_event(  # noqa: PLR0917 - the port's
+    def park_event(
         self,
         claim: EventClaim,
         event: PartnerEvent,
         channel: Channel,
         place: str,
+        *,
         now: datetime,
         due_at: datetime | None,
     ) -> None:

@@ -185,9 +185,8 @@ class MetaGraph:
         try:
             return self._get(path, {**params, "fields": fields}, token)
         except Permanent as refusal:
-            if refusal.code != "waba_not_granted" or not refusal.reference.startswith("100/"):
-                raise
-            if refusal.reference.startswith("100/33"):
+            code, _, subcode = refusal.reference.partition(" ")[0].partition("/")
+            if refusal.code != "waba_not_granted" or code != "100" or subcode == "33":
                 raise
         return self._get(path, params, token)
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from onramp.adapters.upstream import Kind, Rule, Upstream, call
-from onramp.domain.errors import Ambiguous, Transient
+from onramp.domain.errors import Ambiguous, Permanent, Transient
 from onramp.domain.partner_events import Channel, mapping, moment, read_channel, text
 from onramp.ports import Gate, NewKey, RemoteClient, Submission
 
@@ -61,6 +61,10 @@ PAGE: Final = 200
 PAGES: Final = 100
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
+_ADDRESS: Final = re.compile(
+    r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,4}|:[1-5][0-9]{4})?(/[A-Za-z0-9_-]+)*/?"
+)
+"""An address that everybody reads alike: no user, no query, no backslash, no dots in the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +142,11 @@ class PartnerApi:
 
     def read_channel(self, channel_id: str, gate: Gate) -> Channel:
         """One channel."""
-        return read_channel(mapping(self._call(READ, "GET", f"channels/{quote(channel_id, safe='')}", gate)))
+        return read_channel(mapping(self._call(READ, "GET", f"channels/{_segment(channel_id)}", gate)))
 
     def make_key(self, channel_id: str, gate: Gate) -> NewKey:
         """Make a key; both answer shapes are read. Every earlier key of the channel dies [doc]."""
-        path = f"channels/{quote(channel_id, safe='')}/api_keys"
+        path = f"channels/{_segment(channel_id)}/api_keys"
         answer = mapping(self._call(MAKE_KEY, "POST", path, gate, {}))
         listed = answer.get("api_keys")
         if isinstance(listed, list) and listed:
@@ -154,7 +158,7 @@ class PartnerApi:
 
     def _address(self, answered: str | None) -> str:
         """The host a key is for, if it is one that may see keys; else the configured one."""
-        if answered is None:
+        if answered is None or not _ADDRESS.fullmatch(answered):
             return self.messaging_url
         parts, ours = urlsplit(answered), urlsplit(self.messaging_url)
         host = parts.hostname or ""
@@ -186,10 +190,10 @@ class PartnerApi:
         if not isinstance(items, list):
             raise Transient("partner_unavailable", status=200)
         total = answer.get("total")
-        return _Page(
-            items=tuple(mapping(item) for item in items),
-            total=total if isinstance(total, int) else offset + len(items),
-        )
+        if not isinstance(total, int):
+            # Nobody says how many there are: a full page may have another behind it.
+            total = offset + len(items) + (len(items) >= PAGE)
+        return _Page(items=tuple(mapping(item) for item in items), total=total)
 
     def _call(
         self,
@@ -223,6 +227,13 @@ class _Page:
     @property
     def complete(self) -> bool:
         return len(self.items) >= self.total
+
+
+def _segment(name: str) -> str:
+    """An id as one part of a path. Raises `Permanent(channel_missing)` for one that would lead elsewhere."""
+    if name in {"", ".", ".."}:
+        raise Permanent("channel_missing")
+    return quote(name, safe="")
 
 
 def _matching(items: Sequence[Mapping[str, object]], email: str) -> list[RemoteClient]:

@@ -5,6 +5,7 @@ names, and whatever breaks on the way, falls into one of four kinds (see `onramp
 """
 
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,11 +104,14 @@ def call(
     address of someone else's choosing. Raises `UpstreamError`.
     """
     lost: type[UpstreamError] = Ambiguous if changes else Transient
-    request = client.build_request(
-        method, url, headers=dict(headers or {}), params=params, data=data, json=body, timeout=TIMEOUT
-    )
     try:
+        request = client.build_request(
+            method, url, headers=dict(headers or {}), params=params, data=data, json=body, timeout=TIMEOUT
+        )
         response = client.send(request, stream=True, follow_redirects=False)
+    except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeError):
+        # A key with a line break, say. No cause: h11 quotes the header, and that header is a secret.
+        raise Permanent(upstream.misconfigured) from None
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise Transient(upstream.unavailable) from error
     except httpx.HTTPError as error:
@@ -205,7 +209,12 @@ def retry_after(response: httpx.Response) -> float | None:
 
 
 def new_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """A client that follows nothing and takes no proxy or password from the environment."""
+    """A client that follows nothing and takes no proxy or password from the environment.
+
+    It says nothing of its own: httpx logs whole URLs at INFO, and `debug_token` has a token in its URL.
+    """
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     return httpx.Client(
         transport=transport,
         timeout=TIMEOUT,

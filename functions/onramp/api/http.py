@@ -23,7 +23,13 @@ MAX_BODY: Final = 64 * 1024
 MAX_KEY: Final = 200
 PROBLEM_TYPE: Final = "urn:onramp:problem:"
 HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_MESSAGES: Final = {"extra_forbidden": "is not a known field", "missing": "is required"}
+_MESSAGES: Final = {
+    "extra_forbidden": "is not a known field",
+    "missing": "is required",
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+    "string_pattern_mismatch": "does not have the right form",
+}
 
 
 def answer(

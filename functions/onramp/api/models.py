@@ -1,6 +1,7 @@
 """What goes in and out over HTTP; `docs/openapi.json` is generated from these."""
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Final, Literal, Self
 
@@ -8,9 +9,11 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     JsonValue,
     StringConstraints,
+    Tag,
     model_validator,
 )
 
@@ -19,12 +22,25 @@ from onramp.domain.states import Progress, SignupStatus, Status, Step
 
 SESSION_INFO_LENGTH: Final = 16_384
 """Characters of a session info as JSON; Meta's have a few hundred."""
+SESSION_INFO_DEPTH: Final = 20
+"""Levels of nesting: what is stored must be readable again, and pydantic reads less deep than it writes."""
 
 
 def _limited(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if len(json.dumps(value)) > SESSION_INFO_LENGTH:
         raise ValueError(f"must have at most {SESSION_INFO_LENGTH} characters")
+    level: list[JsonValue] = [value]
+    for _ in range(SESSION_INFO_DEPTH):
+        level = [inner for outer in level for inner in _members(outer)]
+    if level:
+        raise ValueError(f"must have at most {SESSION_INFO_DEPTH} levels")
     return value
+
+
+def _members(value: JsonValue) -> Iterable[JsonValue]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 type PlanTier = Literal["basic", "regular", "premium"]
@@ -57,10 +73,21 @@ class KnownClient(Body):
     client_id: ClientId
 
 
+def _form(value: object) -> str:
+    """Which form a client is given in, so that a mistake is told about that form alone."""
+    known = isinstance(value, KnownClient) or (isinstance(value, dict) and "client_id" in value)
+    return "KnownClient" if known else "NewClient"
+
+
+type AnyClient = Annotated[
+    Annotated[NewClient, Tag("NewClient")] | Annotated[KnownClient, Tag("KnownClient")], Discriminator(_form)
+]
+
+
 class OpenSignupBody(Body):
     """`POST /v1/signups`: the customer by its data or by its client id, exactly one of them."""
 
-    client: NewClient | KnownClient | None = None
+    client: AnyClient | None = None
     client_id: ClientId | None = None
     plan_tier: PlanTier | None = None
     reference: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None

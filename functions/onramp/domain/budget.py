@@ -93,10 +93,9 @@ def push_back(state: BudgetState, rule: BudgetRule, now: datetime, retry_after: 
 
 
 def _pause(rule: BudgetRule, retry_after: float | None) -> timedelta:
-    if retry_after is None:
+    if retry_after is None or not retry_after >= 0:  # a time that has passed, or not a number
         return rule.window
-    longest = LONGEST_PAUSE.total_seconds()
-    return timedelta(seconds=retry_after) if 0 <= retry_after <= longest else LONGEST_PAUSE
+    return timedelta(seconds=min(retry_after, LONGEST_PAUSE.total_seconds()))
 
 
 def _forget(state: BudgetState, rule: BudgetRule, now: datetime) -> None:

@@ -225,6 +225,8 @@ class ExchangeCode:
     def _answer(self, trouble: UpstreamError, *, code_spent: bool) -> Problem:
         """What the caller is told about Meta's refusal; the operator gets a metric."""
         self.telemetry.count("MetaRefusals", code=trouble.code)
+        if trouble.code == "meta_configuration":
+            self.telemetry.count("MetaConfigurationErrors")
         self.telemetry.warn(
             "meta refused", code=trouble.code, status=trouble.status, reference=trouble.reference
         )

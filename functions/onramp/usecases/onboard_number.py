@@ -197,6 +197,8 @@ def _give_up(run: Run, code: str) -> None:
 
     run.write(edit)
     run.ports.follow.telemetry.count("NumbersFailed", code=code)
+    if code == "partner_configuration":
+        run.ports.follow.telemetry.count("PartnerConfigurationErrors")
     wake(run.ports.follow, run.signup)
 
 

@@ -108,6 +108,8 @@ def _list_channels(ports: Follow, client_id: str | None) -> Sequence[Channel] | 
         rest(ports, trouble)
     except UpstreamError as trouble:
         ports.telemetry.warn("channels cannot be listed", code=trouble.code, status=trouble.status)
+        if trouble.code == "partner_configuration":
+            ports.telemetry.count("PartnerConfigurationErrors")
     return None
 
 

@@ -1,0 +1,30 @@
+"""Every row of the fault matrix ends well, and `docs/faults.md` says what came of it."""
+
+import pytest
+
+from tests.faults.matrix import DOCUMENT, ROWS, Result, Row, render, run
+
+_RESULTS: dict[str, Result] = {}
+
+
+def _result(row: Row) -> Result:
+    key = f"{row.group}: {row.name}"
+    if key not in _RESULTS:
+        _RESULTS[key] = run(row)
+    return _RESULTS[key]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.group}: {row.name}")
+def test_a_fault_ends_in_a_connected_number_with_one_client_and_one_living_key(row: Row) -> None:
+    result = _result(row)
+    assert result.ends_well, result
+
+
+def test_a_clean_first_onboarding_uses_four_partner_calls_and_a_further_one_two() -> None:
+    clean = run(Row("none", "none", lambda _: None))
+    assert clean.calls == 4
+
+
+def test_the_document_is_made_from_these_runs() -> None:
+    written = DOCUMENT.read_text(encoding="utf-8")
+    assert written == render([_result(row) for row in ROWS]), "run: make faults"

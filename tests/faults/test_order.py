@@ -1,0 +1,226 @@
+"""Any order, any repetition, any interleaving of events, workers, retries, crashes and sweeps: one end."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from onramp.adapters.dynamo import DynamoBudget, DynamoStore
+from onramp.domain.budget import BudgetRule
+from onramp.domain.signup import Number
+from tests.table import make_table
+from tests.world import Killer, Message, Options, World
+
+OPTIONS = Options(retry_seconds=(5, 30, 300), reconcile_after=timedelta(minutes=10))
+AFTERWARDS = ("account_violation", "account_restriction", "cancellation_request", "channel_status_changed")
+
+
+class Shaky(Killer):
+    """A killer that can be loaded again and again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._in: int | None = None
+        self._late = False
+
+    def load(self, steps: int, *, after: bool) -> None:
+        """Kill at the side effect that is `steps` ahead."""
+        self._at = len(self.calls) + steps
+        self._after = after
+
+    def unload(self) -> None:
+        """Do no more harm."""
+        self._at = None
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that happens, at the tester's will."""
+
+    kind: str
+    index: int = 0
+    seconds: int = 0
+
+
+actions = st.lists(
+    st.one_of(
+        st.builds(Action, st.just("deliver"), index=st.integers(0, 40)),
+        st.builds(Action, st.just("work"), index=st.integers(0, 5)),
+        st.builds(Action, st.just("kill before"), index=st.integers(0, 12)),
+        st.builds(Action, st.just("kill after"), index=st.integers(0, 12)),
+        st.builds(Action, st.just("pass"), seconds=st.sampled_from([1, 5, 40, 100, 400, 700, 4_000])),
+        st.builds(Action, st.just("sweep")),
+        st.builds(Action, st.just("resubmit")),
+        st.builds(Action, st.just("retry")),
+    ),
+    max_size=40,
+)
+
+
+def final(number: Number) -> tuple[Any, ...]:
+    """What of a number must not depend on the order of things."""
+    return (
+        number.status,
+        number.progress,
+        number.channel_id,
+        number.restriction,
+        number.cancelled_at is None,
+        number.failure,
+        number.lease,
+        number.due_at,
+        [step.status for step in number.steps][-1],
+    )
+
+
+class Chaos:
+    """A world whose webhooks are held back and delivered at the tester's will."""
+
+    def __init__(self, make: Callable[[Killer], World]) -> None:
+        self.killer = Shaky()
+        self.world = make(self.killer)
+        self.held: list[str] = []
+        self.world.lose_webhook = self._hold
+        customer = self.world.customer()
+        self.signup_id = self.world.submitted(customer).id
+        self._afterwards_sent = False
+
+    def _hold(self, body: str) -> bool:
+        self.held.append(body)
+        return True
+
+    def send_afterwards(self) -> None:
+        """What 360dialog may tell of a channel that is live."""
+        channels = self.world.dialog_state()["channels"]
+        if self._afterwards_sent or not channels:
+            return
+        self._afterwards_sent = True
+        for event in AFTERWARDS:
+            data = {"id": channels[0]["id"], "violation_type": "SPAM"}
+            self.held.append(json.dumps({"id": f"after-{event}", "event": event, "data": data}))
+
+    def do(self, action: Action) -> None:
+        """One action."""
+        deeds: dict[str, Callable[[], object]] = {
+            "deliver": lambda: self._deliver(action.index),
+            "work": lambda: self._work(action.index),
+            "kill before": lambda: self.killer.load(action.index, after=False),
+            "kill after": lambda: self.killer.load(action.index, after=True),
+            "pass": lambda: self.world.let_channels_walk(action.seconds),
+            "sweep": self.world.sweep,
+            "resubmit": self._resubmit,
+            "retry": self._retry,
+        }
+        deeds[action.kind]()
+
+    def _deliver(self, index: int) -> None:
+        self.send_afterwards()
+        if self.held:
+            self.world.queue.put("event", self.held[index % len(self.held)])
+            self._work(len(self.world.queue.messages) - 1)
+
+    def _resubmit(self) -> None:
+        self.world.patiently(lambda: self.world.submit.submit(self.world.load(self.signup_id), (), None))
+
+    def _work(self, index: int) -> None:
+        now = self.world.clock.now().timestamp()
+        ready: list[Message] = [m for m in self.world.queue.messages if m.visible_at <= now]
+        if ready:
+            message = ready[index % len(ready)]
+            self.world.queue.messages.remove(message)
+            self.world.handle(message)
+
+    def _retry(self) -> None:
+        if any(number.failure for number in self.world.load(self.signup_id).numbers):
+            self.world.patiently(lambda: self.world.submit.retry(self.world.load(self.signup_id)))
+
+    def finish(self) -> tuple[Any, ...]:
+        """Deliver everything that was ever sent, let all retries run, and give the end."""
+        self.killer.unload()
+        world = self.world
+        for _ in range(6):
+            world.run(seconds=1_800)
+            self.send_afterwards()
+            for body in self.held:
+                world.queue.put("event", body)
+            self._retry()
+        world.run(seconds=2 * 3_600)
+        state = world.dialog_state()
+        assert len(state["clients"]) == 1
+        assert not state["duplicate_submissions"]
+        signup = world.load(self.signup_id)
+        number = signup.numbers[0]
+        assert number.key is not None
+        found = world.messaging.read_webhook(world.stored_key(signup, number))
+        assert found is not None, "the stored key is dead or its webhook is not set"
+        return final(number)
+
+
+def in_memory(killer: Killer) -> World:
+    return World(OPTIONS, killer=killer)
+
+
+def baseline() -> tuple[Any, ...]:
+    chaos = Chaos(in_memory)
+    try:
+        return chaos.finish()
+    finally:
+        chaos.world.__exit__()
+
+
+EXPECTED = baseline()
+
+
+def test_the_expected_end_is_a_connected_and_restricted_number() -> None:
+    assert EXPECTED[:2] == ("restricted", "connected")
+    assert EXPECTED[3:8] == ("account_restriction", True, None, None, None)
+
+
+def play(make: Callable[[Killer], World], script: list[Action]) -> None:
+    chaos = Chaos(make)
+    try:
+        for action in script:
+            chaos.do(action)
+        assert chaos.finish() == EXPECTED
+    finally:
+        chaos.world.__exit__()
+
+
+@settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(actions)
+def test_any_interleaving_ends_in_the_same_record(script: list[Action]) -> None:
+    play(in_memory, script)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(actions)
+def test_any_interleaving_ends_in_the_same_record_in_dynamodb(script: list[Action]) -> None:
+    with mock_aws():
+        dynamodb = boto3.client("dynamodb", region_name="eu-central-1")
+        make_table(dynamodb, "order")
+
+        def make(killer: Killer) -> World:
+            return World(
+                OPTIONS,
+                killer=killer,
+                store=lambda clock: DynamoStore(dynamodb, "order", clock),
+                budget=_budget,
+            )
+
+        def _budget(clock: Any, rule: BudgetRule) -> DynamoBudget:
+            return DynamoBudget(dynamodb, "order", clock, partner_id="localPA", rule=rule)
+
+        play(make, script)
+
+
+@pytest.mark.soak
+@settings(max_examples=3_000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(actions)
+def test_any_interleaving_ends_in_the_same_record_for_long(script: list[Action]) -> None:
+    play(in_memory, script)
