@@ -133,7 +133,7 @@ class MetaGraph:
         for scope in scopes if isinstance(scopes, list) else []:
             entry = mapping(scope)
             targets = entry.get("target_ids")
-            if entry.get("scope") in GRANTING_SCOPES and isinstance(targets, list):
+            if text(entry.get("scope")) in GRANTING_SCOPES and isinstance(targets, list):
                 listed |= {waba_id: None for target in targets if (waba_id := text(target))}
         return Grant(waba_ids=tuple(listed))
 

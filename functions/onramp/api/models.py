@@ -120,7 +120,7 @@ class CodeBody(Body):
 class NumbersBody(Body):
     """`POST /v1/signups/{id}/numbers`: without ids the claimed number, or the only one."""
 
-    phone_number_ids: Annotated[list[MetaId], Field(min_length=1, max_length=50)] | None = None
+    phone_number_ids: Annotated[list[MetaId], Field(min_length=1, max_length=48)] | None = None
     plan_tier: PlanTier | None = None
 
 

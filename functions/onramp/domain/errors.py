@@ -32,7 +32,6 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "number_not_in_waba": ProblemKind(403, "The phone number is not one of this WABA"),
     "waba_not_granted": ProblemKind(403, "The customer did not grant this WABA"),
     "not_found": ProblemKind(404, "Not found"),
-    "method_not_allowed": ProblemKind(405, "The route does not take this method"),
     "exchange_in_progress": ProblemKind(409, "This code is being exchanged right now", retryable=True),
     "not_authorized_yet": ProblemKind(409, "The signup has no proven WABA yet"),
     "not_connected": ProblemKind(409, "The channel is not connected yet"),
@@ -50,7 +49,7 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "invalid_request": ProblemKind(422, "The request is not valid"),
     "internal_error": ProblemKind(500, "Something went wrong on our side", retryable=True),
     "meta_configuration": ProblemKind(502, "Meta refuses the configuration of this service"),
-    "meta_unavailable": ProblemKind(502, "Meta could not be reached or did not answer"),
+    "meta_unavailable": ProblemKind(502, "Meta could not be reached or did not answer", retryable=True),
     "unavailable": ProblemKind(503, "A part of this service is not available", retryable=True),
 }
 

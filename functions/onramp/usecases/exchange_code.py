@@ -6,6 +6,7 @@ A repeat of the same call goes on behind the last stored step; a code that Meta 
 """
 
 import hashlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,11 +18,14 @@ from onramp.domain.errors import Ambiguous, Permanent, Problem, Throttled, Upstr
 from onramp.domain.partner_events import mapping, text
 from onramp.domain.signup import Exchange, Number, Signup, Waba
 from onramp.domain.states import SignupStatus
-from onramp.ports import Bus, Clock, Meta, PhoneFacts, SignupStore, Telemetry, Vault
+from onramp.ports import Bus, Clock, Meta, PhoneFacts, SignupStore, Telemetry, UnavailableError, Vault
 from onramp.usecases.changing import change, publish
 
 IN_PROGRESS: Final = timedelta(seconds=30)
 """A started exchange without an outcome is somebody else's for as long as the function may run."""
+
+KEY_PAUSES: Final = (0.5, 2.0, 4.0)
+"""Seconds between tries to encrypt a token that has been paid for with a code."""
 
 PROVED_BY_GRANT: Final = "granted_ids"
 PROVED_BY_USE: Final = "read_access"
@@ -108,7 +112,10 @@ class ExchangeCode:
         except UpstreamError as trouble:
             self._forget(signup.id, fingerprint)
             raise self._answer(trouble, code_spent=isinstance(trouble, Ambiguous)) from trouble
-        secret = self.vault.encrypt(token, token_context(signup.tenant, signup.id))
+        except UnavailableError:
+            self._forget(signup.id, fingerprint)
+            raise
+        secret = self._encrypt(token, token_context(signup.tenant, signup.id))
         exchanged_at = self.clock.now()
 
         def finish(stored: Signup) -> None:
@@ -118,6 +125,15 @@ class ExchangeCode:
             stored.updated_at = exchanged_at
 
         return change(self.store, signup.id, finish)
+
+    def _encrypt(self, token: str, context: Mapping[str, str]) -> str:
+        """Encrypt, patiently: there is no second chance to get this token."""
+        for pause in KEY_PAUSES:
+            try:
+                return self.vault.encrypt(token, context)
+            except UnavailableError:
+                self.clock.sleep(pause)
+        return self.vault.encrypt(token, context)
 
     def _forget(self, signup_id: str, fingerprint: str) -> None:
         """The code did not work: another one may come at once."""

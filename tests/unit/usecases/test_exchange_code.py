@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from onramp.adapters.meta_graph import MetaGraph
 from onramp.domain.errors import Problem
 from onramp.domain.signup import SIGNUP_LIFETIME, Signup
 from onramp.domain.states import SignupStatus
+from onramp.ports import UnavailableError
 from onramp.usecases.exchange_code import claimed_ids, token_context
 from tests.world import Killed, Killer, World
 
@@ -208,6 +210,36 @@ def test_a_proof_that_fails_for_now_goes_on_with_the_stored_token(world: World) 
     assert (problem.code, problem.retryable) == ("meta_unavailable", True)
     assert exchange(world, customer).waba is not None
     assert world.killer.calls.count("meta.exchange") == 1
+
+
+def test_a_token_is_not_lost_when_the_keys_fail_for_a_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encrypt = world.vault.encrypt
+    fails = iter([True, True, False])
+
+    def shaky(plain: str, context: Any) -> str:
+        if next(fails):
+            raise UnavailableError("keys")
+        return encrypt(plain, context)
+
+    monkeypatch.setattr(world.vault, "encrypt", shaky)
+    assert exchange(world, world.customer()).waba is not None
+
+
+def test_when_our_own_secret_cannot_be_read_the_code_is_kept_for_a_repeat(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = world.customer()
+
+    def broken(_: str) -> str:
+        raise UnavailableError("secret")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetaGraph, "exchange", lambda _, code: broken(code))
+        with pytest.raises(UnavailableError):
+            exchange(world, customer)
+    assert exchange(world, customer).waba is not None
 
 
 def test_a_session_info_that_comes_later_is_used(world: World) -> None:
