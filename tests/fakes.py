@@ -1,7 +1,7 @@
 """Every port of `onramp.ports` that is ours, in memory: thread-safe, copying what goes in and what comes out.
 
-The stores here and those on DynamoDB pass one suite, `tests/contract`. What 360dialog and Meta do is in
-`tests/fake_upstreams.py`.
+The stores here and those on DynamoDB pass one suite, `tests/contract`. 360dialog and Meta have simulators,
+see `local/simulators`.
 """
 
 import base64
@@ -24,6 +24,7 @@ from onramp.domain.signup import BusEvent, Signup
 from onramp.domain.text import iso
 from onramp.ports import (
     ClientRecord,
+    Clock,
     Conflict,
     DueItem,
     EventClaim,
@@ -104,7 +105,7 @@ class _Parked:
 class MemoryStore:
     """`SignupStore`, `ClientStore` and `EventStore` over dictionaries."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.RLock()
         self._signups: dict[str, str] = {}
@@ -281,12 +282,13 @@ class MemoryStore:
             if self._is_ours(claim):
                 self._end(claim, outcome)
 
-    def park_event(  # noqa: PLR0917 - the port's
+    def park_event(
         self,
         claim: EventClaim,
         event: PartnerEvent,
         channel: Channel,
         place: str,
+        *,
         now: datetime,
         due_at: datetime | None,
     ) -> None:

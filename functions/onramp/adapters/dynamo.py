@@ -9,24 +9,13 @@
 | `dynamo_table`   | what they share                                  |
 """
 
-from typing import TYPE_CHECKING
-
 from onramp.adapters.dynamo_budget import DynamoBudget
 from onramp.adapters.dynamo_clients import DynamoClients
 from onramp.adapters.dynamo_events import DynamoEvents
 from onramp.adapters.dynamo_signups import DynamoSignups
-from onramp.adapters.dynamo_table import Table
-from onramp.ports import Clock
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 __all__ = ["DynamoBudget", "DynamoStore"]
 
 
 class DynamoStore(DynamoSignups, DynamoClients, DynamoEvents):
     """`SignupStore`, `ClientStore` and `EventStore` in one, for they are written together."""
-
-    def __init__(self, client: "DynamoDBClient", table_name: str, clock: Clock) -> None:
-        self._table = Table(client, table_name, clock)
-        self._clock = clock

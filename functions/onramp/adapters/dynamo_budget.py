@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from onramp.adapters.dynamo_table import MISSING, Key, Refused, Table, When, part
+from onramp.adapters.dynamo_table import MISSING, Key, OnTable, Refused, When, part
 from onramp.domain import budget
 from onramp.domain.budget import BudgetRule, BudgetState
 from onramp.domain.errors import BudgetUnavailable
@@ -19,14 +19,13 @@ TRIES: Final = 20
 _LONGEST_JOB: Final = 64
 
 
-class DynamoBudget:
+class DynamoBudget(OnTable):
     """`BudgetStore` on the table, for one partner under one rule."""
 
     def __init__(
         self, client: "DynamoDBClient", table_name: str, clock: Clock, *, partner_id: str, rule: BudgetRule
     ) -> None:
-        self._table = Table(client, table_name, clock)
-        self._clock = clock
+        super().__init__(client, table_name, clock)
         self._key: Key = (f"BUDGET#{part(partner_id)}", "BUDGET")
         self._rule = rule
 

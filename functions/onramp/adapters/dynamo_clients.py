@@ -10,18 +10,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from onramp.adapters.dynamo_table import MISSING, Action, Key, Refused, Table, When, part
+from onramp.adapters.dynamo_table import MISSING, Action, Key, OnTable, Refused, When, part
 from onramp.domain.signup import Lease
 from onramp.ports import ClientRecord, Conflict
 
 _MOMENTS: Final = ("absent_at", "intent_at")
 
 
-class DynamoClients:
+class DynamoClients(OnTable):
     """`ClientStore` on the table."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
 
     def load_client(self, tenant: str, email: str) -> ClientRecord:
         """See `ClientStore.load_client`."""

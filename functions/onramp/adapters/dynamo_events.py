@@ -30,6 +30,7 @@ from onramp.adapters.dynamo_table import (
     Action,
     Item,
     Key,
+    OnTable,
     Refused,
     Table,
     Value,
@@ -39,9 +40,9 @@ from onramp.adapters.dynamo_table import (
     unpart,
 )
 from onramp.domain.errors import LeaseLost, PutOff
-from onramp.domain.partner_events import Channel, PartnerEvent, read_event
+from onramp.domain.partner_events import MAX_ID_LENGTH, Channel, PartnerEvent, read_event
 from onramp.domain.text import iso
-from onramp.ports import Clock, Conflict, EventClaim, ParkedEvent
+from onramp.ports import Conflict, EventClaim, ParkedEvent
 
 EVENT_LEASE: Final = timedelta(seconds=90)
 """Longer than the workers' timeout of 60 s, so that a holder is dead when it runs out."""
@@ -57,12 +58,8 @@ LARGEST: Final = 350_000
 _CLAIM_TRIES: Final = 4
 
 
-class DynamoEvents:
+class DynamoEvents(OnTable):
     """`EventStore` on the table."""
-
-    def __init__(self, table: Table, clock: Clock) -> None:
-        self._table = table
-        self._clock = clock
 
     def claim_event(self, event: PartnerEvent, owner: str, now: datetime) -> EventClaim | None:
         """See `EventStore.claim_event`."""
@@ -104,10 +101,10 @@ class DynamoEvents:
             actions.append(
                 self._table.update(
                     _parked_key(claim.place, claim.event_id),
-                    f"SET #due_shard = :due, #due_at = :soon, #{EXPIRY} = if_not_exists(#{EXPIRY}, :kept)",
+                    f"SET #due_shard = :due, #due_at = :soon, #{EXPIRY} = :forgotten",
                     due="DUE",
                     soon=iso(now + LOOK_SOON),
-                    kept=_epoch(now + EVENT_KEPT),
+                    forgotten=_epoch((claim.parked_at or now) + EVENT_KEPT),
                 )
             )
         self._write_if_ours(actions)
@@ -135,9 +132,8 @@ class DynamoEvents:
         Raises `ValueError` for a place that is too long to be read back from a key. While the channel's WABA
         is unknown, no number stands in the way: its digits alone do not say that it is meant.
         """
-        unpart(part(place))
+        unpart(part(place))  # The index of due work gives only keys: a hashed place would be lost.
         key = _parked_key(place, claim.event_id)
-        stored = self._table.get(_event_key(claim.event_id)) or {}
         parked_at = claim.parked_at or now
         actions = [
             self._table.update(
@@ -157,7 +153,7 @@ class DynamoEvents:
                     "name": _readable(event.name),
                     "due_shard": "DUE" if due_at else None,
                     "due_at": iso(due_at) if due_at else None,
-                    EXPIRY: stored.get(EXPIRY, _epoch(now + EVENT_KEPT)),
+                    EXPIRY: _epoch(parked_at + EVENT_KEPT),
                 },
             ),
         ]
@@ -266,24 +262,21 @@ def _received(event: PartnerEvent, now: datetime) -> dict[str, Value]:
 
 def _stored_envelope(event: PartnerEvent) -> dict[str, Value]:
     """The envelope as text, compressed when large, reduced to what is used when it is still too large."""
-    for raw in (event.raw, _reduced(event)):
-        encoded = raw.encode("utf-8", "surrogatepass")
-        if len(encoded) <= LARGE and raw == _readable(raw):
-            return {"raw": raw}
-        small = zlib.compress(encoded)
-        if len(small) <= LARGEST:
-            return {"raw_zlib": small}
-    raise ValueError("the event is too large to be stored")
+    encoded = event.raw.encode("utf-8", "surrogatepass")
+    if len(encoded) <= LARGE and event.raw == _readable(event.raw):
+        return {"raw": event.raw}
+    small = zlib.compress(encoded)
+    return {"raw_zlib": small if len(small) <= LARGEST else zlib.compress(_reduced(event).encode())}
 
 
 def _reduced(event: PartnerEvent) -> str:
     """An envelope that reads as the same event, without what nobody looks at."""
     channel = event.channel
     data = {
-        "id": channel.id if event.about_channel else channel.waba_id,
-        "waba_account": {"external_id": channel.waba_id},
-        "setup_info": {"phone_number": channel.digits},
-        "client_id": channel.client_id,
+        "id": _short(channel.id if event.about_channel else channel.waba_id),
+        "waba_account": {"external_id": _short(channel.waba_id)},
+        "setup_info": {"phone_number": _short(channel.digits)},
+        "client_id": _short(channel.client_id),
         "status": channel.progress,
         "cancelled_at": channel.dead,
         "billing_started_at": channel.billed,
@@ -291,6 +284,10 @@ def _reduced(event: PartnerEvent) -> str:
         "violation_type": event.detail,
     }
     return json.dumps({"id": event.id, "event": event.name, "data": data}, sort_keys=True)
+
+
+def _short(value: str | None) -> str | None:
+    return value[:MAX_ID_LENGTH] if value else value
 
 
 def _event(item: Item) -> PartnerEvent:

@@ -27,8 +27,8 @@ from onramp.adapters.dynamo_table import (
     Action,
     Item,
     Key,
+    OnTable,
     Refused,
-    Table,
     Value,
     When,
     expired,
@@ -39,7 +39,6 @@ from onramp.domain.errors import LeaseLost, Problem
 from onramp.domain.signup import Signup
 from onramp.domain.text import iso
 from onramp.ports import (
-    Clock,
     Conflict,
     DueItem,
     EventClaim,
@@ -56,12 +55,8 @@ _PAGE: Final = 100
 _CURSOR: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#[^#]{1,900}")
 
 
-class DynamoSignups:
+class DynamoSignups(OnTable):
     """`SignupStore` on the table."""
-
-    def __init__(self, table: Table, clock: Clock) -> None:
-        self._table = table
-        self._clock = clock
 
     def create_signup(self, signup: Signup, idempotency: tuple[str, str] | None) -> Signup:
         """See `SignupStore.create_signup`."""

@@ -190,6 +190,14 @@ class Table:
         self._clock.sleep(self._clock.draw() * min(LONGEST_PAUSE, 0.01 * 2**tries))
 
 
+class OnTable:
+    """What every store starts with: the table, through a low-level client of boto3, and a clock."""
+
+    def __init__(self, client: "DynamoDBClient", table_name: str, clock: Clock) -> None:
+        self._table = Table(client, table_name, clock)
+        self._clock = clock
+
+
 def _translated(trouble: ClientError) -> Exception:
     response: Mapping[str, Any] = trouble.response
     codes = [reason.get("Code") for reason in response.get("CancellationReasons", ())]

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from onramp.domain.states import (
     CHANNEL_WORDS,
@@ -17,7 +18,10 @@ from onramp.domain.states import (
 )
 from onramp.domain.text import digits, from_iso
 
-MAX_ID_LENGTH = 200
+MAX_ID_LENGTH: Final = 200
+MAX_TEXT: Final = 4_096
+"""Characters of any text that is used; API keys and tokens are the longest, with a few hundred."""
+MAX_DIGITS: Final = 32
 
 
 class Unreadable(ValueError):
@@ -76,12 +80,12 @@ class PartnerEvent:
 
 
 def text(value: object) -> str | None:
-    """A non-empty string or an integer as text; anything else is missing."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
+    """A non-empty string of sane length or an integer as text; anything else is missing."""
+    if isinstance(value, str):
+        return value.strip() or None if len(value) <= MAX_TEXT else None
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_DIGITS:
         return str(value)
-    return value.strip() or None if isinstance(value, str) else None
+    return None
 
 
 def mapping(value: object) -> Mapping[str, object]:
@@ -97,6 +101,12 @@ def moment(value: object) -> datetime | None:
         return None
 
 
+def _identifier(value: object) -> str | None:
+    """An id, unless it is too long to be one."""
+    found = text(value)
+    return found if found and len(found) <= MAX_ID_LENGTH else None
+
+
 def read_channel(data: Mapping[str, object]) -> Channel:
     """A channel object, with fields in its parts or at its top level."""
     setup = mapping(data.get("setup_info"))
@@ -105,8 +115,8 @@ def read_channel(data: Mapping[str, object]) -> Channel:
     words = (data.get("status"), data.get("hub_status"), mapping(data.get("integration")).get("state"))
     known = [CHANNEL_WORDS[word] for word in words if isinstance(word, str) and word in CHANNEL_WORDS]
     return Channel(
-        id=text(data.get("id")) or text(data.get("channel_id")),
-        waba_id=text(waba.get("external_id")) or text(data.get("waba_external_id")),
+        id=_identifier(data.get("id")) or _identifier(data.get("channel_id")),
+        waba_id=_identifier(waba.get("external_id")) or _identifier(data.get("waba_external_id")),
         digits=digits(text(setup.get("phone_number")) or text(data.get("phone_number")) or ""),
         client_id=text(data.get("client_id")) or text(client.get("id")),
         progress=max(known, key=lambda progress: progress.rank, default=None),
@@ -135,7 +145,7 @@ def read_event(envelope: object) -> PartnerEvent:
     channel = read_channel(data)
     rule = EVENT_RULES.get(name)
     if rule and rule.scope is Scope.WABA:
-        channel = Channel(waba_id=text(data.get("id")))
+        channel = Channel(waba_id=_identifier(data.get("id")))
     return PartnerEvent(
         id=event_id,
         name=name[:MAX_ID_LENGTH],

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from onramp.domain.errors import Permanent, PutOff, Throttled, Transient, UpstreamError
+from onramp.domain.errors import LeaseLost, Permanent, PutOff, Throttled, Transient, UpstreamError
 from onramp.domain.partner_events import Channel, PartnerEvent
 from onramp.domain.schedule import next_attempt
 from onramp.domain.signup import Number, Signup
@@ -23,6 +23,9 @@ LOOK_AGAIN: Final = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=2
 """When a parked event is looked at again; after the last look it is reported."""
 READS_BEFORE_PARKING: Final = 3
 """At live a channel's phone number may be empty for a while: so often it is read before the event waits."""
+
+LOOK_AFTER_LOSS: Final = timedelta(seconds=30)
+"""When a run whose claim ran out looks whether the other one has finished."""
 
 _SEVERITY: Final = ("account_violation", "account_restriction")
 
@@ -43,6 +46,8 @@ def apply_partner_event(ports: Follow, event: PartnerEvent) -> None:
     except PutOff:
         ports.events.release_event(claim, counted=False)
         raise
+    except LeaseLost as lost:
+        raise PutOff(now + LOOK_AFTER_LOSS, "another run has the event") from lost
     except Throttled as trouble:
         ports.events.release_event(claim, counted=False)
         raise rest(ports, trouble) from trouble

@@ -2,7 +2,8 @@
 
     intent → key made (every older one dies) → encrypted → stored under the lease → webhook set → read back
 
-A key that was made and not stored is lost: the intent without an outcome says so, and a new one is made.
+A key that was made and not stored is lost. It has killed the stored one, so the check by use fails and a new
+key is made.
 """
 
 from datetime import timedelta
@@ -29,7 +30,7 @@ def connect_channel(run: Run) -> None:
     Side effects: a key at 360dialog, the channel's webhook, the record. Raises `UpstreamError`, `PutOff`,
     `LeaseLost`.
     """
-    made = run.number.key is None or run.number.intent is not None
+    made = run.number.key is None
     key = _make_key(run) if made else _stored_key(run)
     try:
         _check_by_use(run, key, fresh=made)
@@ -128,6 +129,7 @@ def _connected(run: Run) -> None:
         if number.key is None:
             raise LeaseLost(number.phone_number_id)
         number.key.checked_at = now
+        number.intent = None
         number.lease = None
         number.attempts = 0
         number.settled_doubts = run.doubts

@@ -87,6 +87,15 @@ def test_events_before_the_signup_are_parked_and_taken_up_when_it_appears(world:
     assert not world.store.parked(f"WABA#{customer['wabas'][0]['id']}")
 
 
+def test_an_event_parked_under_its_channel_is_taken_up_when_the_channel_is_known(world: World) -> None:
+    signup_id, customer = submitted(world)
+    apply_partner_event(world.follow, event("channel_running", "E1", id="newCH"))
+    assert [parked.event.id for parked in world.store.parked("CHANNEL#newCH")] == ["E1"]
+    apply_partner_event(world.follow, event("channel_created", "E2", **channel_data(customer)))
+    assert world.load(signup_id).numbers[0].progress is Progress.RUNNING
+    assert not world.store.parked("CHANNEL#newCH")
+
+
 def test_a_parked_event_without_a_signup_is_reported_after_a_day(world: World) -> None:
     apply_partner_event(world.follow, event("channel_created", **channel_data(world.customer())))
     world.run(seconds=23 * 3_600)
@@ -137,6 +146,22 @@ def test_a_crash_half_way_is_taken_up_again_when_the_lease_is_over(world: World)
     world.clock.sleep((caught.value.until - world.clock.now()) / timedelta(seconds=1) + 1)
     apply_partner_event(world.follow, created)
     assert world.load(signup_id).numbers[0].channel_id == "newCH"
+
+
+def test_a_run_whose_claim_ran_out_leaves_the_event_to_the_other_run(world: World) -> None:
+    signup_id, customer = submitted(world)
+    created = event("channel_created", **channel_data(customer))
+
+    def other_run_meanwhile() -> None:
+        world.clock.sleep(91)
+        apply_partner_event(world.follow, created)
+
+    world.killer.when("store.find_digits", other_run_meanwhile)
+    with pytest.raises(PutOff) as caught:
+        apply_partner_event(world.follow, created)
+    assert caught.value.reason == "another run has the event"
+    assert not world.queue.dead_events
+    assert [e.event for e in world.load(signup_id).timeline].count("number.created") == 1
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def test_a_run_whose_lease_is_nearly_over_sends_nothing_more(world: World) -> No
     world.killer.when("partner.make_key", lambda: world.clock.sleep(LEASE / timedelta(seconds=1) - 10))
     world.run(until=world.settled(signup.id))
     world.assert_connected(signup.id)
+    assert world.killer.calls.count("partner.make_key") == 2
     assert channel(world)["keys_made"] == 1
 
 

@@ -9,7 +9,7 @@ from onramp.adapters.meta_graph import MetaGraph
 from onramp.domain.errors import Problem
 from onramp.domain.signup import SIGNUP_LIFETIME, Signup
 from onramp.domain.states import SignupStatus
-from onramp.ports import UnavailableError
+from onramp.ports import Grant, UnavailableError
 from onramp.usecases.exchange_code import claimed_ids, token_context
 from tests.world import Killed, Killer, World
 
@@ -108,6 +108,13 @@ def test_a_waba_of_somebody_else_is_refused(world: World, grants: str) -> None:
     customer = world.customer(grants=grants, claim={"waba_id": foreign})
     assert refused(world, customer).code == "waba_not_granted"
     assert world.opened().waba is None
+
+
+def test_a_waba_that_can_be_read_and_is_not_listed_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MetaGraph, "inspect", lambda _, token: Grant(waba_ids=("1", "2")))
+    assert refused(world, world.customer()).code == "waba_not_granted"
 
 
 def test_a_number_of_somebody_else_is_refused(world: World) -> None:

@@ -38,6 +38,24 @@ def test_two_signups_of_one_tenant_at_once_make_one_client(world: World) -> None
     world.assert_nothing_doubled()
 
 
+def test_while_one_run_looks_for_the_client_another_of_the_tenant_waits(world: World) -> None:
+    first = world.submitted(world.customer(), key="one")
+    second = world.submitted(world.customer(), key="two")
+    reasons: list[str] = []
+
+    def meanwhile() -> None:
+        with pytest.raises(PutOff) as caught:
+            onboard_number(world.connect, second.id, only(world, second.id).phone_number_id)
+        reasons.append(caught.value.reason)
+
+    world.killer.when("partner.find_clients", meanwhile)
+    for signup in (first, second):
+        world.run(until=world.settled(signup.id))
+        world.assert_connected(signup.id)
+    assert reasons == ["client lease"]
+    assert requests(world) == 6
+
+
 def test_a_client_of_another_tenant_is_not_shared(world: World) -> None:
     world.run(until=world.settled(world.submitted(world.customer()).id))
     other = world.submitted(world.customer(), tenant="tenant-2", key="other")
@@ -158,7 +176,7 @@ def test_a_job_for_a_number_another_run_is_at_comes_again(world: World) -> None:
     number_id = only(world, signup.id).phone_number_id
     seen: list[str] = []
 
-    def while_submitting(*_: object) -> None:
+    def while_submitting() -> None:
         with pytest.raises(PutOff) as caught:
             onboard_number(world.connect, signup.id, number_id)
         seen.append(caught.value.reason)

@@ -1,0 +1,459 @@
+"""360dialog's Partner API: few calls, each through the gate, and no key for a stranger."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from onramp.adapters.partner_api import PAGE, PAGES, PartnerApi
+from onramp.domain.errors import Ambiguous, Permanent, PutOff, Transient
+from onramp.domain.states import Progress
+from onramp.ports import NewKey, RemoteClient, Submission
+from tests.canary import CHANNEL_KEY, PARTNER_KEY
+from tests.unit.wire import Answer, Wire, says
+
+BASE = "https://hub.example/api/v2"
+MESSAGING = "https://waba-v2.360dialog.io"
+ROOT = "/api/v2/partners/localPA"
+
+
+@dataclass
+class Gate:
+    """Counts how often it was passed; shut, it raises."""
+
+    passed: int = 0
+    open_for: int = 1_000
+
+    def __call__(self) -> None:
+        if self.passed >= self.open_for:
+            raise PutOff(datetime(2031, 1, 1, tzinfo=UTC), "budget")
+        self.passed += 1
+
+
+@dataclass
+class Bench:
+    """The Partner API on a wire, and a gate."""
+
+    wire: Wire
+    gate: Gate = field(default_factory=Gate)
+    messaging_url: str = MESSAGING
+
+    @property
+    def api(self) -> PartnerApi:
+        return PartnerApi(
+            client=self.wire.client,
+            base_url=BASE,
+            partner_id="localPA",
+            partner_key=lambda: PARTNER_KEY,
+            solution_id="123456789012345",
+            messaging_url=self.messaging_url,
+        )
+
+
+def bench(*answers: Answer, open_for: int = 1_000, messaging_url: str = MESSAGING) -> Bench:
+    return Bench(Wire(*answers), Gate(open_for=open_for), messaging_url)
+
+
+def client(client_id: str, email: str | None = None, created: str | None = None) -> dict[str, object]:
+    return {"id": client_id, "contact_info": {"email": email}, "created_at": created}
+
+
+def clients(*listed: object, total: object = None) -> httpx.Response:
+    return says(
+        {"clients": list(listed), "count": len(listed), "total": len(listed) if total is None else total}
+    )
+
+
+def others(count: int, start: int = 0) -> list[dict[str, object]]:
+    return [client(f"c{number}CL", f"c{number}@x.example") for number in range(start, start + count)]
+
+
+SUBMISSION = Submission(
+    waba_id="102290129340398",
+    business_id="55",
+    client_id="abcCL",
+    plan_tier="premium",
+    phone_number_id="1066",
+)
+
+CALLS: dict[str, Callable[[PartnerApi, Gate], object]] = {
+    "find_clients": lambda api, gate: api.find_clients("a@b.example", gate),
+    "create_client": lambda api, gate: api.create_client("A", "a@b.example", "U", gate),
+    "submit_number": lambda api, gate: api.submit_number(SUBMISSION, gate),
+    "list_channels": lambda api, gate: api.list_channels(None, gate),
+    "read_channel": lambda api, gate: api.read_channel("oneCH", gate),
+    "make_key": lambda api, gate: api.make_key("oneCH", gate),
+}
+
+
+# --- the gate and the key
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_nothing_is_sent_when_the_gate_is_shut(name: str) -> None:
+    shut = bench(open_for=0)
+    with pytest.raises(PutOff):
+        CALLS[name](shut.api, shut.gate)
+    assert shut.wire.requests == []
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_each_request_passes_the_gate_right_before_it_is_sent(name: str) -> None:
+    passed: list[int] = []
+    one = bench()
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        passed.append(one.gate.passed)
+        return says({"clients": [], "partner_channels": [], "id": "x", "api_key": "k"})
+
+    one.wire.answers.append(answer)
+    CALLS[name](one.api, one.gate)
+    assert passed == [1]
+    assert one.gate.passed == len(one.wire.requests) == 1
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_key_goes_in_its_header_only(name: str) -> None:
+    one = bench(says({"clients": [], "partner_channels": [], "id": "x", "api_key": "k"}))
+    CALLS[name](one.api, one.gate)
+    request = one.wire.requests[0]
+    assert request.headers["x-api-key"] == PARTNER_KEY
+    assert "authorization" not in request.headers
+    assert PARTNER_KEY not in str(request.url) + request.content.decode()
+
+
+def test_no_slot_is_used_up_when_our_own_key_cannot_be_read() -> None:
+    one = bench()
+    gate = Gate()
+
+    def broken() -> str:
+        raise RuntimeError
+
+    api = PartnerApi(client=one.wire.client, base_url=BASE, partner_id="localPA", partner_key=broken)
+    with pytest.raises(RuntimeError):
+        api.read_channel("oneCH", gate)
+    assert gate.passed == 0
+
+
+@pytest.mark.parametrize("answer", [httpx.ReadTimeout("no"), says({}, 500), says([], 200)])
+def test_a_lost_answer_is_ambiguous_only_where_something_may_have_changed(
+    answer: httpx.Response | Exception,
+) -> None:
+    with pytest.raises(Ambiguous):
+        CALLS["create_client"](bench(answer).api, Gate())
+    with pytest.raises(Transient):
+        CALLS["find_clients"](bench(answer).api, Gate())
+
+
+# --- clients
+
+
+def test_up_to_a_page_of_clients_is_one_call_without_a_filter() -> None:
+    one = bench(clients(*others(PAGE - 1), client("meCL", "a@b.example")))
+    assert one.api.find_clients("a@b.example", one.gate) == [RemoteClient("meCL", "a@b.example", None)]
+    assert one.wire.paths() == [f"GET {ROOT}/clients"]
+    assert one.wire.query(0) == {"limit": str(PAGE), "offset": "0"}
+
+
+def test_a_complete_first_page_without_the_client_is_the_answer() -> None:
+    one = bench(clients(*others(PAGE)))
+    assert one.api.find_clients("a@b.example", one.gate) == []
+    assert one.gate.passed == 1
+
+
+def test_emails_are_compared_without_case_in_both_places() -> None:
+    listed = [
+        client("oneCL", "A@B.Example"),
+        {"id": "twoCL", "contact_user": {"email": "a@b.EXAMPLE"}},
+        {"id": "threeCL", "contact_info": {"email": "a@b.example.org"}},
+        {"id": None, "contact_info": {"email": "a@b.example"}},
+        {"id": "fourCL", "contact_info": "a@b.example", "contact_user": []},
+        "a@b.example",
+    ]
+    one = bench(clients(*listed))
+    assert [found.id for found in one.api.find_clients("a@B.example", one.gate)] == ["oneCL", "twoCL"]
+
+
+def test_the_oldest_client_comes_first_and_one_without_a_date_before_all() -> None:
+    one = bench(
+        clients(
+            client("newCL", "a@b.example", "2026-03-01T00:00:00Z"),
+            client("oldCL", "a@b.example", "2025-03-01T00:00:00+00:00"),
+            client("yCL", "a@b.example", "yesterday"),
+            client("xCL", "a@b.example"),
+        )
+    )
+    found = one.api.find_clients("a@b.example", one.gate)
+    assert [entry.id for entry in found] == ["xCL", "yCL", "oldCL", "newCL"]
+    assert found[2].created_at == datetime(2025, 3, 1, tzinfo=UTC)
+
+
+def test_behind_the_first_page_the_filter_is_tried() -> None:
+    one = bench(clients(*others(PAGE), total=900), clients(client("meCL", "a@b.example")))
+    assert [found.id for found in one.api.find_clients("a@b.example", one.gate)] == ["meCL"]
+    assert json.loads(one.wire.query(1)["filters"]) == {"contact_info.email": "a@b.example"}
+    assert one.wire.query(1)["offset"] == "0"
+
+
+def test_a_filter_that_works_and_finds_nothing_is_believed() -> None:
+    one = bench(clients(*others(PAGE), total=900), clients(total=0))
+    assert one.api.find_clients("a@b.example", one.gate) == []
+    assert one.gate.passed == 2
+
+
+def test_an_ignored_filter_makes_us_read_all_pages() -> None:
+    one = bench(
+        clients(*others(PAGE), total=450),
+        clients(*others(PAGE), total=450),
+        clients(*others(PAGE - 1, PAGE), client("newCL", "a@b.example", "2026-01-02T00:00:00Z"), total=450),
+        clients(*others(49, 2 * PAGE), client("oldCL", "a@b.example", "2026-01-01T00:00:00Z"), total=450),
+    )
+    found = one.api.find_clients("a@b.example", one.gate)
+    assert [entry.id for entry in found] == ["oldCL", "newCL"]
+    assert [one.wire.query(index)["offset"] for index in range(4)] == ["0", "0", "200", "400"]
+    assert "filters" not in one.wire.query(2)
+    assert one.gate.passed == 4
+
+
+def test_a_list_without_a_total_is_read_until_a_page_is_not_full() -> None:
+    one = bench(
+        says({"clients": others(PAGE)}),
+        says({"clients": others(PAGE)}),
+        says({"clients": [client("meCL", "a@b.example")]}),
+    )
+    assert [found.id for found in one.api.find_clients("a@b.example", one.gate)] == ["meCL"]
+
+
+def test_reading_ends_when_pages_stay_empty_whatever_the_total_says() -> None:
+    one = bench(clients(*others(PAGE), total=10**6), clients(total=10**6), clients(total=10**6))
+    assert one.api.find_clients("a@b.example", one.gate) == []
+    assert one.gate.passed == 3
+
+
+def test_reading_ends_at_the_limit_of_pages() -> None:
+    one = bench(*[clients(*others(PAGE), total=10**9) for _ in range(PAGES + 9)])
+    one.api.find_clients("a@b.example", one.gate)
+    assert one.gate.passed == PAGES + 2
+
+
+@pytest.mark.parametrize("answer", [{}, [], "x", {"clients": None}, {"clients": {"id": "x"}}, {"total": 0}])
+def test_a_list_that_is_none_is_not_taken_for_an_empty_one(answer: object) -> None:
+    one = bench(says(answer))
+    with pytest.raises(Transient):
+        one.api.find_clients("a@b.example", one.gate)
+
+
+@pytest.mark.parametrize("member", ["id", "client_id"])
+def test_a_new_client_has_its_id_under_either_name(member: str) -> None:
+    one = bench(says({member: "newCL", "created_at": "2026-01-01"}))
+    assert one.api.create_client("Acme", "a@b.example", "Ann", one.gate) == "newCL"
+    assert one.wire.paths() == [f"POST {ROOT}/account_sharing/clients"]
+    assert one.wire.body(0) == {"name": "Acme", "email": "a@b.example", "user_name": "Ann"}
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"id": ""}, {"id": None}, {"id": ["x"]}])
+def test_a_created_client_without_an_id_is_ambiguous(answer: object) -> None:
+    one = bench(says(answer))
+    with pytest.raises(Ambiguous):
+        one.api.create_client("Acme", "a@b.example", "Ann", one.gate)
+
+
+# --- submission
+
+
+def test_a_submission_has_exactly_these_fields() -> None:
+    one = bench(says({"waba_external_id": "102290129340398"}))
+    one.api.submit_number(SUBMISSION, one.gate)
+    assert one.wire.paths() == [f"POST {ROOT}/account_sharing/numbers"]
+    assert one.wire.body(0) == {
+        "solution_id": "123456789012345",
+        "waba_external_id": "102290129340398",
+        "client_id": "abcCL",
+        "waba_business_id": "55",
+        "tier": "premium",
+        "channel_external_id": "1066",
+    }
+
+
+def test_an_unknown_business_is_left_out() -> None:
+    one = bench(says({}))
+    one.api.submit_number(
+        Submission(waba_id="1", business_id=None, client_id="aCL", plan_tier="basic", phone_number_id="2"),
+        one.gate,
+    )
+    assert one.wire.body(0) == {
+        "solution_id": "123456789012345",
+        "waba_external_id": "1",
+        "client_id": "aCL",
+        "tier": "basic",
+        "channel_external_id": "2",
+    }
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"solution_id": "1"},
+        {
+            "id": "CMD0",
+            "name": "event",
+            "status": "created",
+            "topic": "domain-events",
+            "value": {"payload": {}},
+        },
+        [],
+    ],
+)
+def test_both_documented_answers_to_a_submission_mean_accepted(answer: object) -> None:
+    one = bench(says(answer))
+    one.api.submit_number(SUBMISSION, one.gate)
+
+
+# --- channels
+
+
+def channels(*ids: str, total: int | None = None) -> httpx.Response:
+    listed = [{"id": channel, "setup_info": {"phone_number": "+1 55"}, "status": "live"} for channel in ids]
+    return says({"partner_channels": listed, "total": len(ids) if total is None else total})
+
+
+def test_the_channels_of_a_client() -> None:
+    one = bench(channels("aCH", "bCH"))
+    found = one.api.list_channels("abcCL", one.gate)
+    assert [(channel.id, channel.digits, channel.progress) for channel in found] == [
+        ("aCH", "155", Progress.LIVE),
+        ("bCH", "155", Progress.LIVE),
+    ]
+    assert one.wire.paths() == [f"GET {ROOT}/channels"]
+    assert json.loads(one.wire.query(0)["filters"]) == {"client_id": "abcCL"}
+
+
+def test_all_channels_over_several_pages() -> None:
+    one = bench(channels("aCH", "bCH", total=3), channels("cCH", total=3))
+    assert [channel.id for channel in one.api.list_channels(None, one.gate)] == ["aCH", "bCH", "cCH"]
+    assert "filters" not in one.wire.query(0)
+    assert one.wire.query(1)["offset"] == "2"
+
+
+def test_a_later_page_keeps_the_filter() -> None:
+    one = bench(channels("aCH", total=2), channels("bCH", total=2))
+    one.api.list_channels("abcCL", one.gate)
+    assert one.wire.query(1)["filters"] == one.wire.query(0)["filters"]
+
+
+def test_one_channel() -> None:
+    one = bench(says({"id": "aCH", "waba_account": {"id": "xWA", "external_id": "102"}}))
+    channel = one.api.read_channel("aCH", one.gate)
+    assert (channel.id, channel.waba_id) == ("aCH", "102")
+    assert one.wire.paths() == [f"GET {ROOT}/channels/aCH"]
+
+
+@pytest.mark.parametrize("answer", [[], "x", {}, {"setup_info": "x", "waba_account": 3}])
+def test_a_channel_nobody_can_read_is_empty(answer: object) -> None:
+    channel = bench(says(answer)).api.read_channel("aCH", Gate())
+    assert (channel.id, channel.waba_id, channel.digits) == (None, None, "")
+
+
+@pytest.mark.parametrize("name", ["a/b", "a?b=c", "a#b", "../clients", "a%2Fb", "ä b"])
+def test_an_id_stays_one_part_of_the_path(name: str) -> None:
+    one = bench(says({}), says({"api_key": "k"}))
+    one.api.read_channel(name, one.gate)
+    one.api.make_key(name, one.gate)
+    for path, parts in zip(one.wire.paths(), (6, 7), strict=True):
+        assert path.partition(" ")[2].startswith(f"{ROOT}/channels/")
+        assert path.count("/") == parts
+        assert "?" not in path
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_an_id_that_leads_elsewhere_is_no_channel(name: str) -> None:
+    one = bench()
+    for call in (one.api.read_channel, one.api.make_key):
+        with pytest.raises(Permanent) as raised:
+            call(name, one.gate)
+        assert raised.value.code == "channel_missing"
+    assert one.gate.passed == 0
+
+
+# --- keys
+
+
+def test_a_key_is_made_with_an_empty_body() -> None:
+    one = bench(says({"id": "k1", "address": MESSAGING, "api_key": CHANNEL_KEY, "app_id": "x"}, 201))
+    assert one.api.make_key("aCH", one.gate) == NewKey(api_key=CHANNEL_KEY, address=MESSAGING)
+    assert one.wire.paths() == [f"POST {ROOT}/channels/aCH/api_keys"]
+    assert one.wire.body(0) == {}
+
+
+def test_the_older_answer_lists_keys_and_the_last_counts() -> None:
+    listed = [{"api_key": "dead"}, {"api_key": CHANNEL_KEY, "address": "https://eu.360dialog.io"}]
+    one = bench(says({"api_keys": listed}, 201))
+    assert one.api.make_key("aCH", one.gate) == NewKey(CHANNEL_KEY, "https://eu.360dialog.io")
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, [], {"api_key": ""}, {"api_key": {}}, {"api_keys": []}, {"api_keys": [None]}]
+)
+def test_an_answer_without_a_key_is_ambiguous(answer: object) -> None:
+    with pytest.raises(Ambiguous):
+        bench(says(answer, 201)).api.make_key("aCH", Gate())
+
+
+@pytest.mark.parametrize(
+    ("answered", "address"),
+    [
+        ("https://waba-v2.360dialog.io/", "https://waba-v2.360dialog.io"),
+        ("https://a.b-c.360dialog.io/v2", "https://a.b-c.360dialog.io/v2"),
+        (None, MESSAGING),
+        ("", MESSAGING),
+        (7, MESSAGING),
+        (["https://x.360dialog.io"], MESSAGING),
+        ("http://waba-v2.360dialog.io", MESSAGING),
+        ("https://waba-v2.360dialog.io:8443", "https://waba-v2.360dialog.io:8443"),
+        ("https://eu.360dialog.io:8443", MESSAGING),
+        ("https://evil.example", MESSAGING),
+        ("https://360dialog.io.evil.example", MESSAGING),
+        ("https://evil360dialog.io", MESSAGING),
+        ("https://evil.example/.360dialog.io", MESSAGING),
+        ("https://evil.example?.360dialog.io", MESSAGING),
+        ("https://evil.example#.360dialog.io", MESSAGING),
+        ("https://evil.example\\.360dialog.io", MESSAGING),
+        ("https://evil.example\\@x.360dialog.io", MESSAGING),
+        ("https://user:pass@x.360dialog.io", MESSAGING),
+        ("https://x.360dialog.io/?a=b", MESSAGING),
+        ("https://x.360dialog.io/../y", MESSAGING),
+        ("https://x.360dialog.io:99999", MESSAGING),
+        ("https://x.360dialog.io:port", MESSAGING),
+        ("https://.360dialog.io", MESSAGING),
+        ("https://[::1", MESSAGING),
+        ("https://x.360dialog.io\r\nX: y", MESSAGING),
+        ("https://e\u200bvil.360dialog.io", MESSAGING),
+        ("http://127.0.0.1:8080", MESSAGING),
+        ("http://169.254.169.254", MESSAGING),
+        ("//x.360dialog.io", MESSAGING),
+        ("ftp://x.360dialog.io", MESSAGING),
+    ],
+)
+def test_a_key_goes_to_no_stranger(answered: object, address: str) -> None:
+    one = bench(says({"api_key": CHANNEL_KEY, "address": answered}, 201))
+    assert one.api.make_key("aCH", one.gate).address == address
+
+
+@pytest.mark.parametrize(
+    ("answered", "address"),
+    [
+        ("http://localhost:9002/messaging", "http://localhost:9002/messaging"),
+        ("http://127.0.0.1:9001", "http://127.0.0.1:9001"),
+        ("http://127.0.0.1:9001.evil.example", "http://127.0.0.1:9001/messaging"),
+        ("http://evil.example", "http://127.0.0.1:9001/messaging"),
+    ],
+)
+def test_the_local_run_has_its_own_host(answered: str, address: str) -> None:
+    one = bench(
+        says({"api_key": CHANNEL_KEY, "address": answered}, 201),
+        messaging_url="http://127.0.0.1:9001/messaging",
+    )
+    assert one.api.make_key("aCH", one.gate).address == address

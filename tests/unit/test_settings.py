@@ -1,0 +1,122 @@
+"""Each function reads its settings once, and names what is missing."""
+
+from datetime import timedelta
+
+import pytest
+
+from onramp.settings import (
+    CodeExchangeSettings,
+    FollowSettings,
+    NumberSubmissionSettings,
+    OnboardingWorkerSettings,
+    PartnerEventWorkerSettings,
+    ReconcilerSettings,
+    Settings,
+    SettingsError,
+    SignupQueriesSettings,
+    json_object,
+)
+
+EVERY: list[type[Settings]] = [
+    CodeExchangeSettings,
+    NumberSubmissionSettings,
+    SignupQueriesSettings,
+    OnboardingWorkerSettings,
+    PartnerEventWorkerSettings,
+    ReconcilerSettings,
+]
+FOLLOWING: list[type[FollowSettings]] = [
+    OnboardingWorkerSettings,
+    PartnerEventWorkerSettings,
+    ReconcilerSettings,
+]
+
+
+def environment(settings: type[Settings], **changes: str) -> dict[str, str]:
+    return dict.fromkeys(settings.names(), "7") | changes
+
+
+@pytest.mark.parametrize("settings", EVERY)
+def test_settings_are_the_variables_of_the_same_names(settings: type[Settings]) -> None:
+    source = {name: f"value of {name}" for name in settings.names()}
+    read = settings.read(source | {"UNRELATED": "x"})
+    assert {name.upper(): getattr(read, name.lower()) for name in settings.names()} == source
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"), [(settings, name) for settings in EVERY for name in settings.names()]
+)
+@pytest.mark.parametrize("empty", [False, True])
+def test_what_is_missing_or_empty_is_named(settings: type[Settings], name: str, empty: bool) -> None:
+    source = environment(settings)
+    if empty:
+        source[name] = ""
+    else:
+        del source[name]
+    with pytest.raises(SettingsError) as raised:
+        settings.read(source)
+    assert str(raised.value) == f"missing: {name}"
+
+
+@pytest.mark.parametrize("settings", EVERY)
+def test_all_that_is_missing_is_named_at_once(settings: type[Settings]) -> None:
+    with pytest.raises(SettingsError) as raised:
+        settings.read({})
+    assert str(raised.value) == f"missing: {', '.join(settings.names())}"
+
+
+def test_settings_come_from_the_process_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(NumberSubmissionSettings, TABLE_NAME="the-table").items():
+        monkeypatch.setenv(name, value)
+    assert NumberSubmissionSettings.read().table_name == "the-table"
+
+
+def test_settings_do_not_change() -> None:
+    settings = ReconcilerSettings.read(environment(ReconcilerSettings))
+    with pytest.raises(AttributeError):
+        settings.stage = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("settings", FOLLOWING)
+def test_numbers_are_read_as_such(settings: type[FollowSettings]) -> None:
+    read = settings.read(
+        environment(
+            settings,
+            RETRY_SCHEDULE_SECONDS="5,30, 300",
+            RECONCILE_AFTER_SECONDS="600",
+            PARTNER_BUDGET_CALLS="5",
+            PARTNER_BUDGET_WINDOW_SECONDS="30",
+        )
+    )
+    assert read.retry_seconds == (5, 30, 300)
+    assert read.reconcile_after == timedelta(minutes=10)
+    assert read.budget_calls == 5
+    assert read.budget_window == timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "1e3", " ", "5,,30", "5,0", ",", "5;30"])
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [
+        ("RETRY_SCHEDULE_SECONDS", "retry_seconds"),
+        ("RECONCILE_AFTER_SECONDS", "reconcile_after"),
+        ("PARTNER_BUDGET_CALLS", "budget_calls"),
+        ("PARTNER_BUDGET_WINDOW_SECONDS", "budget_window"),
+    ],
+)
+def test_a_number_that_is_none_is_named_and_not_shown(name: str, member: str, value: str) -> None:
+    read = ReconcilerSettings.read(environment(ReconcilerSettings, **{name: value}))
+    with pytest.raises(SettingsError) as raised:
+        getattr(read, member)
+    assert str(raised.value) == f"{name} must hold positive whole numbers"
+
+
+def test_a_json_object_is_read() -> None:
+    assert json_object("SIGNUP_EXTRAS", '{"setup": {"solutionID": "1"}}') == {"setup": {"solutionID": "1"}}
+
+
+@pytest.mark.parametrize("value", ["", "[]", "null", "7", "{", "'{}'"])
+def test_anything_else_is_named_and_not_shown(value: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        json_object("SIGNUP_EXTRAS", value)
+    assert str(raised.value) == "SIGNUP_EXTRAS must hold a JSON object"
