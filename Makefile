@@ -17,9 +17,9 @@ UV := $(BIN)/uv
 STAGE ?= example
 LOCK := cd requirements && ../$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.13
 PYTEST_ARGS ?=
-CODE := $(wildcard functions infra local tests)
+CODE := $(wildcard functions infra local ops bench tests)
 
-.PHONY: help setup tools lock demo demo-two local test check lint types imports synth template openapi format clean
+.PHONY: help setup tools lock demo demo-two local test check lint types imports synth template scan audit sizes openapi format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,9 +35,10 @@ setup: .venv/.synced .venv-aws/.synced ## make the two environments, .venv and .
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	@touch $@
 
-.venv/.synced: .venv/.bootstrapped requirements/dev.txt
+.venv/.synced: .venv/.bootstrapped requirements/dev.txt pyproject.toml
 	@echo "setup: packages of .venv (about 100 MB of downloads the first time)"
 	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.txt
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
 .venv-aws/.synced: .venv/.synced requirements/aws.txt
@@ -72,13 +73,24 @@ demo-two: setup ## the same with two numbers in one account
 local: setup ## the local run: everything stays up until Ctrl-C
 	@$(BIN)/python -m local serve
 
+doctor: setup ## look at a deployed stage from outside: make doctor STAGE=dev
+	@$(BIN)/onramp doctor --stage $(STAGE)
+
 # --- prove -------------------------------------------------------------------------------------------
 
 test: setup ## all tests but the soak, with coverage of functions/
 	@echo "test: pytest"
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not soak" --cov --cov-report=term $(PYTEST_ARGS)
 
-check: setup lint types imports template openapi ## style, types, layers, template, OpenAPI file
+soak: setup ## many repetitions under faults, minutes rather than seconds
+	@echo "soak: property tests with a large budget, then 200 signups through the local stack"
+	@$(BIN)/python -m pytest -m soak tests/faults
+	@$(BIN)/python -m local soak
+
+faults: setup ## play the fault matrix and write docs/faults.md
+	@PYTHONPATH=functions:. $(BIN)/python -m tests.faults.matrix
+
+check: setup lint types imports template scan openapi ## style, types, layers, template, OpenAPI file
 	@echo "check: all good"
 
 lint: setup
@@ -102,6 +114,19 @@ synth: setup ## synthesize the stack of STAGE (default: example) into cdk.out
 template: synth
 	@echo "check: cfn-lint"
 	@$(BIN)/cfn-lint --ignore-checks W3005 -- cdk.out/Onramp-$(STAGE).template.json
+
+scan: tools synth
+	@echo "check: checkov"
+	@.venv-tools/bin/checkov --config-file .checkov.yaml --file cdk.out/Onramp-$(STAGE).template.json
+
+# Strict: a package that the service does not answer for counts as a failure, not as safe.
+audit: tools ## ask osv.dev about known weaknesses of the locked packages (needs the internet)
+	@for lock in requirements/*.txt; do echo "audit: $$lock"; \
+	  .venv-tools/bin/pip-audit --strict --vulnerability-service osv --disable-pip --require-hashes \
+	    --progress-spinner off --requirement $$lock; done
+
+sizes: setup ## how large each function's package is
+	@$(BIN)/python -m infra.sizes
 
 openapi: setup ## compare docs/openapi.json with the code
 	@echo "check: docs/openapi.json"

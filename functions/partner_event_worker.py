@@ -22,7 +22,7 @@ def function() -> tuple[Runtime, Batch, Follow]:
     settings = PartnerEventWorkerSettings.read()
     runtime = Runtime(settings)
     sqs = runtime.sqs()
-    ports = follow_ports(runtime, settings, sqs, dead_events=settings.events_dlq_url)
+    ports = follow_ports(runtime, settings, sqs)
     return runtime, Batch(sqs, settings.events_queue_url, runtime.clock, runtime.telemetry), ports
 
 

@@ -20,7 +20,7 @@ def function() -> tuple[Runtime, Follow]:
     """The wired function, made once."""
     settings = ReconcilerSettings.read()
     runtime = Runtime(settings)
-    return runtime, follow_ports(runtime, settings, runtime.sqs(), dead_events=settings.events_dlq_url)
+    return runtime, follow_ports(runtime, settings, runtime.sqs())
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:

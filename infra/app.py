@@ -12,6 +12,7 @@ Context, from ``-c name=value`` or as JSON in ``CDK_CONTEXT_JSON``:
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -26,8 +27,10 @@ use_packaged_node()
 
 import aws_cdk as cdk  # noqa: E402
 
+from infra.acknowledged import ACKNOWLEDGED, Acknowledged, acknowledge  # noqa: E402
 from infra.bundling import Bundle, BundleError, build_bundles, empty_bundles  # noqa: E402
 from infra.catalogue import PackageName  # noqa: E402
+from infra.checks import FindingsError, add_rule_packs, synthesize  # noqa: E402
 from infra.config import ConfigError, DeploymentConfig, load_config, overridable_values  # noqa: E402
 from infra.paths import CONFIG  # noqa: E402
 from infra.stack import OnrampStack  # noqa: E402
@@ -45,12 +48,18 @@ FEATURES: dict[str, object] = {
 }
 
 
-def build_app(*, context: dict[str, object] | None = None, outdir: str | None = None) -> cdk.App:
-    """The application, not yet synthesized.
+def build_app(
+    *,
+    context: dict[str, object] | None = None,
+    outdir: str | None = None,
+    acknowledged: Iterable[Acknowledged] = ACKNOWLEDGED,
+) -> cdk.App:
+    """The application with its checks, not yet synthesized.
 
     Args:
         context: values as from ``-c``; those of the command line and of the environment come first.
         outdir: where the cloud assembly goes; else ``CDK_OUTDIR``, else a temporary folder.
+        acknowledged: the findings of the checks that do not count.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -58,7 +67,9 @@ def build_app(*, context: dict[str, object] | None = None, outdir: str | None = 
     """
     app = cdk.App(context=FEATURES | (context or {}), outdir=outdir, analytics_reporting=False)
     config = _config(app)
-    OnrampStack(app, f"Onramp-{config.stage.name}", config=config, bundles=_bundles(app))
+    stack = OnrampStack(app, f"Onramp-{config.stage.name}", config=config, bundles=_bundles(app))
+    acknowledge(stack, acknowledged)
+    add_rule_packs(app)
     return app
 
 
@@ -84,10 +95,10 @@ def _flag(app: cdk.App, name: str) -> bool:
 
 
 def main() -> None:
-    """Synthesize; a mistake of the person who deploys is told in plain words."""
+    """Synthesize; a mistake of the person who deploys is told in plain words, and ends with status 1."""
     try:
-        build_app().synth()
-    except (ConfigError, BundleError) as error:
+        synthesize(build_app())
+    except (ConfigError, BundleError, FindingsError) as error:
         sys.exit(f"onramp: {error}")
 
 

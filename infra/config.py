@@ -24,6 +24,9 @@ from pydantic import (
 
 LOCAL_STAGE = "local"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
+# 360dialog refuses underscores, and so does this.
+DOMAIN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
+CERTIFICATE = r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+$"
 DEFAULT_RETRY_SCHEDULE = (5, 30, 300, 1800, 7200, 18000, 36000, 36000)
 
 
@@ -131,17 +134,33 @@ class MetaConfig(_Section):
 
 
 class ApiConfig(_Section):
-    """``[api]``: who may call the front-end routes, and from which pages."""
+    """``[api]``: who may call the front-end routes, from which pages, how often, and under which name.
+
+    `throttle_rate` is in requests per second, for each route and all its callers together.
+    """
 
     allowed_origins: Annotated[tuple[Origin, ...], AfterValidator(_some)]
     jwt_issuer: Annotated[str, AfterValidator(_issuer)] | None = None
     jwt_audience: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
     tenant_claim: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:./-]{1,100}$")] = "sub"
+    throttle_rate: PositiveInt = 50
+    throttle_burst: PositiveInt = 100
+    domain_name: Annotated[str, StringConstraints(pattern=DOMAIN)] | None = None
+    certificate_arn: Annotated[str, StringConstraints(pattern=CERTIFICATE)] | None = None
+    hosted_zone_id: Annotated[str, StringConstraints(pattern=r"^Z[A-Z0-9]{5,31}$")] | None = None
 
     @model_validator(mode="after")
     def _issuer_and_audience_together(self) -> Self:
         if (self.jwt_issuer is None) != (not self.jwt_audience):
             raise ValueError("jwt_issuer and jwt_audience: give both, or neither for a Cognito user pool")
+        return self
+
+    @model_validator(mode="after")
+    def _domain_and_certificate_together(self) -> Self:
+        if (self.domain_name is None) != (self.certificate_arn is None):
+            raise ValueError("domain_name and certificate_arn: give both, or neither for AWS's own address")
+        if self.hosted_zone_id is not None and self.domain_name is None:
+            raise ValueError("hosted_zone_id: needs a domain_name to put into that zone")
         return self
 
 

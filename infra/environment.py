@@ -8,8 +8,10 @@ from types import MappingProxyType
 from infra.catalogue import FunctionName
 from infra.config import DeploymentConfig
 
-_ALL = ("STAGE", "LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE")
-_POWERTOOLS = (*_ALL, "POWERTOOLS_SERVICE_NAME")
+METRICS_NAMESPACE = "Onramp"
+
+_ALL = ("STAGE", "POWERTOOLS_METRICS_NAMESPACE")
+_POWERTOOLS = (*_ALL, "LOG_LEVEL", "POWERTOOLS_SERVICE_NAME")
 _PARTNER_API = ("PARTNER_ID", "PARTNER_BASE_URL", "PARTNER_BUDGET_CALLS", "PARTNER_BUDGET_WINDOW_SECONDS")
 
 # Who follows numbers at 360dialog.
@@ -19,6 +21,7 @@ _FOLLOW = (
     "TABLE_NAME",
     "BUS_NAME",
     "JOBS_QUEUE_URL",
+    "EVENTS_DLQ_URL",
     "SECRET_ID",
     "RETRY_SCHEDULE_SECONDS",
     "RECONCILE_AFTER_SECONDS",
@@ -67,8 +70,8 @@ VARIABLES: Mapping[FunctionName, frozenset[str]] = MappingProxyType(
                 "MESSAGING_WEBHOOK_HEADERS",
             }
         ),
-        "partner_event_worker": frozenset({*_FOLLOW, "EVENTS_QUEUE_URL", "EVENTS_DLQ_URL"}),
-        "reconciler": frozenset({*_FOLLOW, "EVENTS_DLQ_URL"}),
+        "partner_event_worker": frozenset({*_FOLLOW, "EVENTS_QUEUE_URL"}),
+        "reconciler": frozenset(_FOLLOW),
     }
 )
 
@@ -100,7 +103,7 @@ def _values(function: FunctionName, config: DeploymentConfig, resources: Resourc
         "STAGE": config.stage.name,
         "LOG_LEVEL": "INFO",
         "POWERTOOLS_SERVICE_NAME": function,
-        "POWERTOOLS_METRICS_NAMESPACE": "Onramp",
+        "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
         "TABLE_NAME": resources.table_name,
         "BUS_NAME": resources.bus_name,
         "ENVELOPE_KEY_ID": resources.envelope_key_id,

@@ -28,6 +28,8 @@ Resource = Literal[
     "schedules_dlq",
 ]
 Purpose = Literal["business_token", "channel_key"]
+# What cipher text is bound to.
+CONTEXT_KEYS = ("purpose", "signup", "tenant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +41,14 @@ class Grant:
     purpose: Purpose | None = None
 
 
-_READ = ("dynamodb:GetItem", "dynamodb:Query")
-_WRITE = (
-    *_READ,
-    "dynamodb:BatchGetItem",
-    "dynamodb:ConditionCheckItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-)
+# What the functions' adapters call; a transaction needs the right of each of its members.
+_GET = "dynamodb:GetItem"
+_QUERY = "dynamodb:Query"
+_PUT = "dynamodb:PutItem"
+# Events are claimed, parked, taken out of parking and finished.
+_EVENTS = (_QUERY, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
 _SEND = ("sqs:SendMessage",)
+# Three of them are Lambda's own, which polls the queue in the name of the function's role.
 _CONSUME = (
     "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
@@ -58,45 +58,47 @@ _CONSUME = (
 
 # DynamoDB opens the table's key in the name of whoever reads or writes the table.
 _TABLE_KEY = Grant("table_key", ("kms:Decrypt",))
-_READ_TABLE = (Grant("table", _READ), _TABLE_KEY)
-_WRITE_TABLE = (Grant("table", _WRITE), _TABLE_KEY)
+_SIGNUPS = (Grant("table", (_GET, _PUT)), _TABLE_KEY)
+_SIGNUPS_AND_EVENTS = (Grant("table", (_GET, _PUT, *_EVENTS)), _TABLE_KEY)
 _SECRET = Grant("secret", ("secretsmanager:GetSecretValue",))
 _BUS = Grant("bus", ("events:PutEvents",))
 
 GRANTS: Mapping[FunctionName, tuple[Grant, ...]] = MappingProxyType(
     {
         "code_exchange": (
-            *_WRITE_TABLE,
+            *_SIGNUPS,
             Grant("envelope_key", ("kms:Decrypt", "kms:Encrypt"), purpose="business_token"),
             _SECRET,
             _BUS,
         ),
-        "number_submission": (*_WRITE_TABLE, Grant("jobs_queue", _SEND), _BUS),
+        "number_submission": (*_SIGNUPS, Grant("jobs_queue", _SEND), _BUS),
         "signup_queries": (
-            *_READ_TABLE,
-            Grant("by_tenant", ("dynamodb:Query",)),
+            Grant("table", (_GET,)),
+            Grant("by_tenant", (_QUERY,)),
+            _TABLE_KEY,
             Grant("envelope_key", ("kms:Decrypt",), purpose="channel_key"),
         ),
         "webhook_receiver": (Grant("events_queue", _SEND), _SECRET),
         "onboarding_worker": (
-            *_WRITE_TABLE,
+            *_SIGNUPS_AND_EVENTS,
             Grant("jobs_queue", (*_CONSUME, *_SEND)),
             Grant("jobs_dlq", _SEND),
+            Grant("events_dlq", _SEND),
             Grant("envelope_key", ("kms:Decrypt", "kms:Encrypt"), purpose="channel_key"),
             _SECRET,
             _BUS,
         ),
         "partner_event_worker": (
-            *_WRITE_TABLE,
-            Grant("events_queue", (*_CONSUME, *_SEND)),
+            *_SIGNUPS_AND_EVENTS,
+            Grant("events_queue", _CONSUME),
             Grant("events_dlq", _SEND),
             Grant("jobs_queue", _SEND),
             _SECRET,
             _BUS,
         ),
         "reconciler": (
-            *_WRITE_TABLE,
-            Grant("by_due", ("dynamodb:Query",)),
+            *_SIGNUPS_AND_EVENTS,
+            Grant("by_due", (_QUERY,)),
             Grant("jobs_queue", _SEND),
             Grant("events_dlq", _SEND),
             # Lambda itself puts a run that failed there, in the name of the function's role.
@@ -107,8 +109,14 @@ GRANTS: Mapping[FunctionName, tuple[Grant, ...]] = MappingProxyType(
     }
 )
 
-# X-Ray knows no resources: the only grant on everything.
-TRACING_ACTIONS = ("xray:PutTelemetryRecords", "xray:PutTraceSegments")
+# Why a statement of a function names every resource. No others do.
+WILDCARD_REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "xray:PutTelemetryRecords": "X-Ray knows no resources; only with tracing switched on",
+        "xray:PutTraceSegments": "X-Ray knows no resources; only with tracing switched on",
+    }
+)
+TRACING_ACTIONS = tuple(sorted(WILDCARD_REASONS))
 LOG_ACTIONS = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 
@@ -136,13 +144,15 @@ def _statement(grant: Grant, arn: str) -> iam.PolicyStatement:
     )
 
 
-def _conditions(grant: Grant) -> dict[str, dict[str, str]]:
+def _conditions(grant: Grant) -> dict[str, dict[str, str | list[str]]]:
     if grant.resource == "table_key":
         return {"StringEquals": {"kms:ViaService": f"dynamodb.{cdk.Aws.REGION}.amazonaws.com"}}
     if grant.purpose is not None:
         return {
             "StringEquals": {"kms:EncryptionContext:purpose": grant.purpose},
-            # Nothing is encrypted, or opened, without saying whose it is.
+            # Nothing is encrypted, or opened, without saying whose it is …
             "Null": {"kms:EncryptionContext:signup": "false", "kms:EncryptionContext:tenant": "false"},
+            # … and under no context but the one the functions write.
+            "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": list(CONTEXT_KEYS)},
         }
     return {}

@@ -8,10 +8,13 @@ from constructs import Construct
 from infra.bundling import Bundle
 from infra.catalogue import PackageName
 from infra.config import DeploymentConfig
-from infra.constructs.api import WEBHOOK_PATH, Api
+from infra.constructs.alarms import RUNBOOK, Alarms
+from infra.constructs.api import CONFIG_PATH, WEBHOOK_PATH, Api
+from infra.constructs.dashboard import Dashboard
 from infra.constructs.functions import Functions
 from infra.constructs.identity import UserPool
 from infra.constructs.messaging import Messaging
+from infra.constructs.metrics import Measured
 from infra.constructs.queue_consumers import QueueConsumer
 from infra.constructs.schedules import Schedules
 from infra.constructs.secrets_keys import SecretsAndKeys
@@ -31,19 +34,28 @@ class OnrampStack(cdk.Stack):
         config: DeploymentConfig,
         bundles: Mapping[PackageName, Bundle],
     ) -> None:
-        super().__init__(scope, construct_id, description="Onramp: WhatsApp Embedded Signup, self-hosted")
+        super().__init__(
+            scope,
+            construct_id,
+            description="Onramp: WhatsApp Embedded Signup, self-hosted",
+            # A slip of the hand must not take down what the data is kept for.
+            termination_protection=config.stage.removal == "retain",
+            # CloudFormation hands them on to every resource: what a stage costs.
+            tags={"application": "onramp", "stage": config.stage.name},
+        )
         self._config = config
         self.secrets_keys = SecretsAndKeys(self, "Secrets", stage=config.stage)
         self.storage = Storage(self, "Storage", stage=config.stage, key=self.secrets_keys.table_key)
         self.messaging = Messaging(self, "Messaging")
-        self.functions = Functions(
+        deployed = Functions(
             self,
             "Functions",
             config=config,
             bundles=bundles,
             resources=self._resource_names(),
             arns=self._arns(),
-        ).by_name
+        )
+        self.functions = deployed.by_name
         self._wire_queues()
         Schedules(
             self,
@@ -52,7 +64,16 @@ class OnrampStack(cdk.Stack):
             dead_letters=self.messaging.schedules_dlq,
         )
         self.api = self._api()
-        # Alarms and dashboards belong here: a construct that takes the queues, functions and API from above.
+        measured = Measured(
+            stage=config.stage.name,
+            functions=self.functions,
+            logs=deployed.logs,
+            queues=self.messaging.by_name,
+            api_id=self.api.api.api_id,
+            table_name=self.storage.table.table_name,
+        )
+        self.dashboard = Dashboard(self, "Dashboard", measured=measured)
+        self.alarms = Alarms(self, "Alarms", measured=measured, email=config.stage.alarm_email)
         self._outputs()
 
     def _resource_names(self) -> ResourceNames:
@@ -109,14 +130,25 @@ class OnrampStack(cdk.Stack):
             issuer, audience = users.issuer, (users.client.user_pool_client_id,)
             self._output("UserPoolId", users.pool.user_pool_id)
             self._output("UserPoolClientId", users.client.user_pool_client_id)
-            self._output("SignInUrl", users.domain.base_url())
-        return Api(self, "Api", config=api, functions=self.functions, issuer=issuer, audience=audience)
+            self._output("SignInUrl", users.sign_in_url)
+        return Api(
+            self,
+            "Api",
+            config=api,
+            stage=self._config.stage,
+            functions=self.functions,
+            issuer=issuer,
+            audience=audience,
+        )
 
     def _outputs(self) -> None:
         messaging = self.messaging
         self._output("ApiUrl", self.api.url)
         self._output("ApiId", self.api.api.api_id)
+        self._output("ConfigUrl", f"{self.api.url}{CONFIG_PATH}")
         self._output("WebhookUrl", f"{self.api.url}{WEBHOOK_PATH}")
+        if self.api.domain is not None:
+            self._output("ApiDomainTarget", self.api.domain.regional_domain_name)
         self._output("TableName", self.storage.table.table_name)
         self._output("JobsQueueUrl", messaging.jobs.queue_url)
         self._output("JobsDlqUrl", messaging.jobs_dlq.queue_url)
@@ -125,6 +157,11 @@ class OnrampStack(cdk.Stack):
         self._output("SchedulesDlqUrl", messaging.schedules_dlq.queue_url)
         self._output("SecretArn", self.secrets_keys.secret.secret_arn)
         self._output("BusName", messaging.bus.event_bus_name)
+        self._output("AlarmTopicArn", self.alarms.topic.topic_arn)
+        self._output("DashboardUrl", self.dashboard.url)
+        self._output(
+            "RunbookHint", f"{RUNBOOK}: a section for each alarm, named at the end of its description"
+        )
 
     def _output(self, name: str, value: str) -> None:
         cdk.CfnOutput(self, name, value=value)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import boto3
 from botocore.client import BaseClient
@@ -85,6 +85,11 @@ class Aws:
     def functions(self) -> "LambdaClient":
         """Lambda functions."""
         return self._keep(self._session.client("lambda", **self._options))
+
+    @cached_property
+    def logs(self) -> Any:  # noqa: ANN401 - the installed type stubs do not cover it
+        """Log groups."""
+        return self._keep(self._session.client("logs", **self._options))
 
     @cached_property
     def s3(self) -> "S3Client":

@@ -1,5 +1,6 @@
 """The demo: one customer's signup from the first click to the first message, told step by step."""
 
+import contextlib
 import secrets
 import time
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ CONNECTED = "connected"
 
 _CONNECT_SECONDS = 120.0
 _SHOWN = 8
+_LOG_LINES = 15
+# Lambda's own lines around each invocation, and metrics.
+_UNTELLING = ("START ", "END ", "REPORT ", '{"_aws"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +60,11 @@ def run_demo(options: RunOptions, *, numbers: int, terminal: Terminal) -> None:
         try:
             _walk(run, numbers, terminal)
         except Exception:
-            terminal.title("The last lines of the functions' log:")
-            terminal.note(run.worker_log().replace("\n", "\n           "))
+            _tell_logs(run, terminal)
             raise
-        terminal.note(f"memory of everything started: {run.memory_bytes() / 1e6:.0f} MB")
+        # A nicety: a machine without `ps` goes without it.
+        with contextlib.suppress(OSError):
+            terminal.note(f"memory of everything started: {run.memory_bytes() / 1e6:.0f} MB")
         stopping = time.monotonic()
     terminal.done("everything stopped and removed", time.monotonic() - stopping)
     terminal.title(f"Done in {terminal.total():.1f} s.")
@@ -88,6 +93,8 @@ def _sign_up(run: LocalStack, front_end: FrontEnd, numbers: int, terminal: Termi
     with terminal.step(f"{_counted(numbers, 'number')} submitted"):
         # One number is claimed by the browser's message; several have to be named.
         front_end.submit(signup_id, ids if numbers > 1 else None)
+    if numbers > 1:
+        terminal.note("360dialog takes few calls in a time, so several numbers wait for each other")
     watch = Watch(terminal)
     signup = front_end.watch(
         signup_id, until=is_settled, timeout_seconds=_CONNECT_SECONDS * numbers, on_poll=watch
@@ -164,12 +171,24 @@ def _send(run: LocalStack, key: ChannelKey, terminal: Terminal) -> None:
             raise JourneyError(f"the messaging host answered {answer.status_code}: {answer.text[:300]}")
 
 
+def _tell_logs(run: LocalStack, terminal: Terminal) -> None:
+    """Tells what may explain a failure; a function that cannot even start is told by the emulator."""
+    written = [line for line in run.function_log().splitlines() if not line.startswith(_UNTELLING)]
+    terminal.title("What the functions logged last:")
+    for line in written[-_LOG_LINES:]:
+        terminal.note(line)
+    terminal.title("What the emulator logged last:")
+    for line in run.emulator_log(lines=_LOG_LINES).splitlines():
+        terminal.note(line)
+
+
 def _print_timeline(signup: Json, terminal: Terminal) -> None:
     terminal.title("Timeline of the signup")
     before: datetime | None = None
     for entry in signup.get("timeline", []):
         at = datetime.fromisoformat(entry["at"])
-        seconds = (at - before).total_seconds() if before else 0.0
+        # Two functions write at once, each by its own clock.
+        seconds = max(0.0, (at - before).total_seconds()) if before else 0.0
         extra = {k: v for k, v in entry.items() if k not in {"at", "event"} and v is not None}
         told = " ".join(f"{name}={value}" for name, value in list(extra.items())[:_SHOWN])
         terminal.note(f"+{seconds:6.2f} s  {entry['event']}  {told}".rstrip())

@@ -18,7 +18,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local.aws import ACCOUNT, Aws
-from local.template import Json, Overlay, cors_of, with_overlay
+from local.template import Json, Overlay, cors_of, with_overlay, without_metric_math
 
 BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 """Parameter by which a CDK stack checks that its account is prepared."""
@@ -208,7 +208,7 @@ def deploy(
         DeployError: CloudFormation refused it or rolled it back.
     """
     name = stack_name or assembly.stack_name
-    template = with_overlay(assembly.template, overlay or Overlay())
+    template = without_metric_math(with_overlay(assembly.template, overlay or Overlay()))
     aws.ssm.put_parameter(Name=BOOTSTRAP_PARAMETER, Value=BOOTSTRAP_VERSION, Type="String", Overwrite=True)
     for asset in assembly.assets:
         _upload(aws, asset)

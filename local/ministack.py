@@ -25,7 +25,7 @@ from local.children import (
 DEFAULT_PYTHON = PROJECT_ROOT / ".venv-aws" / "bin" / "python"
 """Interpreter of the emulator's environment, as ``make setup`` makes it."""
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _START_ATTEMPTS = 3
 _POLL_SECONDS = 0.05
 

@@ -30,7 +30,7 @@ type Progress = Callable[[str], contextlib.AbstractContextManager[None]]
 
 WEBHOOK_PATH = "/v1/webhooks/360dialog"
 
-_READY_SECONDS = 20.0
+_READY_SECONDS = 60.0
 _GREETING_END = "CTRL + C to quit"
 _POLL_SECONDS = 0.05
 
@@ -204,8 +204,17 @@ class LocalStack:
         """
         return _memory_of({str(child.pid) for child in self.children})
 
-    def worker_log(self, *, lines: int = 30) -> str:
-        """Reads what the emulator and the functions wrote last, without the emulator's greeting."""
+    def function_log(self) -> str:
+        """Reads all that the functions wrote so far, by time."""
+        events: list[dict[str, Any]] = []
+        for group in self.deployed.resources.get("AWS::Logs::LogGroup", {}).values():
+            for page in self.aws.logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+                events += page["events"]
+        events.sort(key=lambda event: int(event["timestamp"]))
+        return "\n".join(event["message"].rstrip() for event in events)
+
+    def emulator_log(self, *, lines: int = 10) -> str:
+        """Reads what the emulator wrote last; a function that cannot even start shows here."""
         return tail(self.emulator.log, lines=lines, after=_GREETING_END)
 
 

@@ -56,17 +56,34 @@ def run_serve(options: RunOptions, *, page_port: int, terminal: Terminal) -> Non
     """
     # Taken before anything is started: a port in use is the likeliest mistake.
     with _listener(page_port) as listener:
-        port = listener.getsockname()[1]
-        page_url = f"http://{LOCAL_HOST}:{port}"
-        origins = (page_url, f"http://localhost:{port}")
+        page_url = _url_of(listener)
+        origins = (page_url, page_url.replace(LOCAL_HOST, "localhost"))
         terminal.title("Onramp on this machine: AWS emulated, Meta and 360dialog simulated")
         with (
             local_stack(replace(options, allowed_origins=origins), progress=terminal.step) as run,
-            _page_server(page_app(run), listener),
+            _page_server(run, listener),
             _published(describe(run, page_url)),
         ):
             _tell(run, page_url, terminal)
             _wait(run)
+
+
+@contextlib.contextmanager
+def serve_page(run: LocalStack, *, port: int) -> Iterator[str]:
+    """Serves the page of a run until the context is left.
+
+    Args:
+        run: The run; its ``allowed_origins`` have to name the page's.
+        port: Port on 127.0.0.1.
+
+    Yields:
+        The page's URL.
+
+    Raises:
+        OSError: The port is taken.
+    """
+    with _listener(port) as listener, _page_server(run, listener):
+        yield _url_of(listener)
 
 
 def describe(run: LocalStack, page_url: str) -> Json:
@@ -247,10 +264,14 @@ def _listener(port: int) -> Iterator[socket.socket]:
         yield listener
 
 
+def _url_of(listener: socket.socket) -> str:
+    return f"http://{LOCAL_HOST}:{listener.getsockname()[1]}"
+
+
 @contextlib.contextmanager
-def _page_server(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
+def _page_server(run: LocalStack, listener: socket.socket) -> Iterator[None]:
     """Serves the page in a thread: signals stay with the main thread."""
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    config = uvicorn.Config(page_app(run), log_level="warning", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

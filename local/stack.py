@@ -23,6 +23,14 @@ LOCAL_STAGE = "local"
 SOURCES = ("infra", "functions", "config", "requirements", "cdk.json", ".python-version")
 """What a synthesis depends on, relative to the project's root."""
 
+# What makes any stage fit for this machine: functions built for it, tokens of an issuer that the run names
+# later (never a Cognito pool), and nothing that outlives its stack.
+_CONTEXT = {
+    "local": "true",
+    "api.jwt_issuer": "https://issuer.invalid",
+    "api.jwt_audience": "onramp-local",
+    "stage.removal": "destroy",
+}
 _KEPT = 3
 _TIMEOUT_SECONDS = 170
 _SKIPPED = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache"})
@@ -44,7 +52,7 @@ def fingerprint(root: Path, sources: Iterable[str] = SOURCES, *, stage: str = LO
     Returns:
         32 hexadecimal digits, different whenever a name or a byte of the sources differs.
     """
-    digest = hashlib.sha256(f"{stage}\n{sys.version_info[:2]}\n".encode())
+    digest = hashlib.sha256(f"{stage}\n{sys.version_info[:2]}\n{_CONTEXT}\n".encode())
     for path in _files(root, sources):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
@@ -87,8 +95,7 @@ def synthesize(stage: str = LOCAL_STAGE) -> Path:
 
 
 def _run(folder: Path, stage: str) -> None:
-    local = stage == LOCAL_STAGE
-    context = {"stage": stage} | ({"local": "true"} if local else {})
+    context = {"stage": stage} | _CONTEXT
     command = [sys.executable, str(PROJECT_ROOT / "infra" / "app.py")]
     environment = _environment() | {
         "CDK_OUTDIR": str(folder),

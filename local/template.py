@@ -5,12 +5,15 @@ so the addresses are put in just before deploying. Everything here is pure.
 """
 
 import copy
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 type Json = dict[str, Any]
 
+_ALARM = "AWS::CloudWatch::Alarm"
+_WATCHING = "AWS::CloudWatch::"
 _API = "AWS::ApiGatewayV2::Api"
 _AUTHORIZER = "AWS::ApiGatewayV2::Authorizer"
 _FUNCTION = "AWS::Lambda::Function"
@@ -62,6 +65,38 @@ def with_overlay(template: Json, overlay: Overlay) -> Json:
     return changed
 
 
+def without_metric_math(template: Json) -> Json:
+    """Gives a copy of a template without what the emulator cannot make: alarms on metric math.
+
+    Nothing evaluates alarms there, so nothing is lost. Dashboards, composite alarms and outputs
+    that speak of such an alarm go with it.
+
+    Args:
+        template: A CloudFormation template as parsed from JSON; stays unchanged.
+
+    Returns:
+        The smaller copy.
+    """
+    changed = copy.deepcopy(template)
+    resources: Json = changed.get("Resources", {})
+    gone = {
+        name
+        for name, resource in resources.items()
+        if resource.get("Type") == _ALARM and "Metrics" in resource.get("Properties", {})
+    }
+    gone |= {
+        name
+        for name, resource in resources.items()
+        if resource.get("Type", "").startswith(_WATCHING) and _speaks_of(resource, gone)
+    }
+    for name in gone:
+        del resources[name]
+    outputs: Json = changed.get("Outputs", {})
+    for name in [name for name, output in outputs.items() if _speaks_of(output, gone)]:
+        del outputs[name]
+    return changed
+
+
 def cors_of(template: Json) -> Json | None:
     """Reads the CORS settings of the template's HTTP API.
 
@@ -84,6 +119,12 @@ def environment_names(template: Json) -> frozenset[str]:
         for function in _of_type(template, _FUNCTION)
         for name in function.get("Environment", {}).get("Variables", {})
     )
+
+
+def _speaks_of(part: Json, names: set[str]) -> bool:
+    """Tells whether a part of a template refers to one of some resources."""
+    text = json.dumps(part)
+    return any(f'"{name}"' in text or f"${{{name}" in text for name in names)
 
 
 def _of_type(template: Json, kind: str) -> Iterator[Json]:

@@ -84,6 +84,7 @@ class FollowSettings(Settings):
     table_name: str
     bus_name: str
     jobs_queue_url: str
+    events_dlq_url: str
     secret_id: str
     partner_id: str
     partner_base_url: str
@@ -143,14 +144,11 @@ class PartnerEventWorkerSettings(FollowSettings):
     """`partner_event_worker`."""
 
     events_queue_url: str
-    events_dlq_url: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcilerSettings(FollowSettings):
-    """`reconciler`."""
-
-    events_dlq_url: str
+    """`reconciler`: no more than following needs."""
 
 
 def json_object(name: str, value: str) -> dict[str, Any]:

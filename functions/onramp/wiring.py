@@ -74,8 +74,10 @@ class Runtime:
         return boto3.client("sqs", config=AWS_CONFIG)
 
 
-def follow_ports(runtime: Runtime, settings: FollowSettings, sqs: "SQSClient", **queues: str) -> "Follow":
-    """The ports with which numbers are followed. `queues` are `SqsQueue`'s dead letters."""
+def follow_ports(
+    runtime: Runtime, settings: FollowSettings, sqs: "SQSClient", dead_jobs: str = ""
+) -> "Follow":
+    """The ports with which numbers are followed. `dead_jobs`: the dead-letter queue of who runs jobs."""
     from onramp.adapters.dynamo import DynamoBudget  # noqa: PLC0415 - only for functions that call 360dialog
     from onramp.adapters.partner_api import PartnerApi  # noqa: PLC0415
     from onramp.adapters.upstream import new_client  # noqa: PLC0415
@@ -94,7 +96,9 @@ def follow_ports(runtime: Runtime, settings: FollowSettings, sqs: "SQSClient", *
             partner_id=settings.partner_id,
             rule=BudgetRule(settings.budget_calls, settings.budget_window),
         ),
-        queue=SqsQueue(sqs, jobs=settings.jobs_queue_url, **queues),
+        queue=SqsQueue(
+            sqs, jobs=settings.jobs_queue_url, dead_jobs=dead_jobs, dead_events=settings.events_dlq_url
+        ),
         bus=runtime.bus(settings.bus_name),
         partner=PartnerApi(
             client=new_client(),

@@ -1,5 +1,6 @@
-"""The HTTP API: routes, who may call them, from which pages."""
+"""The HTTP API: routes, who may call them, how often, from which pages, and what is logged of a call."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -8,19 +9,39 @@ import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_route53 as route53
 from constructs import Construct
 
 from infra.catalogue import FunctionName, logical_id
-from infra.config import ApiConfig
+from infra.config import ApiConfig, StageConfig
+from infra.constructs.removal import removal_policy
 
 Guard = Literal["jwt", "iam", "open"]
+CONFIG_PATH = "/v1/config"
 WEBHOOK_PATH = "/v1/webhooks/360dialog"
 REQUEST_HEADERS = ("authorization", "content-type", "idempotency-key", "if-none-match")
 ANSWER_HEADERS = ("etag", "location", "retry-after")
-# For all callers together; bursts come from 360dialog's redeliveries.
-REQUESTS_PER_SECOND = 200
-BURST = 400
+# 360dialog redelivers in bursts, and a webhook refused is one that comes again.
+WEBHOOKS_PER_SECOND = 200
+WEBHOOK_BURST = 400
+# No path and no query, which carry ids and whatever a caller puts there; no header; no claim of a token.
+ACCESS_LOG = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTimeEpoch",
+    "ip": "$context.identity.sourceIp",
+    "routeKey": "$context.routeKey",
+    "status": "$context.status",
+    "latencyMs": "$context.responseLatency",
+    "responseBytes": "$context.responseLength",
+    "integrationStatus": "$context.integrationStatus",
+    "integrationLatencyMs": "$context.integrationLatency",
+    "integrationError": "$context.integrationErrorMessage",
+    "authorizerError": "$context.authorizer.error",
+    "gatewayError": "$context.error.message",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +53,14 @@ class Route:
     function: FunctionName
     guard: Guard = "jwt"
 
+    @property
+    def key(self) -> str:
+        """What API Gateway calls it."""
+        return f"{self.method} {self.path}"
+
 
 ROUTES = (
-    Route("GET", "/v1/config", "signup_queries", "open"),
+    Route("GET", CONFIG_PATH, "signup_queries", "open"),
     Route("POST", "/v1/signups", "code_exchange"),
     Route("GET", "/v1/signups", "signup_queries"),
     Route("GET", "/v1/signups/{signup_id}", "signup_queries"),
@@ -56,16 +82,23 @@ class Api(Construct):
         construct_id: str,
         *,
         config: ApiConfig,
+        stage: StageConfig,
         functions: Mapping[FunctionName, lambda_.IFunction],
         issuer: str,
         audience: tuple[str, ...],
     ) -> None:
         super().__init__(scope, construct_id)
+        self._config = config
+        self.domain = self._domain()
+        # An HTTP API has one CORS setting for all its routes, the webhook's included. It helps no page
+        # there: the signature's header is not among those allowed, and without it the answer is 401.
         self.api = apigw.HttpApi(
             self,
             "Http",
+            api_name=cdk.Aws.STACK_NAME,
             description="Onramp",
             create_default_stage=False,
+            disable_execute_api_endpoint=self.domain is not None,
             cors_preflight=apigw.CorsPreflightOptions(
                 allow_origins=list(config.allowed_origins),
                 allow_methods=[apigw.CorsHttpMethod.GET, apigw.CorsHttpMethod.POST],
@@ -79,31 +112,86 @@ class Api(Construct):
             "iam": authorizers.HttpIamAuthorizer(),
             "open": apigw.HttpNoneAuthorizer(),
         }
-        self._add_routes(functions)
-        # Access logs belong here.
-        self.stage = apigw.HttpStage(
+        routes = self._add_routes(functions)
+        self.log_group = logs.LogGroup(
             self,
-            "Stage",
-            http_api=self.api,
-            stage_name="$default",
-            auto_deploy=True,
-            throttle=apigw.ThrottleSettings(rate_limit=REQUESTS_PER_SECOND, burst_limit=BURST),
+            "AccessLog",
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=removal_policy(stage),
         )
+        self._stage(routes)
 
     @property
     def url(self) -> str:
         """The API's address."""
-        return self.api.api_endpoint
+        return f"https://{self._config.domain_name}" if self.domain else self.api.api_endpoint
 
-    def _add_routes(self, functions: Mapping[FunctionName, lambda_.IFunction]) -> None:
+    def _add_routes(self, functions: Mapping[FunctionName, lambda_.IFunction]) -> list[apigw.HttpRoute]:
         targets = {
             name: integrations.HttpLambdaIntegration(logical_id(name), function)
             for name, function in functions.items()
         }
-        for route in ROUTES:
-            self.api.add_routes(
+        return [
+            added
+            for route in ROUTES
+            for added in self.api.add_routes(
                 path=route.path,
                 methods=[apigw.HttpMethod[route.method]],
                 integration=targets[route.function],
                 authorizer=self._guards[route.guard],
             )
+        ]
+
+    def _stage(self, routes: list[apigw.HttpRoute]) -> None:
+        stage = apigw.HttpStage(
+            self,
+            "Stage",
+            http_api=self.api,
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=apigw.ThrottleSettings(
+                rate_limit=self._config.throttle_rate, burst_limit=self._config.throttle_burst
+            ),
+            domain_mapping=apigw.DomainMappingOptions(domain_name=self.domain) if self.domain else None,
+        )
+        resource = stage.node.default_child
+        if not isinstance(resource, apigw.CfnStage):
+            raise TypeError("the stage has another shape than expected")
+        resource.access_log_settings = apigw.CfnStage.AccessLogSettingsProperty(
+            destination_arn=self.log_group.log_group_arn, format=json.dumps(ACCESS_LOG)
+        )
+        resource.route_settings = {route.key: self._limits(route) for route in ROUTES}
+        # The gateway refuses settings of a route that it does not know yet.
+        stage.node.add_dependency(*routes)
+
+    def _limits(self, route: Route) -> dict[str, int]:
+        if route.path == WEBHOOK_PATH:
+            return {"ThrottlingRateLimit": WEBHOOKS_PER_SECOND, "ThrottlingBurstLimit": WEBHOOK_BURST}
+        return {
+            "ThrottlingRateLimit": self._config.throttle_rate,
+            "ThrottlingBurstLimit": self._config.throttle_burst,
+        }
+
+    def _domain(self) -> apigw.DomainName | None:
+        config = self._config
+        if config.domain_name is None or config.certificate_arn is None:
+            return None
+        domain = apigw.DomainName(
+            self,
+            "Domain",
+            domain_name=config.domain_name,
+            certificate=acm.Certificate.from_certificate_arn(self, "Certificate", config.certificate_arn),
+            security_policy=apigw.SecurityPolicy.TLS_1_2,
+        )
+        if config.hosted_zone_id is not None:
+            route53.CfnRecordSet(
+                self,
+                "Record",
+                hosted_zone_id=config.hosted_zone_id,
+                name=config.domain_name,
+                type="A",
+                alias_target=route53.CfnRecordSet.AliasTargetProperty(
+                    dns_name=domain.regional_domain_name, hosted_zone_id=domain.regional_hosted_zone_id
+                ),
+            )
+        return domain

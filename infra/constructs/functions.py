@@ -17,7 +17,7 @@ from infra.permissions import Resource, statements_of
 
 
 class Functions(Construct):
-    """All functions by name, in `by_name`."""
+    """All functions by name, in `by_name`, and their log groups in `logs`."""
 
     def __init__(
         self,
@@ -34,18 +34,22 @@ class Functions(Construct):
         self._bundles = bundles
         self._resources = resources
         self._arns = arns
+        self.logs: Mapping[FunctionName, logs.LogGroup] = {
+            name: logs.LogGroup(
+                self,
+                f"{logical_id(name)}Logs",
+                retention=logs.RetentionDays.ONE_MONTH,
+                removal_policy=removal_policy(config.stage),
+            )
+            for name in FUNCTIONS
+        }
         self.by_name: Mapping[FunctionName, lambda_.Function] = {
             name: self._function(name, spec) for name, spec in FUNCTIONS.items()
         }
 
     def _function(self, name: FunctionName, spec: FunctionSpec) -> lambda_.Function:
         tracing = self._config.stage.tracing
-        log_group = logs.LogGroup(
-            self,
-            f"{logical_id(name)}Logs",
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=removal_policy(self._config.stage),
-        )
+        log_group = self.logs[name]
         role = iam.Role(
             self,
             f"{logical_id(name)}Role",
@@ -78,6 +82,8 @@ class Functions(Construct):
             # Convenience grants of the library must not widen what the table of permissions says.
             role=role.without_policy_updates(),
             log_group=log_group,
+            # Lambda's own lines become JSON too: one query finds starts, reports and ours.
+            logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE if tracing else lambda_.Tracing.DISABLED,
             environment=environment_of(function=name, config=self._config, resources=self._resources),
         )

@@ -36,7 +36,7 @@ class UserPool(Construct):
             removal_policy=removal_policy(config.stage),
             deletion_protection=config.stage.removal == "retain",
         )
-        pages = [f"{origin}/" for origin in config.api.allowed_origins]
+        self._pages = [f"{origin}/" for origin in config.api.allowed_origins]
         self.client = self.pool.add_client(
             "Browser",
             generate_secret=False,
@@ -46,8 +46,8 @@ class UserPool(Construct):
             o_auth=cognito.OAuthSettings(
                 flows=cognito.OAuthFlows(authorization_code_grant=True),
                 scopes=[cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL],
-                callback_urls=pages,
-                logout_urls=pages,
+                callback_urls=self._pages,
+                logout_urls=self._pages,
             ),
         )
         # Cognito's domains are shared by everybody in a region: the account makes the name unique.
@@ -57,6 +57,11 @@ class UserPool(Construct):
                 domain_prefix=f"onramp-{config.stage.name}-{cdk.Aws.ACCOUNT_ID}"
             ),
         )
+
+    @property
+    def sign_in_url(self) -> str:
+        """The hosted login; it leads back to the first of the allowed origins, with a code."""
+        return self.domain.sign_in_url(self.client, redirect_uri=self._pages[0])
 
     @property
     def issuer(self) -> str:

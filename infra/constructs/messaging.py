@@ -1,9 +1,13 @@
 """Queues between the functions, and the bus to the partner's own systems."""
 
+from typing import Literal
+
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
+
+QueueName = Literal["jobs", "jobs_dlq", "events", "events_dlq", "schedules_dlq"]
 
 RETENTION = cdk.Duration.days(14)
 # Six times the workers' timeout, as Lambda asks for.
@@ -19,30 +23,61 @@ class Messaging(Construct):
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
-        self.jobs_dlq = self._dead_letters("JobsDlq")
-        self.jobs = self._queue("Jobs", dead_letters=self.jobs_dlq)
-        self.events_dlq = self._dead_letters("EventsDlq", max_bytes=LARGE_MESSAGE_BYTES)
-        self.events = self._queue("Events", dead_letters=self.events_dlq, max_bytes=LARGE_MESSAGE_BYTES)
-        self.schedules_dlq = self._dead_letters("SchedulesDlq")
+        self.jobs_dlq = self._dead_letters("JobsDlq", source="jobs")
+        self.jobs = self._queue("Jobs", name="jobs", dead_letters=self.jobs_dlq)
+        self.events_dlq = self._dead_letters("EventsDlq", source="events", max_bytes=LARGE_MESSAGE_BYTES)
+        self.events = self._queue(
+            "Events", name="events", dead_letters=self.events_dlq, max_bytes=LARGE_MESSAGE_BYTES
+        )
+        # EventBridge and Lambda put into it; no queue may name it as its own dead letters.
+        self.schedules_dlq = self._dead_letters("SchedulesDlq", source=None)
         self.bus = events.EventBus(
-            self, "Bus", description="What happens to signups, for the partner's systems"
+            self,
+            "Bus",
+            event_bus_name=cdk.Aws.STACK_NAME,
+            description="What happens to signups, for the partner's systems",
         )
 
-    def _dead_letters(self, name: str, *, max_bytes: int | None = None) -> sqs.Queue:
-        return sqs.Queue(
+    @property
+    def by_name(self) -> dict[QueueName, sqs.Queue]:
+        """All queues."""
+        return {
+            "jobs": self.jobs,
+            "jobs_dlq": self.jobs_dlq,
+            "events": self.events,
+            "events_dlq": self.events_dlq,
+            "schedules_dlq": self.schedules_dlq,
+        }
+
+    def _dead_letters(
+        self, construct_id: str, *, source: str | None, max_bytes: int | None = None
+    ) -> sqs.Queue:
+        queue = sqs.Queue(
             self,
-            name,
+            construct_id,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=RETENTION,
             max_message_size_bytes=max_bytes,
         )
+        resource = queue.node.default_child
+        if not isinstance(resource, sqs.CfnQueue):
+            raise TypeError("the queue has another shape than expected")
+        resource.redrive_allow_policy = (
+            {"redrivePermission": "byQueue", "sourceQueueArns": [self._arn(source)]}
+            if source
+            else {"redrivePermission": "denyAll"}
+        )
+        return queue
 
-    def _queue(self, name: str, *, dead_letters: sqs.Queue, max_bytes: int | None = None) -> sqs.Queue:
+    def _queue(
+        self, construct_id: str, *, name: str, dead_letters: sqs.Queue, max_bytes: int | None = None
+    ) -> sqs.Queue:
         # The keys are SQS's own: with a customer's key the receiver would need the right to use it.
         return sqs.Queue(
             self,
-            name,
+            construct_id,
+            queue_name=_physical(name),
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=RETENTION,
@@ -50,3 +85,12 @@ class Messaging(Construct):
             max_message_size_bytes=max_bytes,
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=MAX_RECEIVE_COUNT),
         )
+
+    def _arn(self, name: str) -> str:
+        return cdk.Stack.of(self).format_arn(service="sqs", resource=_physical(name))
+
+
+def _physical(name: str) -> str:
+    # Queue and dead letters name each other; only a name that is known beforehand unties the knot. The
+    # stack's name in it keeps stages apart.
+    return f"{cdk.Aws.STACK_NAME}-{name}"

@@ -94,7 +94,8 @@ export function drawTimeline(signup) {
   const names = new Map((signup?.numbers ?? []).map((n) => [n.phone_number_id, n.display_phone_number]));
   const rows = entries.map((entry, index) => {
     const before = index ? Date.parse(entries[index - 1].at) : Date.parse(entry.at);
-    const seconds = (Date.parse(entry.at) - before) / 1000;
+    // Two functions write at once, each by its own clock.
+    const seconds = Math.max(0, Date.parse(entry.at) - before) / 1000;
     const about = [names.get(entry.phone_number_id), entry.detail].filter(Boolean).join(" · ");
     const text = element("span", { text: told(entry.event) });
     if (about) text.append(element("small", { text: about }));

@@ -5,12 +5,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.children import free_port
 from local.journey import FrontEnd
 from local.options import RunOptions
 from local.run import LocalStack, local_stack
+from local.serve import serve_page
 from tests.flow.walks import Dialog, Tenant
 
+PAGE_PORT = free_port()
+
 OPTIONS = RunOptions(
+    allowed_origins=(f"http://127.0.0.1:{PAGE_PORT}",),
     # The promise of the budget has tests of its own; here it would only make everything wait.
     budget_calls=500,
     budget_window_seconds=30,
@@ -47,3 +52,9 @@ def dialog(run: LocalStack) -> Iterator[Dialog]:
     dialog.call("DELETE", "webhook-faults")
     dialog.call("DELETE", "faults")
     dialog.call("PATCH", "options", options)
+
+
+@pytest.fixture
+def page_url(run: LocalStack) -> Iterator[str]:
+    with serve_page(run, port=PAGE_PORT) as url:
+        yield url

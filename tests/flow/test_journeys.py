@@ -4,14 +4,17 @@ One module on purpose: workers of pytest-xdist take whole modules, so the stack 
 """
 
 import hashlib
+import shutil
 import time
 
 import httpx
 import pytest
 
+from local import deploy, stack
 from local.demo import new_client
 from local.journey import FrontEnd, is_settled, read_channel_key, send_message, signup_of, submitted
 from local.run import LocalStack
+from local.template import Overlay
 from tests.flow.walks import Dialog, Tenant
 
 pytestmark = pytest.mark.flow
@@ -98,7 +101,7 @@ def test_lost_webhooks_are_made_up_for_by_the_reconciler(tenant: Tenant, dialog:
     dialog.call("POST", "webhook-faults", {"drop": 1.0})
     signup_id, _ = tenant.authorized()
     tenant.front_end.submit(signup_id)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     signup = tenant.front_end.read(signup_id)
     while not is_settled(signup) and time.monotonic() < deadline:
         swept = tenant.run.invoke("reconciler", {"task": "sweep"})
@@ -111,6 +114,47 @@ def test_lost_webhooks_are_made_up_for_by_the_reconciler(tenant: Tenant, dialog:
 def test_the_report_of_the_reconciler_runs(run: LocalStack, dialog: Dialog) -> None:
     dialog.call("POST", "channels", {})
     assert run.invoke("reconciler", {"task": "report"})["error"] is None
+
+
+def test_a_refused_number_fails_with_a_reason_and_a_retry_connects_it(tenant: Tenant, dialog: Dialog) -> None:
+    refusal = {"method": "POST", "path": "/account_sharing/numbers$"}
+    dialog.call("POST", "faults", {"kind": "error_before", "status": 403, "times": 1, "match": refusal})
+    signup_id, _ = tenant.authorized()
+    tenant.front_end.submit(signup_id)
+    signup = tenant.settled(signup_id)
+    [number] = submitted(signup)
+    assert signup["status"] == "attention"
+    assert number["status"] == "failed"
+    assert {"code", "title", "retryable", "at"} <= number["failure"].keys()
+    answer = tenant.front_end.call("POST", f"/v1/signups/{signup_id}/retry", body={})
+    assert answer.status_code == 202, answer.text
+    assert tenant.settled(signup_id)["status"] == "connected"
+    assert len(dialog.channels_of(signup["waba"]["id"])) == 1
+
+
+def test_an_outage_without_end_is_given_up_and_reported(tenant: Tenant, dialog: Dialog) -> None:
+    given_up = tenant.run.queue_depth("JobsDlq")
+    # A read: nothing is in doubt after it, so the tries follow each other as scheduled.
+    outage = {"method": "GET", "path": "/clients$"}
+    dialog.call("POST", "faults", {"kind": "error_before", "status": 503, "match": outage})
+    signup_id, _ = tenant.authorized()
+    tenant.front_end.submit(signup_id)
+    [number] = submitted(tenant.settled(signup_id))
+    assert number["status"] == "failed"
+    assert number["failure"]["retryable"]
+    assert tenant.run.queue_depth("JobsDlq") == given_up + 1
+    dialog.call("DELETE", "faults")
+    tenant.front_end.call("POST", f"/v1/signups/{signup_id}/retry", body={})
+    assert tenant.settled(signup_id)["status"] == "connected"
+
+
+def test_an_outage_of_the_partner_api_is_outlived(tenant: Tenant, dialog: Dialog) -> None:
+    dialog.call(
+        "POST", "faults", {"kind": "error_before", "status": 503, "times": 2, "match": {"path": "/api_keys$"}}
+    )
+    signup = tenant.connected()
+    [number] = submitted(signup)
+    assert dialog.channel(number["channel_id"])["keys_made"] == 1
 
 
 # --- the code -----------------------------------------------------------------------------------
@@ -276,9 +320,10 @@ def test_nothing_to_retry_is_said(tenant: Tenant) -> None:
 
 
 def test_a_page_of_an_allowed_origin_may_call(run: LocalStack) -> None:
-    headers = {"Origin": "http://127.0.0.1:8080", "Access-Control-Request-Method": "POST"}
+    [origin] = run.options.allowed_origins
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     answer = run.http.options(f"{run.api_url}/v1/signups", headers=headers)
-    assert answer.headers["access-control-allow-origin"] == "http://127.0.0.1:8080"
+    assert answer.headers["access-control-allow-origin"] == origin
     refused = run.http.options(f"{run.api_url}/v1/signups", headers=headers | {"Origin": "http://evil.test"})
     assert "access-control-allow-origin" not in refused.headers
 
@@ -305,6 +350,60 @@ def test_a_signed_webhook_of_any_shape_is_taken(dialog: Dialog, raw: str) -> Non
     assert dialog.post_event(raw=raw)["status"] == 200
 
 
+# --- the page -----------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+def test_a_person_clicks_through_the_page(page_url: str) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    troubles: list[str] = []
+    with (
+        playwright.sync_playwright() as player,
+        player.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
+    ):
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("requestfailed", lambda request: troubles.append(request.url))
+        page.goto(page_url)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Open signup").click()
+        page.get_by_role("button", name="Continue with Meta").click()
+        page.get_by_label("Phone numbers").select_option("2")
+        page.get_by_role("button", name="Finish").click()
+        boxes = page.get_by_role("checkbox")
+        boxes.first.wait_for()
+        for box in boxes.all():
+            box.check()
+        page.get_by_role("button", name="Connect selected").click()
+        page.get_by_text("All numbers are connected.").wait_for()
+        page.get_by_role("button", name="Send a test message").first.click()
+        page.get_by_text("answered 200, with the key that ends in").wait_for()
+    assert troubles == []
+
+
+# --- deployments --------------------------------------------------------------------------------
+
+
+def test_a_second_stage_stands_beside_the_first_and_goes_without_it(run: LocalStack, tenant: Tenant) -> None:
+    assembly = deploy.read_assembly(stack.synthesize("example"), region=run.aws.region)
+    overlay = Overlay(jwt_issuer=run.upstreams.issuer, jwt_audience=(run.options.jwt_audience,))
+    second = deploy.deploy(run.aws, assembly, overlay=overlay)
+    assert second.stack_name != run.deployed.stack_name
+    url = run.emulator.api_url(second.only("AWS::ApiGatewayV2::Api"))
+    signup_id = tenant.opened()
+    with FrontEnd(url, run.token(tenant.name)) as other:
+        assert other.call("GET", "/v1/signups").json()["signups"] == []
+        problem(other.call("GET", f"/v1/signups/{signup_id}"), 404, "not_found")
+    deploy.delete(run.aws, second.stack_name)
+    assert run.http.get(f"{url}/v1/config").status_code == 404
+    assert second.outputs["TableName"] not in run.aws.dynamodb.list_tables()["TableNames"]
+    assert tenant.front_end.read(signup_id)["id"] == signup_id
+
+
 # --- afterwards ---------------------------------------------------------------------------------
 
 
@@ -313,8 +412,8 @@ def test_no_secret_was_logged(tenant: Tenant, dialog: Dialog) -> None:
     [number] = submitted(signup)
     key = tenant.key(number["channel_id"])["api_key"]
     options = tenant.run.options
-    log = tenant.run.emulator.log.read_text(errors="replace")
-    assert "onboarding_worker" in log
+    log = tenant.run.function_log() + tenant.run.emulator.log.read_text(errors="replace")
+    assert all(f'"{name}"' in log for name in ("code_exchange", "webhook_receiver", "onboarding_worker"))
     secrets = [options.app_secret, options.partner_key, options.platform_secret, key, *tenant.codes]
     assert [secret for secret in secrets if secret in log] == []
     digits = "".join(filter(str.isdigit, number["display_phone_number"]))

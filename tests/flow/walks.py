@@ -33,7 +33,7 @@ class Tenant:
         self.front_end.send_code(signup_id, shared["code"], shared["session_info"])
         return signup_id, shared
 
-    def settled(self, signup_id: str, *, seconds: float = 60) -> Json:
+    def settled(self, signup_id: str, *, seconds: float = 120) -> Json:
         return self.front_end.watch(signup_id, until=is_settled, timeout_seconds=seconds)
 
     def connected(self, **fields: object) -> Json:
@@ -67,7 +67,7 @@ class Dialog:
         return channel
 
     def channels_of(self, waba_id: str) -> list[Json]:
-        return [c for c in self.call("GET", "state")["channels"] if waba_id in c.values()]
+        return [c for c in self.call("GET", "state")["channels"] if c["waba_external_id"] == waba_id]
 
     def post_event(self, **fields: object) -> Json:
         return self.call("POST", "events", fields)

@@ -1,6 +1,7 @@
 """One synthesized template for all tests of the stack."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,27 +10,26 @@ from infra.node import use_packaged_node
 
 use_packaged_node()
 
-type Resource = Mapping[str, Any]
-
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """The template of the stage ``example``, without the functions' code."""
-    return _synthesize("example", tmp_path_factory)
+    return synthesize("example", tmp_path_factory.mktemp("assembly-example"))
 
 
 @pytest.fixture(scope="session")
 def local_template(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """The template of the local run: an issuer of its own, no tracing."""
-    return _synthesize("local", tmp_path_factory)
+    return synthesize("local", tmp_path_factory.mktemp("assembly-local"))
 
 
-def _synthesize(stage: str, folders: pytest.TempPathFactory) -> Mapping[str, Any]:
+def synthesize(stage: str, folder: Path, values: Mapping[str, object] | None = None) -> Mapping[str, Any]:
+    """The template of a stage, checked by the rule packs; `values` override its configuration."""
     # Here, so that tests which need no template do not wait for the CDK to load.
     from infra.app import build_app  # noqa: PLC0415
+    from infra.checks import synthesize as checked  # noqa: PLC0415
 
-    app = build_app(
-        context={"stage": stage, "skip_bundling": "true"}, outdir=str(folders.mktemp(f"assembly-{stage}"))
-    )
-    template: Mapping[str, Any] = app.synth().get_stack_by_name(f"Onramp-{stage}").template
+    context = {"stage": stage, "skip_bundling": "true", **(values or {})}
+    assembly = checked(build_app(context=context, outdir=str(folder)))
+    template: Mapping[str, Any] = assembly.get_stack_by_name(f"Onramp-{stage}").template
     return template

@@ -65,6 +65,12 @@ def test_values_are_given_for_one_run_as_text_or_json() -> None:
         ("api.allowed_origins", ["https://u:p@a.example.com"], "user name or password"),
         ("api.jwt_issuer", "https://login.example.com", "[api]: jwt_issuer and jwt_audience: give both"),
         ("api.tenant_claim", "", "[api] tenant_claim: "),
+        ("api.throttle_rate", 0, "[api] throttle_rate: "),
+        ("api.domain_name", "onramp.example.com", "[api]: domain_name and certificate_arn: give both"),
+        ("api.domain_name", "my_host.example.com", "[api] domain_name: "),
+        ("api.domain_name", "https://onramp.example.com", "[api] domain_name: "),
+        ("api.certificate_arn", "certificate/ab-cd", "[api] certificate_arn: "),
+        ("api.hosted_zone_id", "Z0123456789ABC", "[api]: hosted_zone_id: needs a domain_name"),
         ("messaging.webhook_url", "http://messages.example.com/x", "[messaging] webhook_url: "),
         ("messaging.webhook_url", "http://127.0.0.1/x", "must use https"),
         ("messaging.webhook_url", "https://messages.example.com:8443/x", "must not name a port"),
@@ -130,3 +136,17 @@ def test_a_configuration_cannot_be_changed() -> None:
     config = load_config(directory=CONFIG, stage="example")
     with pytest.raises(ValueError, match="frozen"):
         config.stage.name = "other"  # type: ignore[misc]
+
+
+def test_a_name_of_its_own_for_the_api() -> None:
+    config = load_config(
+        directory=CONFIG,
+        stage="example",
+        overrides={
+            "api.domain_name": "onramp.example.com",
+            "api.certificate_arn": "arn:aws:acm:eu-central-1:123456789012:certificate/ab-cd",
+            "api.throttle_rate": "7",
+        },
+    )
+    assert config.api.domain_name == "onramp.example.com"
+    assert (config.api.throttle_rate, config.api.throttle_burst) == (7, 100)

@@ -1,146 +1,26 @@
 """What the synthesized template says, property by property."""
 
+import ast
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
 
+from infra.bundling import empty_bundles
 from infra.catalogue import FUNCTIONS, FunctionName, logical_id
 from infra.config import load_config
 from infra.environment import VARIABLES, ResourceNames, environment_of
+from infra.imports import modules_needed
 from infra.paths import CONFIG
+from infra.paths import FUNCTIONS as CODE
 from onramp import settings
-
-type Template = Mapping[str, Any]
-
-ACTIONS: Mapping[FunctionName, set[str]] = {
-    "code_exchange": {
-        "dynamodb:BatchGetItem",
-        "dynamodb:ConditionCheckItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:Query",
-        "dynamodb:UpdateItem",
-        "events:PutEvents",
-        "kms:Decrypt",
-        "kms:Encrypt",
-        "secretsmanager:GetSecretValue",
-    },
-    "number_submission": {
-        "dynamodb:BatchGetItem",
-        "dynamodb:ConditionCheckItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:Query",
-        "dynamodb:UpdateItem",
-        "events:PutEvents",
-        "kms:Decrypt",
-        "sqs:SendMessage",
-    },
-    "signup_queries": {"dynamodb:GetItem", "dynamodb:Query", "kms:Decrypt"},
-    "webhook_receiver": {"secretsmanager:GetSecretValue", "sqs:SendMessage"},
-    "onboarding_worker": {
-        "dynamodb:BatchGetItem",
-        "dynamodb:ConditionCheckItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:Query",
-        "dynamodb:UpdateItem",
-        "events:PutEvents",
-        "kms:Decrypt",
-        "kms:Encrypt",
-        "secretsmanager:GetSecretValue",
-        "sqs:ChangeMessageVisibility",
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:ReceiveMessage",
-        "sqs:SendMessage",
-    },
-    "partner_event_worker": {
-        "dynamodb:BatchGetItem",
-        "dynamodb:ConditionCheckItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:Query",
-        "dynamodb:UpdateItem",
-        "events:PutEvents",
-        "kms:Decrypt",
-        "secretsmanager:GetSecretValue",
-        "sqs:ChangeMessageVisibility",
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:ReceiveMessage",
-        "sqs:SendMessage",
-    },
-    "reconciler": {
-        "dynamodb:BatchGetItem",
-        "dynamodb:ConditionCheckItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:Query",
-        "dynamodb:UpdateItem",
-        "events:PutEvents",
-        "kms:Decrypt",
-        "secretsmanager:GetSecretValue",
-        "sqs:SendMessage",
-    },
-}
-ALWAYS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-TRACING = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
-
-
-def of_type(template: Template, kind: str) -> dict[str, Any]:
-    return {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"] == kind}
-
-
-def one_named(template: Template, kind: str, prefix: str) -> dict[str, Any]:
-    """The only resource whose logical id is the prefix and the CDK's hash."""
-    found = [
-        (name, one)
-        for name, one in template["Resources"].items()
-        if one["Type"] == kind and name[:-8] == prefix
-    ]
-    assert len(found) == 1, f"{kind} {prefix}: {[name for name, _ in found]}"
-    name, one = found[0]
-    return {"LogicalId": name, **one}
-
-
-def function_of(template: Template, name: FunctionName) -> dict[str, Any]:
-    found = one_named(template, "AWS::Lambda::Function", f"Functions{logical_id(name)}")
-    return {"LogicalId": found["LogicalId"], **found["Properties"]}
-
-
-def statements_of(template: Template, name: FunctionName) -> list[dict[str, Any]]:
-    role = one_named(template, "AWS::IAM::Role", f"Functions{logical_id(name)}Role")["Properties"]
-    assert "ManagedPolicyArns" not in role
-    assert len(role["Policies"]) == 1
-    statements: list[dict[str, Any]] = role["Policies"][0]["PolicyDocument"]["Statement"]
-    return statements
-
-
-def actions_in(statement: Mapping[str, Any]) -> set[str]:
-    action = statement["Action"]
-    return {action} if isinstance(action, str) else set(action)
-
-
-def texts_in(value: object) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case Mapping():
-            for inner in value.values():
-                yield from texts_in(inner)
-        case list():
-            for inner in value:
-                yield from texts_in(inner)
-
+from onramp.signature import HEADER
+from tests.infra.conftest import synthesize
+from tests.infra.reading import Template, function_of, of_type, one_named
 
 # --- the API -----------------------------------------------------------------------------------------
 
@@ -203,10 +83,81 @@ def test_a_configured_issuer_is_trusted_and_no_user_pool_made(local_template: Te
     assert not of_type(local_template, "AWS::Cognito::UserPool")
 
 
-def test_the_api_has_a_limit_of_calls(template: Template) -> None:
+def test_every_route_has_a_limit_of_its_own(template: Template) -> None:
     (stage,) = of_type(template, "AWS::ApiGatewayV2::Stage").values()
-    assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": 400, "ThrottlingRateLimit": 200}
+    routes = {route["RouteKey"] for route in of_type(template, "AWS::ApiGatewayV2::Route").values()}
+    usual = {"ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 100}
+    assert stage["DefaultRouteSettings"] == usual
+    assert stage["RouteSettings"] == dict.fromkeys(routes, usual) | {
+        "POST /v1/webhooks/360dialog": {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 400}
+    }
     assert stage["AutoDeploy"] is True
+
+
+def test_the_stage_waits_for_the_routes_it_has_settings_for(template: Template) -> None:
+    (stage,) = [one for one in template["Resources"].values() if one["Type"] == "AWS::ApiGatewayV2::Stage"]
+    assert set(of_type(template, "AWS::ApiGatewayV2::Route")) <= set(stage["DependsOn"])
+
+
+def test_a_call_is_logged_without_anything_secret(template: Template) -> None:
+    (stage,) = of_type(template, "AWS::ApiGatewayV2::Stage").values()
+    group = one_named(template, "AWS::Logs::LogGroup", "ApiAccessLog")
+    assert stage["AccessLogSettings"]["DestinationArn"] == {"Fn::GetAtt": [group["LogicalId"], "Arn"]}
+    assert group["Properties"] == {"RetentionInDays": 30}
+    assert json.loads(stage["AccessLogSettings"]["Format"]) == {
+        "requestId": "$context.requestId",
+        "time": "$context.requestTimeEpoch",
+        "ip": "$context.identity.sourceIp",
+        "routeKey": "$context.routeKey",
+        "status": "$context.status",
+        "latencyMs": "$context.responseLatency",
+        "responseBytes": "$context.responseLength",
+        "integrationStatus": "$context.integrationStatus",
+        "integrationLatencyMs": "$context.integrationLatency",
+        "integrationError": "$context.integrationErrorMessage",
+        "authorizerError": "$context.authorizer.error",
+        "gatewayError": "$context.error.message",
+    }
+
+
+def test_no_page_can_send_the_webhooks_signature(template: Template) -> None:
+    (api,) = of_type(template, "AWS::ApiGatewayV2::Api").values()
+    assert HEADER not in api["CorsConfiguration"]["AllowHeaders"]
+    assert "AllowCredentials" not in api["CorsConfiguration"]
+
+
+def test_without_a_name_of_its_own_the_api_has_awss(template: Template) -> None:
+    (api,) = of_type(template, "AWS::ApiGatewayV2::Api").values()
+    assert not api.get("DisableExecuteApiEndpoint", False)
+    assert not of_type(template, "AWS::ApiGatewayV2::DomainName")
+
+
+def test_with_a_name_of_its_own_it_has_no_other(tmp_path: Path) -> None:
+    certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/ab-cd"
+    template = synthesize(
+        "example",
+        tmp_path,
+        {
+            "api.domain_name": "onramp.example.com",
+            "api.certificate_arn": certificate,
+            "api.hosted_zone_id": "Z0123456789ABC",
+        },
+    )
+    (api,) = of_type(template, "AWS::ApiGatewayV2::Api").values()
+    ((name, domain),) = of_type(template, "AWS::ApiGatewayV2::DomainName").items()
+    (mapping,) = of_type(template, "AWS::ApiGatewayV2::ApiMapping").values()
+    (record,) = of_type(template, "AWS::Route53::RecordSet").values()
+    assert api["DisableExecuteApiEndpoint"] is True
+    assert domain["DomainName"] == "onramp.example.com"
+    assert domain["DomainNameConfigurations"] == [
+        {"CertificateArn": certificate, "EndpointType": "REGIONAL", "SecurityPolicy": "TLS_1_2"}
+    ]
+    assert mapping["DomainName"] == {"Ref": name}
+    assert record["AliasTarget"]["DNSName"] == {"Fn::GetAtt": [name, "RegionalDomainName"]}
+    assert (record["Name"], record["HostedZoneId"]) == ("onramp.example.com", "Z0123456789ABC")
+    outputs = {name: output["Value"] for name, output in template["Outputs"].items()}
+    assert outputs["WebhookUrl"] == "https://onramp.example.com/v1/webhooks/360dialog"
+    assert outputs["ApiDomainTarget"] == {"Fn::GetAtt": [name, "RegionalDomainName"]}
 
 
 # --- the functions -----------------------------------------------------------------------------------
@@ -238,7 +189,7 @@ def test_how_a_function_is_deployed(template: Template, name: FunctionName, time
     assert "ReservedConcurrentExecutions" not in function
     assert "FunctionName" not in function
     logs = one_named(template, "AWS::Logs::LogGroup", f"Functions{logical_id(name)}Logs")
-    assert function["LoggingConfig"] == {"LogGroup": {"Ref": logs["LogicalId"]}}
+    assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": logs["LogicalId"]}}
     assert logs["Properties"] == {"RetentionInDays": 30}
 
 
@@ -253,6 +204,43 @@ def test_a_function_has_exactly_the_environment_of_the_table(template: Template,
 def test_a_function_gets_exactly_what_its_settings_read(name: FunctionName) -> None:
     reader: type[settings.Settings] = getattr(settings, f"{logical_id(name)}Settings")
     assert set(reader.names()) == VARIABLES[name]
+
+
+def test_the_receiver_reads_exactly_what_it_gets() -> None:
+    read = {
+        name
+        for path in modules_needed(entry=CODE / "webhook_receiver.py", root=CODE)
+        for name in environment_reads(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    # Lambda itself gives every function its region and credentials.
+    given = {name for name in read if name.startswith("AWS_")}
+    assert given == {"AWS_ENDPOINT_URL"}
+    assert read - given == VARIABLES["webhook_receiver"]
+
+
+def environment_reads(tree: ast.Module) -> Iterator[str]:
+    """Names read from `os.environ`: by index, by `get`, and by `get` over a literal list."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))):
+                yield name
+            case ast.Call(
+                func=ast.Attribute(value=ast.Attribute(attr="environ"), attr="get"), args=[key, *_]
+            ):
+                if isinstance(key, ast.Constant):
+                    yield str(key.value)
+                else:
+                    yield from listed(tree, key)
+
+
+def listed(tree: ast.Module, key: ast.expr) -> list[str]:
+    """The literal values that a comprehension's variable takes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.comprehension) and ast.dump(node.target).replace("Store", "Load") == ast.dump(
+            key
+        ):
+            return [str(value) for value in ast.literal_eval(node.iter)]
+    pytest.fail(f"which variables does {ast.unparse(key)} stand for?")
 
 
 def test_the_environment_says_what_the_configuration_says() -> None:
@@ -271,6 +259,7 @@ def test_the_environment_says_what_the_configuration_says() -> None:
     assert worker == {
         "BUS_NAME": "b",
         "ENVELOPE_KEY_ID": "k",
+        "EVENTS_DLQ_URL": "ed",
         "JOBS_DLQ_URL": "jd",
         "JOBS_QUEUE_URL": "j",
         "LOG_LEVEL": "INFO",
@@ -293,91 +282,10 @@ def test_the_environment_says_what_the_configuration_says() -> None:
     receiver = environment_of(function="webhook_receiver", config=config, resources=resources)
     assert set(receiver) == {
         "EVENTS_QUEUE_URL",
-        "LOG_LEVEL",
         "POWERTOOLS_METRICS_NAMESPACE",
         "SECRET_ID",
         "STAGE",
     }
-
-
-# --- permissions -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_may_do_exactly_this(template: Template, name: FunctionName) -> None:
-    allowed: set[str] = set()
-    for statement in statements_of(template, name):
-        assert statement["Effect"] == "Allow"
-        allowed |= actions_in(statement)
-    assert allowed == ACTIONS[name] | ALWAYS | TRACING
-    assert not [action for action in allowed if "*" in action]
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_only_traces_go_to_everything_and_logs_to_the_functions_own_group(
-    template: Template, name: FunctionName
-) -> None:
-    for statement in statements_of(template, name):
-        if actions_in(statement) == TRACING:
-            assert statement["Resource"] == "*"
-            continue
-        assert not [text for text in texts_in(statement["Resource"]) if "*" in text]
-        if actions_in(statement) == ALWAYS:
-            (own, _) = statement["Resource"]["Fn::GetAtt"]
-            assert own[:-8] == f"Functions{logical_id(name)}Logs"
-
-
-def test_without_tracing_nothing_goes_to_everything(local_template: Template) -> None:
-    for name in FUNCTIONS:
-        assert function_of(local_template, name).get("TracingConfig") is None
-        for statement in statements_of(local_template, name):
-            assert statement["Resource"] != "*"
-
-
-@pytest.mark.parametrize(
-    ("name", "purpose", "actions"),
-    [
-        ("code_exchange", "business_token", {"kms:Decrypt", "kms:Encrypt"}),
-        ("signup_queries", "channel_key", {"kms:Decrypt"}),
-        ("onboarding_worker", "channel_key", {"kms:Decrypt", "kms:Encrypt"}),
-    ],
-)
-def test_cipher_text_is_opened_only_for_its_purpose(
-    template: Template, name: FunctionName, purpose: str, actions: set[str]
-) -> None:
-    key = one_named(template, "AWS::KMS::Key", "SecretsEnvelopeKey")["LogicalId"]
-    (statement,) = [
-        one for one in statements_of(template, name) if one["Resource"] == {"Fn::GetAtt": [key, "Arn"]}
-    ]
-    assert actions_in(statement) == actions
-    assert statement["Condition"] == {
-        "StringEquals": {"kms:EncryptionContext:purpose": purpose},
-        "Null": {"kms:EncryptionContext:signup": "false", "kms:EncryptionContext:tenant": "false"},
-    }
-
-
-def test_no_other_function_opens_cipher_text(template: Template) -> None:
-    key = one_named(template, "AWS::KMS::Key", "SecretsEnvelopeKey")["LogicalId"]
-    openers = {
-        name
-        for name in FUNCTIONS
-        if key in json.dumps([one["Resource"] for one in statements_of(template, name)])
-    }
-    assert openers == {"code_exchange", "signup_queries", "onboarding_worker"}
-
-
-def test_the_tables_key_is_used_only_through_the_table(template: Template) -> None:
-    key = one_named(template, "AWS::KMS::Key", "SecretsTableKey")["LogicalId"]
-    for name in FUNCTIONS:
-        for statement in statements_of(template, name):
-            if key in json.dumps(statement["Resource"]):
-                assert actions_in(statement) == {"kms:Decrypt"}
-                assert "kms:ViaService" in statement["Condition"]["StringEquals"]
-
-
-def test_the_library_has_granted_nothing_on_its_own(template: Template) -> None:
-    assert not of_type(template, "AWS::IAM::Policy")
-    assert len(of_type(template, "AWS::IAM::Role")) == len(FUNCTIONS)
 
 
 # --- queues, schedules, table, keys ------------------------------------------------------------------
@@ -390,14 +298,25 @@ def test_a_queue_and_its_dead_letters(template: Template, name: str, size: int |
     fortnight = 14 * 24 * 3600
     common = {"MessageRetentionPeriod": fortnight, "SqsManagedSseEnabled": True}
     common |= {"MaximumMessageSize": size} if size else {}
+    own_name = {"Fn::Join": ["", [{"Ref": "AWS::StackName"}, f"-{name.lower()}"]]}
+    allowed = dead["Properties"].pop("RedriveAllowPolicy")
     assert dead["Properties"] == common
+    assert allowed["redrivePermission"] == "byQueue"
+    (source,) = allowed["sourceQueueArns"]
+    assert source["Fn::Join"][1][-3:] == [":", {"Ref": "AWS::StackName"}, f"-{name.lower()}"]
     assert queue == common | {
+        "QueueName": own_name,
         "VisibilityTimeout": 360,
         "RedrivePolicy": {
             "deadLetterTargetArn": {"Fn::GetAtt": [dead["LogicalId"], "Arn"]},
             "maxReceiveCount": 1000,
         },
     }
+
+
+def test_no_queue_may_name_the_schedules_dead_letters_as_its_own(template: Template) -> None:
+    queue = one_named(template, "AWS::SQS::Queue", "MessagingSchedulesDlq")["Properties"]
+    assert queue["RedriveAllowPolicy"] == {"redrivePermission": "denyAll"}
 
 
 def test_every_queue_refuses_plain_http(template: Template) -> None:
@@ -482,9 +401,22 @@ def test_a_stack_to_throw_away_leaves_nothing_behind(local_template: Template) -
     assert not table.get("DeletionProtectionEnabled", False)
 
 
+def test_what_holds_data_outlives_a_stage_that_retains(template: Template) -> None:
+    kinds = {
+        "AWS::Cognito::UserPool",
+        "AWS::DynamoDB::Table",
+        "AWS::KMS::Key",
+        "AWS::Logs::LogGroup",
+        "AWS::SecretsManager::Secret",
+    }
+    kept = {name for name, one in template["Resources"].items() if one.get("DeletionPolicy") == "Retain"}
+    alarm_key = one_named(template, "AWS::KMS::Key", "AlarmsKey")["LogicalId"]
+    assert kept == {name for kind in kinds for name in of_type(template, kind)} - {alarm_key}
+
+
 def test_keys_rotate(template: Template) -> None:
     keys = of_type(template, "AWS::KMS::Key")
-    assert len(keys) == 2
+    assert len(keys) == 3
     assert all(key["EnableKeyRotation"] for key in keys.values())
 
 
@@ -498,13 +430,17 @@ def test_the_secret_is_made_without_a_value(template: Template) -> None:
 
 def test_what_the_stack_tells_a_person(template: Template, local_template: Template) -> None:
     common = {
+        "AlarmTopicArn",
         "ApiId",
         "ApiUrl",
         "BusName",
+        "ConfigUrl",
+        "DashboardUrl",
         "EventsDlqUrl",
         "EventsQueueUrl",
         "JobsDlqUrl",
         "JobsQueueUrl",
+        "RunbookHint",
         "SchedulesDlqUrl",
         "SecretArn",
         "TableName",
@@ -512,6 +448,79 @@ def test_what_the_stack_tells_a_person(template: Template, local_template: Templ
     }
     assert set(local_template["Outputs"]) == common
     assert set(template["Outputs"]) == common | {"SignInUrl", "UserPoolClientId", "UserPoolId"}
+
+
+def test_the_hosted_login_leads_back_to_the_page(template: Template) -> None:
+    text = json.dumps(template["Outputs"]["SignInUrl"]["Value"])
+    assert "/login?client_id=" in text
+    assert "response_type=code&redirect_uri=https://app.example.com/" in text
+
+
+def test_stages_stand_side_by_side(tmp_path: Path) -> None:
+    stacks = two_stages(tmp_path)
+    names = {stack: set(physical_names(template, stack)) for stack, template in stacks.items()}
+    one, other = names.values()
+    assert {name.replace("Onramp-one", "…").replace("onramp-one", "…") for name in one} == {
+        name.replace("Onramp-other", "…").replace("onramp-other", "…") for name in other
+    }
+    assert not one & other
+    assert len(one) > 30
+
+
+def two_stages(folder: Path) -> dict[str, Template]:
+    """The templates of two stages that differ in nothing but their names."""
+    from infra.stack import OnrampStack  # noqa: PLC0415 - the CDK takes long to load
+
+    app = cdk.App(outdir=str(folder))
+    config = load_config(directory=CONFIG, stage="example")
+    for name in ("one", "other"):
+        stage = config.stage.model_copy(update={"name": name})
+        renamed = config.model_copy(update={"stage": stage})
+        OnrampStack(app, f"Onramp-{name}", config=renamed, bundles=empty_bundles(local=False))
+    assembly = app.synth()
+    return {stack.stack_name: stack.template for stack in assembly.stacks}
+
+
+# Properties by which AWS knows a thing within an account, where the template sets them.
+NAMES = {
+    "AlarmName",
+    "AliasName",
+    "DashboardName",
+    "Domain",
+    "FunctionName",
+    "GroupName",
+    "LogGroupName",
+    "QueueName",
+    "RoleName",
+    "RuleName",
+    "TableName",
+    "TopicName",
+    "UserPoolName",
+}
+
+
+def physical_names(template: Template, stack: str) -> Iterator[str]:
+    for resource in template["Resources"].values():
+        kind, properties = resource["Type"], resource.get("Properties", {})
+        names = NAMES | ({"Name"} if kind in {"AWS::Events::EventBus", "AWS::ApiGatewayV2::Api"} else set())
+        for name in names & set(properties):
+            text = in_stack(properties[name], stack)
+            if text:
+                yield f"{kind} {text}"
+
+
+def in_stack(value: Any, stack: str) -> str:
+    """A name as CloudFormation fills it in; empty for a reference to another resource."""
+    match value:
+        case str():
+            return value
+        case {"Ref": "AWS::StackName"}:
+            return stack
+        case {"Ref": "AWS::Region" | "AWS::AccountId" as one}:
+            return str(one)
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(in_stack(part, stack) for part in parts)
+    return ""
 
 
 def test_the_template_knows_no_account_and_no_region(template: Template) -> None:

@@ -1,6 +1,6 @@
 from typing import Any
 
-from local.template import Overlay, cors_of, environment_names, with_overlay
+from local.template import Overlay, cors_of, environment_names, with_overlay, without_metric_math
 
 
 def template() -> dict[str, Any]:
@@ -65,3 +65,23 @@ def test_cors_is_read_from_the_api() -> None:
 
 def test_all_variable_names_are_listed() -> None:
     assert environment_names(template()) == {"GRAPH_BASE_URL", "STAGE"}
+
+
+def test_alarms_on_metric_math_go_with_all_that_speaks_of_them() -> None:
+    alarm = "AWS::CloudWatch::Alarm"
+    given: dict[str, Any] = {
+        "Resources": {
+            "Math": {"Type": alarm, "Properties": {"Metrics": [{"Expression": "a/b"}]}},
+            "Plain": {"Type": alarm, "Properties": {"MetricName": "Errors"}},
+            "Both": {
+                "Type": "AWS::CloudWatch::CompositeAlarm",
+                "Properties": {"AlarmRule": {"Fn::Sub": "ALARM(${Math.Arn})"}},
+            },
+            "Board": {"Type": "AWS::CloudWatch::Dashboard", "Properties": {"DashboardBody": {"Ref": "Math"}}},
+        },
+        "Outputs": {"A": {"Value": {"Ref": "Math"}}, "B": {"Value": {"Ref": "Plain"}}},
+    }
+    left = without_metric_math(given)
+    assert left["Resources"].keys() == {"Plain"}
+    assert left["Outputs"].keys() == {"B"}
+    assert given["Resources"].keys() == {"Math", "Plain", "Both", "Board"}

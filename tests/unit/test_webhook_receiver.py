@@ -16,7 +16,9 @@ from onramp.receiving import MAX_BODY, REFRESH_SECONDS
 from tests.canary import APP_SECRET, MARK, PLATFORM_SECRETS, SECRET, Watch, assert_silent
 from tests.unit.test_signature import signature
 
-BODY = json.dumps({"id": f"{MARK}-event", "event": "channel_live", "data": {"phone_number": "+4915123456789"}})
+BODY = json.dumps(
+    {"id": f"{MARK}-event", "event": "channel_live", "data": {"phone_number": "+4915123456789"}}
+)
 
 
 @dataclass
@@ -52,7 +54,13 @@ class Time:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     made = Aws()
-    monkeypatch.setattr(LightClient, "call", lambda client, *given: made.call(client, *given))
+
+    def call(
+        client: LightClient, target: str, content_type: str, body: Mapping[str, Any]
+    ) -> dict[str, object]:
+        return made.call(client, target, content_type, body)
+
+    monkeypatch.setattr(LightClient, "call", call)
     return made
 
 
@@ -253,7 +261,9 @@ def test_an_encoding_that_is_broken_is_refused(receiver: ModuleType, aws: Aws) -
 
 
 @pytest.mark.parametrize("event", [{}, {"body": None}, {"requestContext": {}}, {"headers": []}, {"body": 3}])
-def test_an_event_that_is_hardly_one_is_refused(receiver: ModuleType, aws: Aws, event: dict[str, Any]) -> None:
+def test_an_event_that_is_hardly_one_is_refused(
+    receiver: ModuleType, aws: Aws, event: dict[str, Any]
+) -> None:
     assert receiver.handler(event, None)["statusCode"] == 401
     assert aws.sent == []
 
@@ -295,7 +305,9 @@ def test_a_secret_that_signs_nothing_lets_nothing_in_and_loses_nothing(
     assert_silent(json.dumps(line(capsys)))
 
 
-def test_a_rotated_secret_is_taken_up_without_a_deployment(receiver: ModuleType, aws: Aws, clock: Time) -> None:
+def test_a_rotated_secret_is_taken_up_without_a_deployment(
+    receiver: ModuleType, aws: Aws, clock: Time
+) -> None:
     aws.secret = json.dumps({"platform_secrets": ["old"]})
     assert receiver.handler(webhook(secret="old"), None)["statusCode"] == 200
     aws.secret = json.dumps({"platform_secrets": ["new"]})
@@ -313,9 +325,7 @@ def test_a_flood_of_forged_webhooks_reads_the_secret_once(receiver: ModuleType, 
 
 
 @pytest.mark.parametrize("name", ["STAGE", "EVENTS_QUEUE_URL", "SECRET_ID"])
-def test_a_missing_setting_is_named(
-    receiver: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_missing_setting_is_named(receiver: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "")
     with pytest.raises(RuntimeError, match=f"missing: {name}"):
         receiver.handler(webhook(), None)
@@ -334,7 +344,7 @@ def test_the_local_endpoint_is_used_for_both_services(
 
 @pytest.mark.parametrize("broken", ["", "sqs", "secretsmanager"])
 @pytest.mark.parametrize("secret", [PLATFORM_SECRETS[0], f"{MARK}-forged"])
-def test_no_line_holds_a_secret_a_signature_or_a_body(
+def test_no_line_holds_a_secret_a_signature_or_a_body(  # noqa: PLR0917 - fixtures
     receiver: ModuleType,
     aws: Aws,
     secret: str,

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from onramp.domain.signup import Number, Signup
+from onramp.domain.signup import Number, Signup, TimelineEntry
 from onramp.domain.states import Progress, SignupStatus, Status, Step
 
 SESSION_INFO_LENGTH: Final = 16_384
@@ -211,6 +211,11 @@ class TimelineView(View):
     detail: str | None
 
 
+def _moment(entry: TimelineEntry) -> datetime:
+    """Two functions' clocks may differ by a moment."""
+    return entry.at
+
+
 class SignupView(View):
     """The whole state of a signup, without its secrets."""
 
@@ -237,7 +242,7 @@ class SignupView(View):
             client=ClientView.model_validate(signup.client),
             waba=WabaView.model_validate(signup.waba) if signup.waba else None,
             numbers=[NumberView.of(number) for number in signup.numbers],
-            timeline=[TimelineView.model_validate(entry) for entry in signup.timeline],
+            timeline=[TimelineView.model_validate(entry) for entry in sorted(signup.timeline, key=_moment)],
             created_at=signup.created_at,
             updated_at=signup.updated_at,
             expires_at=signup.expires_at,

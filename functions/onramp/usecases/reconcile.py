@@ -139,14 +139,17 @@ def _channel_of(entry: Waiting, channels: Sequence[Channel]) -> Channel | None:
 def _reconcile_number(ports: Follow, entry: Waiting, channel: Channel | None) -> None:
     now = ports.clock.now()
     _tell_if_stale(ports, entry, now)
+    died = False
 
     def edit(signup: Signup) -> None:
+        nonlocal died
         number = signup.must_number(entry.number.phone_number_id)
         if number.next_step is not Step.WAIT:
             return
         number.looks += 1
         if channel is not None and channel.dead:
             signup.fail(number, "channel_dead", Step.WAIT, now)
+            died = True
         elif channel is not None and number.channel_id in {None, channel.id}:
             carry_on(ports, signup, number, channel, now)
         if number.next_step is Step.WAIT:
@@ -156,6 +159,8 @@ def _reconcile_number(ports: Follow, entry: Waiting, channel: Channel | None) ->
     saved = change(ports.store, entry.signup.id, edit, channel=pointer)
     if saved.must_number(entry.number.phone_number_id).progress is not entry.number.progress:
         ports.telemetry.count("NumbersHealed")
+    if died:
+        ports.telemetry.count("NumbersFailed", code="channel_dead")
     wake(ports, saved)
 
 

@@ -200,7 +200,10 @@ def test_a_token_is_inspected_in_our_own_name() -> None:
         ([{"scope": "whatsapp_business_management", "target_ids": None}], ()),
         ([{"scope": "whatsapp_business_management", "target_ids": "123"}], ()),
         ([{"scope": "whatsapp_business_management", "target_ids": {"1": "2"}}], ()),
-        ([{"scope": "whatsapp_business_management", "target_ids": [None, True, [], {}, "", " ", "7"]}], ("7",)),
+        (
+            [{"scope": "whatsapp_business_management", "target_ids": [None, True, [], {}, "", " ", "7"]}],
+            ("7",),
+        ),
         ([None, "x", 3, []], ()),
         ({"scope": "whatsapp_business_management", "target_ids": ["1"]}, ()),
         (None, ()),

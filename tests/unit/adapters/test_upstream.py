@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -131,10 +131,11 @@ def test_a_too_long_answer_is_not_read_to_its_end() -> None:
     read = 0
 
     class Endless(httpx.SyncByteStream):
-        def __iter__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
+        def __iter__(self) -> Iterator[bytes]:
             nonlocal read
             while True:
                 read += 1
+                assert read < 1_000, "read on and on"
                 yield b"x" * 65_536
 
     with pytest.raises(Transient):

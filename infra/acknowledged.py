@@ -1,0 +1,108 @@
+"""What cdk-nag finds and we leave as it is: one table, each line with its reason.
+
+A finding that is not here fails the synthesis; a line that matches no finding fails a test.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from constructs import IConstruct
+
+from infra.catalogue import FUNCTIONS, logical_id
+
+RUNTIME = "All tests run on Python 3.13, and bundles hold bytecode for exactly that; both move up together."
+NO_DEAD_LETTERS = "Nobody calls it asynchronously: the caller, or the queue in front of it, sees its failure."
+TRACES = "X-Ray knows no resources: PutTraceSegments and PutTelemetryRecords can only be allowed on all."
+LAST_QUEUE = "It is the dead-letter queue itself; an alarm watches it."
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """One finding: the rule, the constructs below the stack, and why it stays."""
+
+    rule: str
+    paths: tuple[str, ...]
+    reason: str
+
+
+_FUNCTIONS = tuple(f"Functions/{logical_id(name)}" for name in FUNCTIONS)
+_ROLES = tuple(f"{path}Role" for path in _FUNCTIONS)
+_DEAD_LETTERS = ("Messaging/JobsDlq", "Messaging/EventsDlq", "Messaging/SchedulesDlq")
+
+ACKNOWLEDGED = (
+    Acknowledged("AwsSolutions-IAM5[Resource::*]", _ROLES, TRACES),
+    Acknowledged("Serverless-LambdaStarPermissions", _ROLES, TRACES),
+    Acknowledged(
+        "Serverless-LambdaTracing",
+        _FUNCTIONS,
+        "Only where the stage's configuration switches tracing off, as the local run does.",
+    ),
+    Acknowledged("AwsSolutions-L1", _FUNCTIONS, RUNTIME),
+    Acknowledged("Serverless-LambdaLatestVersion", _FUNCTIONS, RUNTIME),
+    Acknowledged(
+        "Serverless-LambdaDLQ",
+        tuple(path for path in _FUNCTIONS if path != "Functions/Reconciler"),
+        NO_DEAD_LETTERS,
+    ),
+    Acknowledged(
+        "Serverless-LambdaDLQ",
+        ("Functions/Reconciler",),
+        "Its asynchronous invocations have a failure destination, the newer form: Messaging/SchedulesDlq.",
+    ),
+    Acknowledged(
+        "Serverless-LambdaEventSourceMappingDestination",
+        ("JobsConsumer/Source", "EventsConsumer/Source"),
+        "Destinations are for streams: a queue keeps failed messages itself and has a redrive policy.",
+    ),
+    Acknowledged("AwsSolutions-SQS3", ("Messaging/SchedulesDlq",), LAST_QUEUE),
+    Acknowledged("Serverless-SQSRedrivePolicy", _DEAD_LETTERS, LAST_QUEUE),
+    Acknowledged(
+        "Serverless-SNSRedrivePolicy",
+        ("Alarms/Email",),
+        "An email that cannot be delivered is no work to do later: the alarm stays on in CloudWatch.",
+    ),
+    Acknowledged(
+        "AwsSolutions-SMG4",
+        ("Secrets/Secret",),
+        "Meta and 360dialog issue what is in it; a person rotates it there and here, without a deployment.",
+    ),
+    Acknowledged(
+        "AwsSolutions-APIG4",
+        ("Api/Http/GET--v1--config",),
+        "It gives what every visitor's browser is told anyway: app id, configuration id, Graph version.",
+    ),
+    Acknowledged(
+        "AwsSolutions-APIG4",
+        ("Api/Http/POST--v1--webhooks--360dialog",),
+        "360dialog has no token of ours: the function checks the signature over the raw bytes.",
+    ),
+    Acknowledged(
+        "AwsSolutions-COG2",
+        ("Users/Pool",),
+        "Each user may switch TOTP on. Who must have it is the deployer's choice, whose users they are.",
+    ),
+    Acknowledged(
+        "AwsSolutions-COG8",
+        ("Users/Pool",),
+        "The plus plan is charged by the user; this pool is for invited operators behind a long password.",
+    ),
+)
+
+
+def acknowledge(stack: cdk.Stack, lines: Iterable[Acknowledged]) -> None:
+    """Write the table into the stack. Lines for what a stage does not have (its user pool) are left out."""
+    for line in lines:
+        for path in line.paths:
+            construct = _find(stack, path)
+            if construct is not None:
+                cdk.Validations.of(construct).acknowledge(
+                    cdk.Acknowledgment(id=line.rule, reason=line.reason)
+                )
+
+
+def _find(stack: cdk.Stack, path: str) -> IConstruct | None:
+    found: IConstruct | None = stack
+    for name in path.split("/"):
+        found = found.node.try_find_child(name) if found is not None else None
+    return found

@@ -1,0 +1,114 @@
+"""What the scanners may find: the exact lists, so that none grows unseen."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from infra.acknowledged import ACKNOWLEDGED
+from infra.catalogue import FUNCTIONS, logical_id
+from infra.paths import ROOT
+
+LAMBDAS = frozenset(f"Functions/{logical_id(name)}" for name in FUNCTIONS)
+ROLES = frozenset(f"{path}Role" for path in LAMBDAS)
+EVERYWHERE: Mapping[str, frozenset[str]] = {
+    "AwsSolutions-APIG4": frozenset({"Api/Http/GET--v1--config", "Api/Http/POST--v1--webhooks--360dialog"}),
+    "AwsSolutions-L1": LAMBDAS,
+    "AwsSolutions-SMG4": frozenset({"Secrets/Secret"}),
+    "AwsSolutions-SQS3": frozenset({"Messaging/SchedulesDlq"}),
+    "Serverless-LambdaDLQ": LAMBDAS,
+    "Serverless-LambdaEventSourceMappingDestination": frozenset(
+        {"EventsConsumer/Source", "JobsConsumer/Source"}
+    ),
+    "Serverless-LambdaLatestVersion": LAMBDAS,
+    "Serverless-SQSRedrivePolicy": frozenset(
+        {"Messaging/EventsDlq", "Messaging/JobsDlq", "Messaging/SchedulesDlq"}
+    ),
+}
+WITH_TRACING: Mapping[str, frozenset[str]] = {
+    "AwsSolutions-IAM5[Resource::*]": ROLES,
+    "Serverless-LambdaStarPermissions": ROLES,
+}
+WITHOUT_TRACING: Mapping[str, frozenset[str]] = {"Serverless-LambdaTracing": LAMBDAS}
+WITH_USER_POOL: Mapping[str, frozenset[str]] = {
+    "AwsSolutions-COG2": frozenset({"Users/Pool"}),
+    "AwsSolutions-COG8": frozenset({"Users/Pool"}),
+}
+WITH_EMAIL: Mapping[str, frozenset[str]] = {"Serverless-SNSRedrivePolicy": frozenset({"Alarms/Email"})}
+
+
+def test_the_list_of_what_is_acknowledged() -> None:
+    found: dict[str, set[str]] = {}
+    for line in ACKNOWLEDGED:
+        known = found.setdefault(line.rule, set())
+        assert not known & set(line.paths), f"{line.rule} twice"
+        known |= set(line.paths)
+        assert len(line.reason) > 30
+    assert found == {**EVERYWHERE, **WITH_TRACING, **WITHOUT_TRACING, **WITH_USER_POOL, **WITH_EMAIL}
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        ("example", {**EVERYWHERE, **WITH_TRACING, **WITH_USER_POOL, **WITH_EMAIL}),
+        ("local", {**EVERYWHERE, **WITHOUT_TRACING}),
+    ],
+)
+def test_all_of_them_are_really_found(
+    stage: str, expected: Mapping[str, frozenset[str]], tmp_path: Path
+) -> None:
+    from infra.app import build_app  # noqa: PLC0415 - the CDK takes long to load
+    from infra.checks import FindingsError, synthesize  # noqa: PLC0415
+
+    app = build_app(context={"stage": stage, "skip_bundling": "true"}, outdir=str(tmp_path), acknowledged=())
+    with pytest.raises(FindingsError) as caught:
+        synthesize(app)
+    found: dict[str, set[str]] = {}
+    for finding in caught.value.findings:
+        found.setdefault(finding.rule, set()).add(finding.path)
+    assert found == expected
+
+
+def test_a_finding_ends_the_synthesis_with_a_status_and_its_name(tmp_path: Path) -> None:
+    code = (
+        "import infra.app as app\n"
+        "build = app.build_app\n"
+        "app.build_app = lambda: build(context={'skip_bundling': 'true'}, acknowledged=())\n"
+        "app.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PATH": "", "ONRAMP_STAGE": "local", "CDK_OUTDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Secrets/Secret: AwsSolutions-SMG4: The secret does not have automatic rotation" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# --- checkov -----------------------------------------------------------------------------------------
+
+
+def test_the_list_of_what_checkov_skips() -> None:
+    text = (ROOT / ".checkov.yaml").read_text(encoding="utf-8")
+    settings = yaml.safe_load(text)
+    assert settings["skip-check"] == [
+        "CKV_AWS_27",
+        "CKV_AWS_115",
+        "CKV_AWS_116",
+        "CKV_AWS_117",
+        "CKV_AWS_149",
+        "CKV_AWS_158",
+        "CKV_AWS_173",
+    ]
+    assert settings["skip-download"] is True
+    assert not {"check", "soft-fail", "skip-path"} & set(settings)
+    reasons = re.findall(r"^  - CKV_AWS_\d+ # (.{30,})$", text, re.MULTILINE)
+    assert len(reasons) == len(settings["skip-check"])

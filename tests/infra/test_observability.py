@@ -1,0 +1,274 @@
+"""Alarms and the dashboard: that they watch what is really measured, and lead to the runbook."""
+
+import ast
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from infra.catalogue import FUNCTIONS
+from infra.constructs.alarms import ALARMS
+from infra.constructs.dashboard import BUSINESS, PARTS
+from infra.constructs.metrics import OWN
+from infra.paths import FUNCTIONS as CODE
+from infra.paths import ROOT
+from tests.infra.reading import Template, function_of, of_type, one_named
+
+RUNBOOK = ROOT / "docs" / "runbook.md"
+
+
+def counted() -> Iterator[str]:
+    """The names of all metrics that the code counts, read from the code."""
+    for path in CODE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = {
+            node.target.id: node.value.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and isinstance(node.value, ast.Constant)
+        }
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "count"
+            ):
+                yield from names_in(node.args[0], constants)
+
+
+def names_in(node: ast.expr, constants: Mapping[str, Any]) -> Iterator[str]:
+    if isinstance(node, ast.Constant):
+        yield str(node.value)
+    elif isinstance(node, ast.Name):
+        yield constants[node.id]
+    elif isinstance(node, ast.IfExp):
+        yield from names_in(node.body, constants)
+        yield from names_in(node.orelse, constants)
+    else:
+        pytest.fail(f"whose name is that: {ast.unparse(node)}")
+
+
+def outcomes_of_the_receiver() -> set[str]:
+    """The middle of what `_receive` returns: what the receiver's metrics are named after."""
+    tree = ast.parse((CODE / "webhook_receiver.py").read_text(encoding="utf-8"))
+    (receive,) = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == "_receive"]
+    returned = [node.value for node in ast.walk(receive) if isinstance(node, ast.Return)]
+    return {
+        one.elts[1].value
+        for one in returned
+        if isinstance(one, ast.Tuple)
+        and isinstance(one.elts[1], ast.Constant)
+        and isinstance(one.elts[1].value, str)
+    }
+
+
+def test_every_metric_of_the_code_is_known_and_no_other() -> None:
+    by_hand = {f"Webhooks{outcome}" for outcome in outcomes_of_the_receiver()} | {"WebhookMilliseconds"}
+    assert set(OWN) == set(counted()) | by_hand
+
+
+def alarms(template: Template) -> list[Mapping[str, Any]]:
+    return list(of_type(template, "AWS::CloudWatch::Alarm").values())
+
+
+def name_of(alarm: Mapping[str, Any]) -> str:
+    stack, name = alarm["AlarmName"]["Fn::Join"][1]
+    assert stack == {"Ref": "AWS::StackName"}
+    return str(name).removeprefix("-")
+
+
+def named(template: Template, name: str) -> Mapping[str, Any]:
+    (found,) = [alarm for alarm in alarms(template) if name_of(alarm) == name]
+    return found
+
+
+def test_how_many_alarms_each_line_of_the_table_makes(template: Template) -> None:
+    anchors = Counter(re.search(r"#([a-z-]+)$", alarm["AlarmDescription"])[1] for alarm in alarms(template))  # type: ignore[index]
+    assert anchors == {
+        "jobs-dead-letters": 1,
+        "events-dead-letters": 1,
+        "schedules-dead-letters": 1,
+        "jobs-queue-old": 1,
+        "events-queue-old": 1,
+        "numbers-stale": 1,
+        "webhooks-rejected": 1,
+        "webhooks-refused": 1,
+        "receiver-slow": 2,
+        "meta-configuration": 1,
+        "partner-configuration": 2,
+        "api-errors": 1,
+        "function-errors": len(FUNCTIONS),
+        "sweep-silent": 1,
+        "events-unmatched": 3,
+        "channels-unknown": 1,
+        "client-duplicates": 1,
+    }
+    assert set(anchors) == {spec.anchor for spec in ALARMS}
+
+
+def test_every_alarm_tells_the_topic_and_says_what_to_do(template: Template) -> None:
+    topic = one_named(template, "AWS::SNS::Topic", "AlarmsTopic")["LogicalId"]
+    for alarm in alarms(template):
+        assert alarm["AlarmActions"] == [{"Ref": topic}]
+        assert re.fullmatch(r".+\. What to do: docs/runbook\.md#[a-z-]+", alarm["AlarmDescription"])
+        # Metric math would be charged by the metric, and the local emulator refuses it.
+        assert "Metrics" not in alarm
+
+
+@pytest.mark.skipif(not RUNBOOK.exists(), reason="the runbook is not written yet")
+def test_the_runbook_has_a_section_for_each_alarm() -> None:
+    headings = re.findall(r"^#+ +(.+)$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    assert not [spec.anchor for spec in ALARMS if spec.anchor not in anchors]
+
+
+@pytest.mark.parametrize(
+    ("name", "queue", "metric", "threshold"),
+    [
+        ("jobs-dead-letters", "JobsDlq", "ApproximateNumberOfMessagesVisible", 1),
+        ("events-dead-letters", "EventsDlq", "ApproximateNumberOfMessagesVisible", 1),
+        ("schedules-dead-letters", "SchedulesDlq", "ApproximateNumberOfMessagesVisible", 1),
+        ("jobs-queue-old", "Jobs", "ApproximateAgeOfOldestMessage", 1800),
+        ("events-queue-old", "Events", "ApproximateAgeOfOldestMessage", 900),
+    ],
+)
+def test_alarms_of_queues(template: Template, name: str, queue: str, metric: str, threshold: int) -> None:
+    logical = one_named(template, "AWS::SQS::Queue", f"Messaging{queue}")["LogicalId"]
+    alarm = named(template, name)
+    assert alarm["Namespace"] == "AWS/SQS"
+    assert alarm["MetricName"] == metric
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [logical, "QueueName"]}}]
+    assert alarm["Statistic"] == "Maximum"
+    assert alarm["Threshold"] == threshold
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "service", "rule"),
+    [
+        ("numbers-stale", "NumbersStale", "reconciler", (1, 3600, 1, 1)),
+        ("webhooks-rejected", "WebhooksRejected", None, (5, 300, 3, 3)),
+        ("webhooks-refused", "WebhooksRefused", None, (1, 300, 1, 1)),
+        ("meta-configuration", "MetaConfigurationErrors", "code_exchange", (1, 300, 1, 1)),
+        (
+            "partner-configuration-OnboardingWorker",
+            "PartnerConfigurationErrors",
+            "onboarding_worker",
+            (1, 300, 1, 1),
+        ),
+        ("partner-configuration-Reconciler", "PartnerConfigurationErrors", "reconciler", (1, 300, 1, 1)),
+        ("events-unmatched-Reconciler", "EventsUnmatched", "reconciler", (1, 300, 1, 1)),
+        ("channels-unknown", "ChannelsUnknown", "reconciler", (1, 3600, 1, 1)),
+        ("client-duplicates", "ClientDuplicates", "onboarding_worker", (1, 300, 1, 1)),
+    ],
+)
+def test_alarms_of_our_own_metrics_have_the_dimensions_they_are_written_with(
+    template: Template, name: str, metric: str, service: str | None, rule: tuple[int, int, int, int]
+) -> None:
+    alarm = named(template, name)
+    dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("Onramp", metric, "Sum")
+    assert dimensions == {"stage": "example"} | ({"service": service} if service else {})
+    keys = ("Threshold", "Period", "EvaluationPeriods", "DatapointsToAlarm")
+    assert tuple(alarm[key] for key in keys) == rule
+    assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_the_receiver_is_watched_inside_and_outside(template: Template) -> None:
+    receiver = function_of(template, "webhook_receiver")["LogicalId"]
+    outside, inside = named(template, "receiver-slow-Lambda"), named(template, "receiver-slow-Handler")
+    assert (outside["MetricName"], inside["MetricName"]) == ("Duration", "WebhookMilliseconds")
+    assert outside["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": receiver}}]
+    for alarm in (outside, inside):
+        assert (alarm["ExtendedStatistic"], alarm["Threshold"]) == ("p99", 1000)
+
+
+def test_a_sweep_that_does_not_run_is_told(template: Template) -> None:
+    alarm = named(template, "sweep-silent")
+    assert (alarm["MetricName"], alarm["ComparisonOperator"]) == ("Invocations", "LessThanThreshold")
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_server_errors_of_the_api(template: Template) -> None:
+    (api,) = of_type(template, "AWS::ApiGatewayV2::Api")
+    alarm = named(template, "api-errors")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/ApiGateway", "5xx")
+    assert alarm["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": api}}]
+
+
+def test_the_topic_is_encrypted_and_lets_only_this_accounts_alarms_in(template: Template) -> None:
+    topic = one_named(template, "AWS::SNS::Topic", "AlarmsTopic")
+    key = one_named(template, "AWS::KMS::Key", "AlarmsKey")
+    assert topic["Properties"]["KmsMasterKeyId"] == {"Fn::GetAtt": [key["LogicalId"], "Arn"]}
+    (policy,) = of_type(template, "AWS::SNS::TopicPolicy").values()
+    statements = policy["PolicyDocument"]["Statement"]
+    (deny,) = [one for one in statements if one["Effect"] == "Deny"]
+    (allow,) = [one for one in statements if one["Effect"] == "Allow"]
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert allow["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allow["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_the_configured_address_is_subscribed(template: Template, local_template: Template) -> None:
+    (subscription,) = of_type(template, "AWS::SNS::Subscription").values()
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "operations@example.com")
+    assert not of_type(local_template, "AWS::SNS::Subscription")
+
+
+# --- the dashboard -----------------------------------------------------------------------------------
+
+
+def widgets(template: Template) -> list[dict[str, Any]]:
+    (board,) = of_type(template, "AWS::CloudWatch::Dashboard").values()
+    parts = board["DashboardBody"]["Fn::Join"][1]
+    body = json.loads("".join(part if isinstance(part, str) else "TOKEN" for part in parts))
+    found: list[dict[str, Any]] = body["widgets"]
+    return found
+
+
+def test_the_dashboard_asks_twice(template: Template) -> None:
+    rows = widgets(template)
+    headings = [(one["y"], one["properties"]["markdown"]) for one in rows if one["type"] == "text"]
+    assert [text for _, text in headings] == [BUSINESS, PARTS]
+    (_, _), (second, _) = headings
+    above = [one["properties"]["title"] for one in rows if one["y"] < second and one["type"] != "text"]
+    below = [one["properties"]["title"] for one in rows if one["y"] > second]
+    assert above == [
+        "In the time shown",
+        "From the popup to the first message",
+        "Seconds from code to connected",
+        "Waiting for 360dialog",
+        "Numbers failed, by code",
+        "Refused by Meta, by code",
+    ]
+    assert below == [
+        "Functions: Errors",
+        "Functions: Duration p99, ms",
+        "Functions: Throttles",
+        "Queues: age of the oldest message, s",
+        "Queues: messages",
+        "Dead letters",
+        "Webhooks",
+        "Webhooks: time to answer, ms",
+        "Events",
+        "Partner budget",
+        "Clients and keys",
+        "Mended or to be mended",
+        "API",
+        "API: latency, ms",
+        "Table",
+    ]
+
+
+def test_the_dashboard_fits_its_grid(template: Template) -> None:
+    for widget in widgets(template):
+        assert widget["x"] + widget["width"] <= 24
+
+
+def test_every_metric_of_ours_is_on_the_dashboard(template: Template) -> None:
+    text = json.dumps(widgets(template))
+    assert not [name for name in OWN if f'"{name}"' not in text and f'\\"{name}\\"' not in text]

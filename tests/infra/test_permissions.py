@@ -1,0 +1,212 @@
+"""Who may do what: the policies in the template against a literal table."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from infra.catalogue import FUNCTIONS, FunctionName, logical_id
+from infra.permissions import WILDCARD_REASONS
+from tests.infra.reading import Template, actions_in, function_of, of_type, one_named, statements_of
+
+type Allowed = frozenset[tuple[str, str]]
+
+
+def on(resource: str, *actions: str) -> Allowed:
+    return frozenset((action, resource) for action in actions)
+
+
+SIGNUPS = on("table", "dynamodb:GetItem", "dynamodb:PutItem") | on("table key", "kms:Decrypt")
+EVENTS = SIGNUPS | on(
+    "table",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+)
+BUS = on("bus", "events:PutEvents")
+SECRET = on("secret", "secretsmanager:GetSecretValue")
+POLLING = (
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+)
+ALLOWED: Mapping[FunctionName, Allowed] = {
+    "code_exchange": SIGNUPS | on("envelope key", "kms:Decrypt", "kms:Encrypt") | SECRET | BUS,
+    "number_submission": SIGNUPS | on("jobs", "sqs:SendMessage") | BUS,
+    "signup_queries": on("table", "dynamodb:GetItem")
+    | on("by_tenant", "dynamodb:Query")
+    | on("table key", "kms:Decrypt")
+    | on("envelope key", "kms:Decrypt"),
+    "webhook_receiver": on("events", "sqs:SendMessage") | SECRET,
+    "onboarding_worker": EVENTS
+    | on("jobs", "sqs:SendMessage", *POLLING)
+    | on("jobs dead letters", "sqs:SendMessage")
+    | on("events dead letters", "sqs:SendMessage")
+    | on("envelope key", "kms:Decrypt", "kms:Encrypt")
+    | SECRET
+    | BUS,
+    "partner_event_worker": EVENTS
+    | on("events", *POLLING)
+    | on("events dead letters", "sqs:SendMessage")
+    | on("jobs", "sqs:SendMessage")
+    | SECRET
+    | BUS,
+    "reconciler": EVENTS
+    | on("by_due", "dynamodb:Query")
+    | on("jobs", "sqs:SendMessage")
+    | on("events dead letters", "sqs:SendMessage")
+    | on("schedules dead letters", "sqs:SendMessage")
+    | SECRET
+    | BUS,
+}
+TRACING = on("everything", "xray:PutTelemetryRecords", "xray:PutTraceSegments")
+LOGGING = on("own log", "logs:CreateLogStream", "logs:PutLogEvents")
+RESOURCES = {
+    "table": ("AWS::DynamoDB::Table", "StorageTable"),
+    "table key": ("AWS::KMS::Key", "SecretsTableKey"),
+    "envelope key": ("AWS::KMS::Key", "SecretsEnvelopeKey"),
+    "secret": ("AWS::SecretsManager::Secret", "SecretsSecret"),
+    "bus": ("AWS::Events::EventBus", "MessagingBus"),
+    "jobs": ("AWS::SQS::Queue", "MessagingJobs"),
+    "jobs dead letters": ("AWS::SQS::Queue", "MessagingJobsDlq"),
+    "events": ("AWS::SQS::Queue", "MessagingEvents"),
+    "events dead letters": ("AWS::SQS::Queue", "MessagingEventsDlq"),
+    "schedules dead letters": ("AWS::SQS::Queue", "MessagingSchedulesDlq"),
+}
+
+
+def allowed(template: Template, name: FunctionName) -> Allowed:
+    """What a function may do, each action with the resource in words."""
+    names = {
+        one_named(template, kind, prefix)["LogicalId"]: word for word, (kind, prefix) in RESOURCES.items()
+    }
+    names[one_named(template, "AWS::Logs::LogGroup", f"Functions{logical_id(name)}Logs")["LogicalId"]] = (
+        "own log"
+    )
+    found: set[tuple[str, str]] = set()
+    for statement in statements_of(template, name):
+        assert statement["Effect"] == "Allow"
+        assert not {"NotAction", "NotResource", "Principal"} & set(statement)
+        resource = in_words(statement["Resource"], names)
+        found |= {(action, resource) for action in actions_in(statement)}
+    return frozenset(found)
+
+
+def in_words(resource: Any, names: Mapping[str, str]) -> str:
+    match resource:
+        case "*":
+            return "everything"
+        case {"Fn::GetAtt": [name, "Arn" | "SecretArn"]} | {"Ref": name}:
+            return names[name]
+        case {"Fn::Join": ["", [{"Fn::GetAtt": [name, "Arn"]}, text]]} if names[name] == "table":
+            return str(text).removeprefix("/index/")
+    raise AssertionError(f"no words for {resource}")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_may_do_exactly_this(template: Template, name: FunctionName) -> None:
+    assert allowed(template, name) == ALLOWED[name] | LOGGING | TRACING
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_without_tracing_nothing_goes_to_everything(local_template: Template, name: FunctionName) -> None:
+    assert allowed(local_template, name) == ALLOWED[name] | LOGGING
+    assert "TracingConfig" not in function_of(local_template, name)
+
+
+def test_the_receiver_sends_to_one_queue_and_reads_one_secret(template: Template) -> None:
+    assert allowed(template, "webhook_receiver") - LOGGING - TRACING == {
+        ("sqs:SendMessage", "events"),
+        ("secretsmanager:GetSecretValue", "secret"),
+    }
+
+
+def wildcards(template: Template) -> Iterator[tuple[str, str]]:
+    """Every allowance on everything: what has it, and the action."""
+    for logical, resource in template["Resources"].items():
+        for document in documents(resource["Properties"]):
+            for statement in document["Statement"]:
+                if statement["Effect"] == "Allow" and statement.get("Resource") == "*":
+                    yield from ((f"{resource['Type']} {logical[:-8]}", one) for one in actions_in(statement))
+
+
+def documents(value: Any) -> Iterator[Mapping[str, Any]]:
+    match value:
+        case {"Statement": list()}:
+            yield value
+        case dict():
+            for inner in value.values():
+                yield from documents(inner)
+        case list():
+            for inner in value:
+                yield from documents(inner)
+
+
+def test_nothing_else_is_allowed_on_everything(template: Template) -> None:
+    # In a key's policy the star is the key itself.
+    in_keys = {(thing, action) for thing, action in wildcards(template) if thing.startswith("AWS::KMS::Key")}
+    elsewhere = set(wildcards(template)) - in_keys
+    assert elsewhere == {
+        (f"AWS::IAM::Role Functions{logical_id(name)}Role", action)
+        for name in FUNCTIONS
+        for action in WILDCARD_REASONS
+    }
+    assert in_keys == {
+        ("AWS::KMS::Key SecretsTableKey", "kms:*"),
+        ("AWS::KMS::Key SecretsEnvelopeKey", "kms:*"),
+        ("AWS::KMS::Key AlarmsKey", "kms:*"),
+        ("AWS::KMS::Key AlarmsKey", "kms:Decrypt"),
+        ("AWS::KMS::Key AlarmsKey", "kms:GenerateDataKey*"),
+    }
+
+
+def test_each_wildcard_has_its_reason() -> None:
+    assert set(WILDCARD_REASONS) == {action for action, _ in TRACING}
+    assert all(len(reason) > 20 for reason in WILDCARD_REASONS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "purpose", "actions"),
+    [
+        ("code_exchange", "business_token", {"kms:Decrypt", "kms:Encrypt"}),
+        ("signup_queries", "channel_key", {"kms:Decrypt"}),
+        ("onboarding_worker", "channel_key", {"kms:Decrypt", "kms:Encrypt"}),
+    ],
+)
+def test_cipher_text_is_opened_only_for_its_purpose(
+    template: Template, name: FunctionName, purpose: str, actions: set[str]
+) -> None:
+    key = one_named(template, "AWS::KMS::Key", "SecretsEnvelopeKey")["LogicalId"]
+    (statement,) = [
+        one for one in statements_of(template, name) if one["Resource"] == {"Fn::GetAtt": [key, "Arn"]}
+    ]
+    assert actions_in(statement) == actions
+    assert statement["Condition"] == {
+        "StringEquals": {"kms:EncryptionContext:purpose": purpose},
+        "Null": {"kms:EncryptionContext:signup": "false", "kms:EncryptionContext:tenant": "false"},
+        "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["purpose", "signup", "tenant"]},
+    }
+
+
+def test_the_tables_key_is_used_only_through_the_table(template: Template) -> None:
+    key = one_named(template, "AWS::KMS::Key", "SecretsTableKey")["LogicalId"]
+    for name in FUNCTIONS:
+        for statement in statements_of(template, name):
+            if key in json.dumps(statement["Resource"]):
+                (service,) = statement["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Join"][1:]
+                assert service == ["dynamodb.", {"Ref": "AWS::Region"}, ".amazonaws.com"]
+
+
+def test_the_library_has_granted_nothing_on_its_own(template: Template) -> None:
+    assert not of_type(template, "AWS::IAM::Policy")
+    assert not of_type(template, "AWS::IAM::ManagedPolicy")
+    assert len(of_type(template, "AWS::IAM::Role")) == len(FUNCTIONS)
+
+
+def test_each_role_is_for_lambda_alone(template: Template) -> None:
+    for role in of_type(template, "AWS::IAM::Role").values():
+        (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
