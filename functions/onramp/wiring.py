@@ -1,5 +1,6 @@
 """The composition root: real adapters behind the ports, made once when a function is first used."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -28,6 +29,9 @@ class Runtime:
     """What every function but the receiver has: log, metrics, clock, and AWS clients by need."""
 
     def __init__(self, settings: Settings) -> None:
+        for library in ("boto3", "botocore", "urllib3"):
+            # At DEBUG they log whole requests and answers, secrets included, whatever our own level is.
+            logging.getLogger(library).setLevel(logging.INFO)
         self.settings = settings
         self.clock = SystemClock()
         self.logger = Logger(service=settings.powertools_service_name, level=settings.log_level)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SOURCE: Final = "onramp"
 SECRET_SECONDS: Final = 300.0
 """How long the secret is remembered."""
+KMS_LIMIT: Final = 4_096
+"""Bytes KMS encrypts in one call."""
 ENTRIES: Final = 10
 """Events in one PutEvents call."""
 _UNREADABLE_IN_SQS: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -96,33 +98,42 @@ class EventBridgeBus:
 
 
 class KmsVault:
-    """`onramp.ports.Vault`: KMS encrypts directly (4 KB are enough for tokens and keys)."""
+    """`onramp.ports.Vault`: KMS encrypts directly, piece by piece, for a token may be of any length.
+
+    A secret is the base64 of its pieces' cipher texts, joined by dots; nearly all have one piece.
+    """
 
     def __init__(self, client: "KMSClient", key_id: str) -> None:
         self._client = client
         self._key_id = key_id
 
     def encrypt(self, plain: str, context: Mapping[str, str]) -> str:
-        """Base64 of the cipher text. Raises `UnavailableError`."""
+        """The cipher text. Raises `UnavailableError`."""
+        content = plain.encode()
+        pieces = [content[start : start + KMS_LIMIT] for start in range(0, len(content), KMS_LIMIT)]
+        return ".".join(self._encrypt(piece, context) for piece in pieces)
+
+    def decrypt(self, secret: str, context: Mapping[str, str]) -> str:
+        """The plain text. Raises `UnavailableError`, also for a context that does not fit."""
+        return b"".join(self._decrypt(piece, context) for piece in secret.split(".")).decode()
+
+    def _encrypt(self, piece: bytes, context: Mapping[str, str]) -> str:
         try:
             answer = self._client.encrypt(
-                KeyId=self._key_id, Plaintext=plain.encode(), EncryptionContext=dict(context)
+                KeyId=self._key_id, Plaintext=piece, EncryptionContext=dict(context)
             )
         except (BotoCoreError, ClientError) as error:
             raise UnavailableError("keys") from error
         return base64.b64encode(answer["CiphertextBlob"]).decode()
 
-    def decrypt(self, secret: str, context: Mapping[str, str]) -> str:
-        """The plain text. Raises `UnavailableError`, also for a context that does not fit."""
+    def _decrypt(self, piece: str, context: Mapping[str, str]) -> bytes:
         try:
             answer = self._client.decrypt(
-                KeyId=self._key_id,
-                CiphertextBlob=base64.b64decode(secret),
-                EncryptionContext=dict(context),
+                KeyId=self._key_id, CiphertextBlob=base64.b64decode(piece), EncryptionContext=dict(context)
             )
         except (BotoCoreError, ClientError) as error:
             raise UnavailableError("keys") from error
-        return answer["Plaintext"].decode()
+        return answer["Plaintext"]
 
 
 class Secret:

@@ -16,7 +16,7 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 ATTEMPTS: Final = 2
-TIMEOUT_SECONDS: Final = 1.5
+TIMEOUT_SECONDS: Final = 1.0
 OK: Final = 200
 
 

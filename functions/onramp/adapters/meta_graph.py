@@ -77,6 +77,18 @@ READ: Final = Upstream(
     ),
 )
 
+# `debug_token` is called as our app: a refused token there is our own, not the customer's.
+INSPECT: Final = Upstream(
+    unavailable=READ.unavailable,
+    misconfigured=READ.misconfigured,
+    rules=(
+        *_THROTTLED,
+        Rule(Kind.PERMANENT, "meta_configuration", error=190),
+        Rule(Kind.PERMANENT, "meta_configuration", error=102),
+        *READ.rules,
+    ),
+)
+
 WABA_FIELDS: Final = "id,name,owner_business_info"
 NUMBER_FIELDS: Final = "id,display_phone_number,verified_name"
 GRANTING_SCOPES: Final = frozenset({"whatsapp_business_management", "whatsapp_business_messaging"})
@@ -122,9 +134,8 @@ class MetaGraph:
 
     def inspect(self, token: str) -> Grant:
         """What `debug_token` says: valid, our app's, and the WABA ids its scopes list, if they list any."""
-        answer = self._get(
-            "debug_token", {"input_token": token}, bearer=f"{self.app_id}|{self.app_secret()}", proof=False
-        )
+        app_token = f"{self.app_id}|{self.app_secret()}"
+        answer = self._send(INSPECT, "debug_token", {"input_token": token}, app_token)
         data = mapping(mapping(answer).get("data"))
         if data.get("is_valid") is not True or text(data.get("app_id")) != self.app_id:
             raise Permanent("waba_not_granted")
@@ -190,17 +201,16 @@ class MetaGraph:
                 raise
         return self._get(path, params, token)
 
-    def _get(self, path: str, params: Mapping[str, str], bearer: str, *, proof: bool = True) -> object:
-        query = dict(params)
-        if proof:
-            query["appsecret_proof"] = hmac.new(
-                self.app_secret().encode(), bearer.encode(), hashlib.sha256
-            ).hexdigest()
+    def _get(self, path: str, params: Mapping[str, str], token: str) -> object:
+        """A read with the customer's token; the proof shows that its bearer knows our app's secret."""
+        proof = hmac.new(self.app_secret().encode(), token.encode(), hashlib.sha256).hexdigest()
+        return self._send(READ, path, {**params, "appsecret_proof": proof}, token)
 
+    def _send(self, upstream: Upstream, path: str, query: Mapping[str, str], bearer: str) -> object:
         def send() -> object:
             return call(
                 self.client,
-                READ,
+                upstream,
                 "GET",
                 self._url(path),
                 changes=False,

@@ -97,7 +97,7 @@ def moment(value: object) -> datetime | None:
     """An ISO time, or None."""
     try:
         return from_iso(value) if isinstance(value, str) else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -121,9 +121,9 @@ def read_channel(data: Mapping[str, object]) -> Channel:
         client_id=text(data.get("client_id")) or text(client.get("id")),
         progress=max(known, key=lambda progress: progress.rank, default=None),
         dead=(
-            data.get("hub_status") in DEAD_HUB_STATUSES
+            text(data.get("hub_status")) in DEAD_HUB_STATUSES
             or bool(data.get("cancelled_at"))
-            or waba.get("status") in DEAD_WABA_STATUSES
+            or text(waba.get("status")) in DEAD_WABA_STATUSES
         ),
         billed=bool(data.get("billing_started_at")) and not data.get("terminated_at"),
         created_at=moment(data.get("created_at")),
