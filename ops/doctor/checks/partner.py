@@ -1,0 +1,96 @@
+"""360dialog: the partner key, and where it sends its webhooks."""
+
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+from ops.doctor.findings import Finding, Stop, fail, ok, skipped, warn
+from ops.doctor.partner import WebhookAddress
+from ops.doctor.stage import Stage
+
+_KEY_ADVICE: Final = (
+    "Make a new key in 360dialog's Partner Hub and put it into the secret as partner_api_key."
+)
+_SERVER_ERROR: Final = 500
+
+
+def partner_key(stage: Stage) -> Finding:
+    """One read of the Partner API with the key of the secret."""
+    found = stage.partner.webhook()
+    partner_id = stage.value("partner.partner_id")
+    if found.answer.is_success:
+        note = f"; not counted in the budget ({stage.partner.uncounted})" if stage.partner.uncounted else ""
+        return ok(f"the key works for partner {partner_id}{note}")
+    return _refusal(found.answer.status_code, partner_id)
+
+
+def _refusal(status: int, partner_id: str) -> Finding:
+    if status == HTTPStatus.UNAUTHORIZED:
+        return fail("360dialog refuses the key (401)", _KEY_ADVICE)
+    if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        return fail(
+            f"the key is none of partner {partner_id} ({status})",
+            "Compare [partner] partner_id with the id in the Partner Hub; make the key for that partner.",
+        )
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return warn(
+            "360dialog's limit of requests is used up (429)",
+            "Run it again in a minute. If it stays, somebody else uses the same partner's limit: "
+            "lower [partner] budget_calls.",
+        )
+    if status >= _SERVER_ERROR:
+        return warn(f"360dialog has trouble of its own ({status})", "Run it again later.")
+    return fail(f"360dialog answers {status}", "Check [partner] base_url.")
+
+
+def partner_webhook(stage: Stage) -> Finding:
+    """Whether 360dialog sends this partner's webhooks to this stage; with ``--fix`` it is told to."""
+    ours = stage.output("WebhookUrl")
+    found = _answered(stage)
+    if found is None:
+        return skipped("needs a Partner API that answers: see the check `partner-key`")
+    if not found.known:
+        return warn(
+            "360dialog does not say where it sends webhooks",
+            f"Look in the Partner Hub: the partner webhook has to be {ours}",
+        )
+    if found.url == ours:
+        return ok(f"partner webhooks go to {ours}")
+    if not stage.fix:
+        return fail(
+            f"{_seen(found.url)}, not to {ours}", "Run it again with --fix, or set it in the Partner Hub."
+        )
+    return _fixed(stage, found.url, ours)
+
+
+def _answered(stage: Stage) -> WebhookAddress | None:
+    try:
+        found = stage.partner.webhook()
+    except Stop:
+        return None
+    return found if found.answer.is_success else None
+
+
+def _fixed(stage: Stage, former: str, ours: str) -> Finding:
+    answer = stage.partner.set_webhook(ours)
+    if answer.answer.is_success and answer.url != ours:
+        answer = stage.partner.read_webhook_again()
+    if answer.answer.is_success and answer.url == ours:
+        done = ok(f"set: partner webhooks go to {ours} now; before, {_seen(former)}")
+        return Finding(level=done.level, detail=done.detail, changed=True)
+    return fail(
+        f"{_seen(former)}, and setting it did not help ({answer.answer.status_code})",
+        f"Set it to {ours} in the Partner Hub.",
+    )
+
+
+def _seen(url: str) -> str:
+    """Where webhooks go; a query or a password in the address is nobody's business."""
+    if not url:
+        return "partner webhooks go nowhere"
+    try:
+        parts = urlsplit(url)
+        host = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
+    except ValueError:
+        return "partner webhooks go to an address that cannot be read"
+    return f"partner webhooks go to {parts.scheme}://{host}{parts.path}{'?…' if parts.query else ''}"

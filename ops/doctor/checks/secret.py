@@ -1,0 +1,66 @@
+"""The secret: filled, and of the right shape."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from ops.doctor.findings import Finding, fail, ok, together, warn
+from ops.doctor.secret import PLATFORM, TEXTS, fill_advice, is_placeholder
+from ops.doctor.stage import Stage
+
+MOST_SECRETS: Final = 2
+"""The one in use, and the one before or after it while it is being replaced."""
+
+
+def secret(stage: Stage) -> Finding:
+    """Whether the secret holds all that the functions read, and nothing that was never meant to be used."""
+    read = stage.secret()
+    if read.problem is not None:
+        return read.problem
+    advice = fill_advice(stage.output("SecretArn"))
+    found = [
+        Finding(level=item.level, detail=item.detail, advice=item.advice or advice)
+        for item in _problems(read.content)
+    ]
+    if found:
+        return together(found, "")
+    count = len(read.platform_secrets())
+    return ok(f"holds {', '.join(TEXTS)} and {count} platform secret{'s' if count > 1 else ''}")
+
+
+def _problems(content: Mapping[str, object]) -> Iterator[Finding]:
+    for name in TEXTS:
+        if name not in content:
+            yield fail(f"{name} is missing")
+        else:
+            yield from _value_problems(name, content[name])
+    yield from _platform_problems(content.get(PLATFORM))
+    if unknown := sorted(set(content) - {*TEXTS, PLATFORM}):
+        yield warn(
+            f"nobody reads {len(unknown)} of its fields", f"Known are {', '.join((*TEXTS, PLATFORM))}."
+        )
+
+
+def _platform_problems(value: object) -> Iterator[Finding]:
+    if value is None:
+        yield fail(f"{PLATFORM} is missing")
+    elif isinstance(value, str):
+        yield warn(f"{PLATFORM} is one text; it should be a list of one or two")
+        yield from _value_problems(PLATFORM, value)
+    elif not isinstance(value, list) or not 1 <= len(value) <= MOST_SECRETS:
+        yield fail(f"{PLATFORM} must be a list of one or two secrets")
+    else:
+        for number, item in enumerate(value, start=1):
+            yield from _value_problems(f"{PLATFORM} ({number} of {len(value)})", item)
+        if len(value) > 1 and value[0] == value[1]:
+            yield warn(f"{PLATFORM} holds the same secret twice")
+
+
+def _value_problems(name: str, value: object) -> Iterator[Finding]:
+    if not isinstance(value, str):
+        yield fail(f"{name} is not a text")
+    elif not value.strip():
+        yield fail(f"{name} is empty")
+    elif is_placeholder(value):
+        yield fail(f"{name} is a placeholder")
+    elif value != value.strip():
+        yield fail(f"{name} has blanks or a line break around it")

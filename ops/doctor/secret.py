@@ -1,0 +1,117 @@
+"""The deployer's secret, read once for all checks, and kept out of everything they say."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from botocore.exceptions import ClientError
+
+from onramp.signature import usable_secrets
+from ops.doctor.aws import Aws
+from ops.doctor.findings import Finding, Stop, fail, skipped
+
+TEXTS = ("meta_app_secret", "partner_api_key")
+PLATFORM = "platform_secrets"
+_CONCEALED = "•••"
+_SHORTEST_CONCEALED = 6
+_PLACEHOLDERS = frozenset(
+    {"changeme", "replaceme", "todo", "tbd", "fixme", "secret", "password", "none", "null", "empty", "test"}
+)
+_PLACEHOLDER_STARTS = ("your", "my-", "my_", "<", "${", "{{", "example", "placeholder", "insert", "dummy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """What the secret holds. `problem` says why that is nothing; `offset` is AWS's clock less ours."""
+
+    content: Mapping[str, object]
+    problem: Finding | None = None
+    offset: timedelta = timedelta(0)
+
+    def text(self, name: str) -> str:
+        """One of the texts. Raises `Stop` when it cannot be used."""
+        value = self.content.get(name)
+        if not isinstance(value, str) or not value.strip() or is_placeholder(value):
+            raise Stop(_needs(name))
+        return value
+
+    def platform_secrets(self) -> tuple[str, ...]:
+        """The secrets webhooks are signed with. Raises `Stop` when they cannot be used."""
+        try:
+            found = usable_secrets(self.content.get(PLATFORM))
+        except ValueError:
+            raise Stop(_needs(PLATFORM)) from None
+        if any(map(is_placeholder, found)):
+            raise Stop(_needs(PLATFORM))
+        return found
+
+    def conceal(self, text: str) -> str:
+        """A text without any secret in it."""
+        for value in sorted(_texts(self.content), key=len, reverse=True):
+            text = text.replace(value, _CONCEALED)
+        return text
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether a value was never meant to be used: `changeme`, `…`, `xxxx`, `<key>`."""
+    plain = value.strip().lower()
+    return (
+        plain.replace("-", "").replace("_", "") in _PLACEHOLDERS
+        or len(set(plain)) <= 1
+        or plain.startswith(_PLACEHOLDER_STARTS)
+    )
+
+
+def read_secret(aws: Aws, secret_id: str, now: datetime) -> Secret:
+    """Read the secret. What is wrong with it is in its `problem`.
+
+    Raises:
+        ClientError: AWS refused for another reason than that the secret has no value or does not exist.
+    """
+    try:
+        answer = aws.secrets.get_secret_value(SecretId=secret_id)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
+            raise
+        return Secret(content={}, problem=fail("the secret has no value yet", fill_advice(secret_id)))
+    offset = _offset(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"), now)
+    try:
+        content = json.loads(answer.get("SecretString") or "")
+    except ValueError:
+        content = None
+    if isinstance(content, dict):
+        return Secret(content=content, offset=offset)
+    problem = fail("the secret is no JSON object", fill_advice(secret_id))
+    return Secret(content={}, problem=problem, offset=offset)
+
+
+def fill_advice(secret_id: str) -> str:
+    """How to fill the secret."""
+    return (
+        'Write {"meta_app_secret": "…", "partner_api_key": "…", "platform_secrets": ["…"]} into a file; '
+        f"aws secretsmanager put-secret-value --secret-id {secret_id} --secret-string file://<file>"
+    )
+
+
+def _needs(name: str) -> Finding:
+    return skipped(f"needs {name} of the secret: see the check `secret`")
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from (form for form in (value, value.strip()) if len(form) >= _SHORTEST_CONCEALED)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _offset(date: str | None, now: datetime) -> timedelta:
+    try:
+        return parsedate_to_datetime(date) - now if date else timedelta(0)
+    except (ValueError, TypeError):
+        return timedelta(0)

@@ -1,0 +1,128 @@
+"""The deployed stage, as all checks see it."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import httpx
+
+from infra.catalogue import FunctionName
+from ops.doctor.aws import Aws, DeployedFunction, StackFacts, list_resources, read_functions
+from ops.doctor.configuration import Values
+from ops.doctor.findings import Stop, skipped
+from ops.doctor.once import Once
+from ops.doctor.partner import PartnerDesk
+from ops.doctor.secret import Secret, read_secret
+
+LOCAL_VALUES: Final[Mapping[str, str]] = {
+    "GRAPH_BASE_URL": "meta.graph_base_url",
+    "GRAPH_VERSION": "meta.graph_version",
+    "META_APP_ID": "meta.app_id",
+    "META_CONFIG_ID": "meta.config_id",
+    "PARTNER_BASE_URL": "partner.base_url",
+    "PARTNER_ID": "partner.partner_id",
+    "SOLUTION_ID": "partner.solution_id",
+    "PARTNER_BUDGET_CALLS": "partner.budget_calls",
+    "PARTNER_BUDGET_WINDOW_SECONDS": "partner.budget_window_seconds",
+    "MESSAGING_BASE_URL": "messaging.base_url",
+    "MESSAGING_WEBHOOK_URL": "messaging.webhook_url",
+}
+"""What a local run gives its functions in place of the file's values."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time, so that tests can bring their own: `now` in UTC, `monotonic` and `sleep` in seconds."""
+
+    now: Callable[[], datetime] = lambda: _now()  # noqa: PLW0108 - looked up when called
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """What there is to look at. Facts that cost a call are read when first asked for, and once.
+
+    Attributes:
+        values: the configuration file's values.
+        stack_name: name of the CloudFormation stack.
+        outputs: its outputs.
+        stack: what CloudFormation says of it; None when the outputs came from a file.
+        aws: clients with the operator's credentials.
+        http: client for everything else.
+        clock: the time here.
+        fix: whether a check may mend what it finds.
+        patience: seconds that a check waits for something to happen.
+    """
+
+    values: Values
+    stack_name: str
+    outputs: Mapping[str, str]
+    aws: Aws
+    http: httpx.Client
+    stack: StackFacts | None = None
+    clock: Clock = field(default_factory=Clock)
+    fix: bool = False
+    patience: float = 40.0
+    secret: Once[Secret] = field(init=False)
+    resources: Callable[[], dict[str, dict[str, str]]] = field(init=False)
+    functions: Callable[[], dict[FunctionName, DeployedFunction]] = field(init=False)
+    partner: PartnerDesk = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare the facts; nothing is read yet."""
+        self.secret = Once(lambda: read_secret(self.aws, self.output("SecretArn"), self.clock.now()))
+        self.resources = Once(lambda: list_resources(self.aws, self.stack_name))
+        self.functions = Once(lambda: read_functions(self.aws, self.resources()))
+        self.partner = PartnerDesk(self)
+
+    @property
+    def name(self) -> str:
+        """The stage's name."""
+        return self.values.stage
+
+    @property
+    def api_url(self) -> str:
+        """The API's address, without a slash at its end. Raises `Stop` when the stack names none."""
+        return self.output("ApiUrl").rstrip("/")
+
+    def output(self, name: str) -> str:
+        """One of the stack's outputs. Raises `Stop` when it is missing."""
+        value = self.outputs.get(name)
+        if not value:
+            raise Stop(skipped(f"the stack has no output {name}: see the check `stack`"))
+        return value
+
+    def value(self, name: str) -> str:
+        """One of the configuration's values. Raises `Stop` when it is missing."""
+        value = self.values.text(name)
+        if not value:
+            raise Stop(skipped(f"{self.values.place} has no {name}: see the check `configuration`"))
+        return value
+
+    def conceal(self, text: str) -> str:
+        """A text without any secret in it."""
+        # What nobody has read, nobody can have said.
+        return self.secret.known.conceal(text) if self.secret.known is not None else text
+
+    @property
+    def app_token(self) -> str:
+        """Meta's app access token. Raises `Stop` when the secret or the configuration lacks a part of it."""
+        return f"{self.value('meta.app_id')}|{self.secret().text('meta_app_secret')}"
+
+
+def local_values(values: Values, functions: Mapping[FunctionName, DeployedFunction]) -> dict[str, object]:
+    """What a local run's functions were given in place of the file's values, by ``section.key``."""
+    found: dict[str, object] = {}
+    for function in functions.values():
+        for variable, name in LOCAL_VALUES.items():
+            if function.environment.get(variable):
+                found[name] = function.environment[variable]
+    # The same text as in the file stays as it is there.
+    return {name: value for name, value in found.items() if str(values.get(name)) != value}

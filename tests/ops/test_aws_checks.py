@@ -1,0 +1,275 @@
+"""Stack, settings, queues, table, schedules, clock."""
+
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from infra.environment import ResourceNames, environment_of
+from ops.doctor.aws import DeployedFunction, StackFacts
+from ops.doctor.findings import Level
+from tests.ops.conftest import API, ISSUER, NOW, Case, values
+
+GRAPH_HOST = "https://graph.facebook.com"
+
+
+class Answers:
+    """A client of a service whose answers are a table by method."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, method: str) -> Any:
+        def call(**request: Any) -> Any:
+            self.asked.append((method, request))
+            answer = self.answers[method]
+            return answer(request) if callable(answer) else answer
+
+        return call
+
+    def close(self) -> None:
+        pass
+
+
+def pretend(case: Case, service: str, **answers: Any) -> Answers:
+    client = Answers(**answers)
+    case.stage.aws._clients[service] = client
+    return client
+
+
+# --- stack and settings -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [
+        ("CREATE_COMPLETE", Level.OK),
+        ("UPDATE_COMPLETE", Level.OK),
+        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", Level.OK),
+        ("UPDATE_IN_PROGRESS", Level.WARN),
+        ("ROLLBACK_COMPLETE", Level.FAIL),
+        ("UPDATE_ROLLBACK_COMPLETE", Level.FAIL),
+        ("DELETE_FAILED", Level.FAIL),
+    ],
+)
+def test_stack_status(case: Case, status: str, level: Level) -> None:
+    case.stage.stack = StackFacts(status=status, outputs={})
+    assert case.find("stack").level is level
+
+
+def test_missing_outputs(case: Case) -> None:
+    case.stage.outputs = {n: v for n, v in case.stage.outputs.items() if n not in {"ApiUrl", "BusName"}}
+    assert case.find("stack").detail == "outputs missing: ApiUrl, BusName"
+    assert case.find("public-config").level is Level.SKIPPED
+
+
+def test_a_usable_configuration(case: Case) -> None:
+    assert case.find("configuration").level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"partner__partner_id": "examplePA"}, "partner.partner_id is still the one of example.toml"),
+        ({"partner__partner_id": None}, "partner.partner_id: "),
+        ({"meta__app_id": "app"}, "meta.app_id: "),
+        ({"stage__name": "prod"}, "stage.name: is 'prod', not 'dev'"),
+        ({"meta__graph_base_url": "http://127.0.0.1:1"}, "meta.graph_base_url: must use https"),
+        ({"meta__colour": "red"}, "meta.colour: "),
+    ],
+)
+def test_a_configuration_the_deployment_refuses(case: Case, change: dict[str, Any], told: str) -> None:
+    case.configure(**change)
+    found = case.find("configuration")
+    assert (found.level, told in found.detail) == (Level.FAIL, True), found
+
+
+def test_values_with_a_check_of_their_own_are_left_to_it(case: Case) -> None:
+    case.configure(
+        partner__solution_id="1",
+        meta__config_id="x",
+        meta__graph_version="26",
+        api__allowed_origins=["*"],
+        messaging__webhook_url="http://x.test:1",
+    )
+    assert case.find("configuration").level is Level.OK
+
+
+def deployed(**changes: str) -> dict[Any, DeployedFunction]:
+    config = values().checked()
+    assert config is not None
+    names = ResourceNames(**dict.fromkeys(ResourceNames.__dataclass_fields__, "physical"))
+    return {
+        name: DeployedFunction(
+            physical=f"Onramp-{name}",
+            environment=environment_of(function=name, config=config, resources=names) | changes,
+        )
+        for name in ("signup_queries", "reconciler")
+    }
+
+
+def authorizer(issuer: str = ISSUER, audience: str = "onramp") -> dict[str, Any]:
+    iam = {"Name": "other"}
+    return {"Items": [iam, {"JwtConfiguration": {"Issuer": issuer, "Audience": [audience]}}]}
+
+
+def test_deployed_as_configured(case: Case) -> None:
+    case.stage.functions = deployed
+    pretend(case, "apigatewayv2", get_authorizers=authorizer())
+    assert case.find("deployed-settings").level is Level.OK
+
+
+def test_configured_anew_but_not_deployed(case: Case) -> None:
+    case.stage.functions = lambda: deployed(META_CONFIG_ID="1")
+    pretend(case, "apigatewayv2", get_authorizers=authorizer("https://old.test", "old"))
+    found = case.find("deployed-settings")
+    assert found.level is Level.WARN
+    assert "META_CONFIG_ID of signup_queries is not what config/dev.toml says" in found.detail
+    assert "another issuer" in found.detail
+    assert "another audience" in found.detail
+    assert "TABLE_NAME" not in found.detail
+
+
+def test_settings_need_a_configuration(case: Case) -> None:
+    case.configure(meta__app_id="app")
+    assert case.find("deployed-settings").level is Level.SKIPPED
+
+
+# --- queues -------------------------------------------------------------------------------------
+
+
+def test_no_dead_letters(case: Case) -> None:
+    assert case.find("dead-letters").level is Level.OK
+
+
+def test_dead_letters(case: Case) -> None:
+    sqs, outputs = case.stage.aws.sqs, case.stage.outputs
+    for output in ("JobsDlqUrl", "JobsDlqUrl", "SchedulesDlqUrl"):
+        sqs.send_message(QueueUrl=outputs[output], MessageBody="x")
+    sqs.receive_message(QueueUrl=outputs["SchedulesDlqUrl"])
+    found = case.find("dead-letters")
+    assert (found.level, found.detail) == (Level.FAIL, "2 dead letters of jobs; 1 dead letter of schedules")
+
+
+def test_a_queue_that_is_gone(case: Case) -> None:
+    case.stage.aws.sqs.delete_queue(QueueUrl=case.stage.outputs["JobsDlqUrl"])
+    found = case.find("dead-letters")
+    assert found.level is Level.FAIL
+    assert "AWS refuses GetQueueAttributes" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("jobs", "events", "level"),
+    [
+        (None, None, Level.SKIPPED),
+        (60, None, Level.OK),
+        (3599, 899, Level.OK),
+        (3601, 0, Level.WARN),
+        (0, 901, Level.WARN),
+    ],
+)
+def test_queue_ages(case: Case, jobs: float | None, events: float | None, level: Level) -> None:
+    def statistics(request: dict[str, Any]) -> dict[str, Any]:
+        [queue] = request["Dimensions"]
+        age = {"JobsQueue": jobs, "EventsQueue": events}[queue["Value"]]
+        old = {"Timestamp": NOW - timedelta(minutes=9), "Maximum": 1e6}
+        return {"Datapoints": [] if age is None else [{"Timestamp": NOW, "Maximum": age}, old]}
+
+    pretend(case, "cloudwatch", get_metric_statistics=statistics)
+    assert case.find("queue-age").level is level
+
+
+# --- table and schedules ------------------------------------------------------------------------
+
+
+def test_a_table_to_be_kept_needs_protection(case: Case) -> None:
+    found = case.find("table")
+    assert found.level is Level.WARN
+    assert "not protected against deletion" in found.detail
+    assert "no point-in-time recovery" in found.detail
+    dynamodb = case.stage.aws.dynamodb
+    dynamodb.update_table(TableName="onramp", DeletionProtectionEnabled=True)
+    dynamodb.update_continuous_backups(
+        TableName="onramp", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    assert case.find("table").level is Level.OK
+
+
+def test_a_table_of_a_development_stage_does_not(case: Case) -> None:
+    case.configure(stage__removal="destroy")
+    assert case.find("table").level is Level.OK
+
+
+def test_a_table_that_is_gone(case: Case) -> None:
+    case.stage.aws.dynamodb.delete_table(TableName="onramp")
+    found = case.find("table")
+    assert (found.level, "ResourceNotFoundException" in found.detail) == (Level.FAIL, True)
+
+
+def runs(case: Case, *minutes_ago: int, errors: int = 0, state: str = "ENABLED") -> None:
+    case.stage.resources = lambda: {"AWS::Events::Rule": {"Sweep": "sweep-1", "Report": "bus|report-1"}}
+    case.stage.functions = deployed
+
+    def statistics(request: dict[str, Any]) -> dict[str, Any]:
+        times = minutes_ago if request["MetricName"] == "Invocations" else (1,) * errors
+        return {"Datapoints": [{"Timestamp": NOW - timedelta(minutes=m), "Sum": 1.0} for m in times]}
+
+    pretend(case, "cloudwatch", get_metric_statistics=statistics)
+    pretend(case, "events", describe_rule=lambda request: {"State": state})
+
+
+def test_the_reconciler_runs(case: Case) -> None:
+    runs(case, 1, 2, 3, 50)
+    found = case.find("reconciler")
+    assert (found.level, found.detail) == (Level.OK, "the reconciler ran 3 times in the last minutes")
+
+
+def test_the_reconciler_has_stopped(case: Case) -> None:
+    runs(case, 20, 21)
+    assert case.find("reconciler").level is Level.FAIL
+
+
+def test_the_reconciler_fails(case: Case) -> None:
+    runs(case, 1, 2, errors=2)
+    found = case.find("reconciler")
+    assert (found.level, "2 of the last 2 runs" in found.detail) == (Level.WARN, True)
+
+
+def test_nobody_knows_of_the_reconciler(case: Case) -> None:
+    runs(case)
+    assert case.find("reconciler").level is Level.SKIPPED
+
+
+def test_schedules_that_are_off(case: Case) -> None:
+    runs(case, 1, state="DISABLED")
+    found = case.find("reconciler")
+    assert (found.level, "2 of the 2 schedules are switched off" in found.detail) == (Level.FAIL, True)
+    case.stage.resources = dict
+    assert "no schedules" in case.find("reconciler").detail
+
+
+# --- clock --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level", "told"),
+    [
+        ((0, 0, 0), Level.OK, "within 1 s of API, Meta, identity provider"),
+        ((4, 4, 4), Level.OK, "within 4 s"),
+        ((30, 30, 30), Level.WARN, "30 s behind"),
+        ((-30, -30, -30), Level.WARN, "30 s ahead"),
+        ((3600, 3600, 3600), Level.FAIL, "3600 s behind"),
+        ((0, 0, 3600), Level.OK, "within 1 s"),
+        ((None, None, 3600), Level.FAIL, "3600 s behind"),
+        ((None, None, None), Level.SKIPPED, "nobody tells the time"),
+    ],
+)
+def test_clock(case: Case, seconds: tuple[int | None, ...], level: Level, told: str) -> None:
+    urls = (f"{API}/v1/config", GRAPH_HOST, f"{ISSUER}/.well-known/openid-configuration")
+    for url, ahead in zip(urls, seconds, strict=True):
+        date = "" if ahead is None else format_datetime(NOW + timedelta(seconds=ahead), usegmt=True)
+        case.web.on("GET", url, 404, Date=date)
+    found = case.find("clock")
+    assert (found.level, told in found.detail) == (level, True), found
