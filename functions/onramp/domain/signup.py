@@ -272,7 +272,8 @@ class Signup(Record):
     def note(
         self, event: str, now: datetime, number: Number | None = None, detail: str | None = None
     ) -> None:
-        """Add a line to the timeline."""
+        """Add a line to the timeline: whatever a reader may notice goes through here."""
+        self.updated_at = max(self.updated_at, now)
         entry = TimelineEntry(
             at=now, event=event, phone_number_id=number.phone_number_id if number else None, detail=detail
         )

@@ -159,7 +159,6 @@ def _apply(ports: Follow, event: PartnerEvent, channel: Channel, pointer: Pointe
             return
         if number.channel_id is None:
             number.channel_id = channel.id
-        signup.updated_at = now
         _move(ports, rule, signup, number, now)
         _EFFECTS[rule.effect](ports, signup, number, event, now)
 

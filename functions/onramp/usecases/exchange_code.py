@@ -104,7 +104,6 @@ class ExchangeCode:
                     "exchange_in_progress", "A code of this signup is being exchanged.", retry_after=2
                 )
             stored.exchange = intent
-            stored.updated_at = now
 
         change(self.store, signup.id, begin)
         try:
@@ -122,7 +121,6 @@ class ExchangeCode:
             # A newer code may have come in while ours was slow; ours is the one that worked.
             stored.exchange = intent.model_copy(update={"token": secret, "exchanged_at": exchanged_at})
             stored.note("code.exchanged", exchanged_at)
-            stored.updated_at = exchanged_at
 
         return change(self.store, signup.id, finish)
 
@@ -184,7 +182,6 @@ class ExchangeCode:
                 )
                 for phone in phones
             ]
-            stored.updated_at = now
             stored.tell("signup.authorized", now, waba_id=waba.id, proof=waba.proof)
 
         signup = change(self.store, signup.id, authorize)

@@ -54,7 +54,6 @@ class SubmitNumber:
                     number.plan_tier = plan_tier or stored.plan_tier
                     number.steps = [StepDone(status=Progress.PENDING, at=now)]
                     number.due_at = now
-                    stored.updated_at = now
                     stored.tell("number.pending", now, number)
 
         claims = [pointer_to(signup, number) for number in wanted if not number.wanted]
@@ -78,14 +77,12 @@ class SubmitNumber:
             claim = self.store.find_claim(number.phone_number_id)
             if claim is not None and claim.signup_id != signup.id:
                 raise self._taken(signup, number.phone_number_id)
-        now = self.clock.now()
         ids = {number.phone_number_id for number in failed}
 
         def revive(stored: Signup) -> None:
             for number in stored.numbers:
                 if number.phone_number_id in ids and number.failure:
                     take_up_again(stored, number, self.clock)
-                    stored.updated_at = now
 
         return self._wake(change(self.store, signup.id, revive), ids)
 

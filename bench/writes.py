@@ -1,0 +1,712 @@
+"""What one signup and one webhook ask of AWS, counted, and what that costs.
+
+Run it with ``PYTHONPATH=functions .venv/bin/python -m bench.writes``.
+
+The real use cases and the real DynamoDB adapter play one clean signup between the simulators, on a table in
+this process. Requests are counted, units are worked out from the real size of every item by DynamoDB's rules.
+Prices and durations are no measurements: see `PRICES`, `AWS_CALL_MS`, `UPSTREAM_CALL_MS`.
+
+docs/cost.md holds the tables this prints; a test compares them, and ``--write`` puts them there.
+"""
+
+import base64
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import boto3
+import httpx
+from moto import mock_aws
+
+import webhook_receiver
+from infra.catalogue import FUNCTIONS, FunctionName
+from onramp.adapters.aws import ENTRIES
+from onramp.adapters.dynamo import DynamoBudget, DynamoStore
+from onramp.domain.budget import BudgetRule
+from onramp.domain.signup import TIMELINE_LENGTH, BusEvent, Signup
+from onramp.usecases.read_signups import ReadSignups
+from tests.fakes import MemoryBus, MemoryTelemetry, MemoryVault
+from tests.table import make_table
+from tests.world import Message, Options, World, WorldClock, WorldQueue
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+type Item = Mapping[str, Mapping[str, Any]]
+
+TABLE: Final = "records"
+DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "cost.md"
+KIB: Final = 1024
+# --- assumptions: neither measured nor anybody's promise ------------------------------------------------
+MEMORY_GB: Final = 0.5
+"""Of every function, see `infra/catalogue.py`."""
+BASE_MS: Final = 5
+"""A warm invocation without any call."""
+AWS_CALL_MS: Final = 8
+"""One call to DynamoDB, SQS, KMS or EventBridge."""
+UPSTREAM_CALL_MS: Final = 300
+"""One call to Meta or 360dialog."""
+POLLS: Final = 20
+"""How often a page asks for the signup before it reads `connected`."""
+SECRET_LENGTH: Final = 220
+"""Characters of a business token."""
+KMS_OVERHEAD: Final = 152
+"""Bytes that KMS adds to what it encrypts."""
+PLATFORM_BYTES: Final = 600
+"""Lambda's own log lines of one invocation."""
+LINE_BYTES: Final = 450
+"""One log line of ours, or one of the embedded metric format."""
+ACCESS_BYTES: Final = 420
+"""One line of the API's access log."""
+TENANT: Final = "8f14e45f-ceea-467a-9575-6f0d7b3c2a11"
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """List prices in dollars, without the free tiers."""
+
+    http_million: float
+    lambda_million: float
+    lambda_gb_second: float
+    sqs_million: float
+    read_million: float
+    write_million: float
+    kms_ten_thousand: float
+    event_million: float
+    log_gb: float
+    key_month: float = 1.00
+    secret_month: float = 0.40
+    alarm_month: float = 0.10
+    dashboard_month: float = 3.00
+    metric_month: float = 0.30
+
+
+# From AWS's public price lists as we know them in November 2026. No program has looked them up: check.
+PRICES: Final[Mapping[str, Prices]] = {
+    "us-east-1": Prices(1.00, 0.20, 0.0000133334, 0.40, 0.125, 0.625, 0.03, 1.00, 0.50),
+    "eu-central-1": Prices(1.20, 0.20, 0.0000133334, 0.40, 0.1525, 0.7625, 0.03, 1.00, 0.63),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a stage has whether it is used or not; a test compares it with the template."""
+
+    keys: int = 3
+    secrets: int = 1
+    alarms: int = 27
+    dashboards: int = 1
+    metrics: int = 53
+
+
+STANDING: Final = Standing()
+SWEEPS: Final = 60 * 24 * 30
+IDLE_POLLS: Final = 2 * 5 * 3 * SWEEPS
+"""Receives of Lambda on two empty queues: five pollers each, 20 s each time."""
+SERVICES: Final = ("HTTP API", "Lambda", "SQS", "DynamoDB", "KMS", "EventBridge", "Logs")
+GOAL: Final[Mapping[str, float]] = {
+    "HTTP API": 1.00,
+    "Lambda": 0.42,
+    "SQS": 0.48,
+    "DynamoDB": 1.25,
+    "Logs": 1.00,
+}
+"""What a million webhooks should cost: the goal that Onramp was designed to."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one function, or all of them, asked for. Units are DynamoDB's request units."""
+
+    requests: float = 0
+    invocations: float = 0
+    table_calls: float = 0
+    reads: float = 0
+    writes: float = 0
+    index_writes: float = 0
+    sqs: float = 0
+    own_sqs: float = 0
+    kms: float = 0
+    puts: float = 0
+    events: float = 0
+    upstream: float = 0
+    lines: float = 0
+
+    @property
+    def milliseconds(self) -> float:
+        """Time of all invocations together, by the assumptions."""
+        own = self.table_calls + self.own_sqs + self.kms + self.puts
+        return self.invocations * BASE_MS + own * AWS_CALL_MS + self.upstream * UPSTREAM_CALL_MS
+
+    @property
+    def log_bytes(self) -> float:
+        """Bytes of log, by the assumptions."""
+        return self.requests * ACCESS_BYTES + self.invocations * PLATFORM_BYTES + self.lines * LINE_BYTES
+
+    def plus(self, other: "Tally", times: float = 1) -> "Tally":
+        """Both together, the other one several times."""
+        return Tally(*(a + times * b for a, b in zip(_values(self), _values(other), strict=True)))
+
+    def dollars(self, prices: Prices) -> dict[str, float]:
+        """By service."""
+        million = 1_000_000
+        gb_seconds = self.milliseconds / 1000 * MEMORY_GB
+        return {
+            "HTTP API": self.requests * prices.http_million / million,
+            "Lambda": self.invocations * prices.lambda_million / million
+            + gb_seconds * prices.lambda_gb_second,
+            "SQS": self.sqs * prices.sqs_million / million,
+            "DynamoDB": self.reads * prices.read_million / million
+            + (self.writes + self.index_writes) * prices.write_million / million,
+            "KMS": self.kms * prices.kms_ten_thousand / 10_000,
+            "EventBridge": self.events * prices.event_million / million,
+            "Logs": self.log_bytes * prices.log_gb / 1_000_000_000,
+        }
+
+
+def _values(tally: Tally) -> list[float]:
+    return [getattr(tally, name) for name in Tally.__slots__]
+
+
+@dataclass(slots=True)
+class Counts:
+    """Tallies by function. What is done outside of `under` is somebody's looking on, and not counted."""
+
+    by_function: dict[FunctionName, Tally] = field(default_factory=dict)
+    _current: Tally | None = None
+
+    @property
+    def now(self) -> Tally:
+        """Where to count at this moment."""
+        return self._current or Tally()
+
+    @contextlib.contextmanager
+    def under(self, function: FunctionName, *, request: bool = False) -> Iterator[None]:
+        """One invocation of a function; by way of the API when it is a `request`."""
+        before = self._current
+        self._current = self.by_function.setdefault(function, Tally())
+        self._current.invocations += 1
+        self._current.requests += request
+        # Its metrics are one line at its end.
+        self._current.lines += 1
+        try:
+            yield
+        finally:
+            self._current = before
+
+    def total(self) -> Tally:
+        """All functions."""
+        total = Tally()
+        for tally in self.by_function.values():
+            total = total.plus(tally)
+        return total
+
+
+# --- DynamoDB's rules -------------------------------------------------------------------------------
+
+
+def size_of(item: Item) -> int:
+    """Bytes of an item as DynamoDB counts them: names and values."""
+    return sum(len(name.encode()) + _size_of_value(value) for name, value in item.items())
+
+
+def _size_of_value(value: Mapping[str, Any]) -> int:
+    if "N" in value:
+        return (len(value["N"]) + 1) // 2 + 1
+    content = value["S"].encode() if "S" in value else value["B"]
+    return len(content)
+
+
+def _units(size: int, step: int) -> int:
+    return max(1, -(-size // step))
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index of the table, see `infra/constructs/storage.py`: its key, and whether it holds whole items."""
+
+    key: tuple[str, str]
+    whole: bool
+
+    def entry(self, item: Item | None) -> Item | None:
+        """What the index holds of an item."""
+        if not item or not all(name in item for name in self.key):
+            return None
+        return item if self.whole else {name: item[name] for name in ("pk", "sk", *self.key)}
+
+    def units(self, before: Item | None, after: Item | None) -> int:
+        """Write units of a change: an entry whose key changes is removed and made again."""
+        old, new = self.entry(before), self.entry(after)
+        if old == new:
+            return 0
+        sizes = [size_of(entry) for entry in (old, new) if entry]
+        moved = old is not None and new is not None and any(old[name] != new[name] for name in self.key)
+        return sum(_units(size, KIB) for size in sizes) if moved else _units(max(sizes), KIB)
+
+
+INDEXES: Final = (
+    Index(("tenant_key", "created_key"), whole=True),
+    Index(("due_shard", "due_at"), whole=False),
+)
+
+
+class CountedDynamo:
+    """A client of boto3 whose calls are counted by what DynamoDB would charge for them."""
+
+    def __init__(self, client: "DynamoDBClient", counts: Counts) -> None:
+        self._client: Any = client
+        self._counts = counts
+
+    def get_item(self, **request: Any) -> Any:  # noqa: ANN401 - as boto3
+        """A strongly consistent read."""
+        answer = self._client.get_item(**request)
+        self._read(size_of(answer.get("Item", {})))
+        return answer
+
+    def query(self, **request: Any) -> Any:  # noqa: ANN401 - as boto3
+        """Through an index a read is eventually consistent, for half the price."""
+        answer = self._client.query(**request)
+        size = sum(size_of(item) for item in answer["Items"])
+        self._read(size, half="IndexName" in request)
+        return answer
+
+    def put_item(self, **request: Any) -> Any:  # noqa: ANN401 - as boto3
+        """A write."""
+        return self._written([request], lambda: self._client.put_item(**request), times=1)
+
+    def update_item(self, **request: Any) -> Any:  # noqa: ANN401 - as boto3
+        """A write."""
+        return self._written([request], lambda: self._client.update_item(**request), times=1)
+
+    def transact_write_items(self, **request: Any) -> Any:  # noqa: ANN401 - as boto3
+        """A transaction: each member costs twice; the indexes follow on their own."""
+        members = [next(iter(action.values())) for action in request["TransactItems"]]
+        return self._written(members, lambda: self._client.transact_write_items(**request), times=2)
+
+    def _read(self, size: int, *, half: bool = False) -> None:
+        now = self._counts.now
+        now.table_calls += 1
+        now.reads += _units(size, 4 * KIB) * (0.5 if half else 1)
+
+    def _written(self, members: Sequence[Mapping[str, Any]], write: Callable[[], Any], *, times: int) -> Any:  # noqa: ANN401
+        before = [self._look(member) for member in members]
+        answer = write()
+        after = [self._look(member) for member in members]
+        now = self._counts.now
+        now.table_calls += 1
+        for old, new in zip(before, after, strict=True):
+            now.writes += times * _units(max(size_of(old or {}), size_of(new or {})), KIB)
+            now.index_writes += sum(index.units(old, new) for index in INDEXES)
+        return answer
+
+    def _look(self, member: Mapping[str, Any]) -> Item | None:
+        place = member.get("Key") or {name: member["Item"][name] for name in ("pk", "sk")}
+        found: Item | None = self._client.get_item(TableName=TABLE, Key=place).get("Item")
+        return found
+
+
+# --- the other services -----------------------------------------------------------------------------
+
+
+class FullClock(WorldClock):
+    """The world's clock with ids as long as the real ones."""
+
+    def new_id(self) -> str:
+        """32 characters, as `SystemClock` makes."""
+        return super().new_id().rjust(32, "0")
+
+
+class CountedQueue(WorldQueue):
+    """Sends are counted; what Lambda does to fetch a message is counted in `CountedWorld.handle`."""
+
+    counts: Counts
+
+    def put(self, kind: str, body: str, encoding: str = "utf-8") -> None:
+        """One message."""
+        self.counts.now.sqs += 1
+        self.counts.now.own_sqs += 1
+        super().put(kind, body, encoding)
+
+
+@dataclass
+class CountedBus(MemoryBus):
+    """Calls and events."""
+
+    counts: Counts = field(default_factory=Counts)
+
+    def publish(self, events: Sequence[BusEvent]) -> None:
+        """As `EventBridgeBus` sends them."""
+        self.counts.now.puts += -(-len(events) // ENTRIES)
+        self.counts.now.events += len(events)
+        super().publish(events)
+
+
+@dataclass
+class CountedVault(MemoryVault):
+    """Cipher text as long as KMS makes it."""
+
+    counts: Counts = field(default_factory=Counts)
+
+    def encrypt(self, plain: str, context: Mapping[str, str]) -> str:  # noqa: ARG002 - the port's
+        """The context is not kept: other tests look after that."""
+        self.counts.now.kms += 1
+        return base64.b64encode(plain.ljust(SECRET_LENGTH).encode() + bytes(KMS_OVERHEAD)).decode()
+
+    def decrypt(self, secret: str, context: Mapping[str, str]) -> str:  # noqa: ARG002 - the port's
+        """The reverse."""
+        self.counts.now.kms += 1
+        return base64.b64decode(secret)[:-KMS_OVERHEAD].decode().rstrip()
+
+
+@dataclass
+class CountedTelemetry(MemoryTelemetry):
+    """Log lines; metrics alone make none, for they go out together at the end of an invocation."""
+
+    counts_: Counts = field(default_factory=Counts)
+
+    def count(self, name: str, value: float = 1, **dimensions: str) -> None:
+        """With dimensions there is a line beside the metric."""
+        self.counts_.now.lines += bool(dimensions)
+        super().count(name, value, **dimensions)
+
+    def info(self, message: str, **fields: str | float | None) -> None:
+        """One line."""
+        self.counts_.now.lines += 1
+        super().info(message, **fields)
+
+    def warn(self, message: str, **fields: str | float | None) -> None:
+        """One line."""
+        self.counts_.now.lines += 1
+        super().warn(message, **fields)
+
+
+class CountedWorld(World):
+    """The whole product on a table whose every unit is counted, with the budget of 360dialog."""
+
+    def __init__(self, client: "DynamoDBClient") -> None:
+        self.counts = Counts()
+        counted = cast("DynamoDBClient", CountedDynamo(client, self.counts))
+        self.webhook_bodies: list[str] = []
+
+        def budget(clock: WorldClock, rule: BudgetRule) -> DynamoBudget:
+            return DynamoBudget(counted, TABLE, clock, partner_id="localPA", rule=rule)
+
+        def store(clock: WorldClock) -> DynamoStore:
+            return DynamoStore(counted, TABLE, clock)
+
+        super().__init__(Options(budget_calls=5), store=store, budget=budget)
+
+    def _wire(self) -> None:
+        inner = self.clock
+        self.clock = FullClock(inner._now, inner._rng)  # noqa: SLF001 - the same time, longer ids
+        self.queue = CountedQueue(self.clock)
+        self.queue.counts = self.counts
+        self.bus = CountedBus(counts=self.counts)
+        self.vault = CountedVault(counts=self.counts)
+        self.telemetry = CountedTelemetry(counts_=self.counts)
+        self.before_request = self._upstream
+        super()._wire()
+
+    def _upstream(self, _: httpx.Request) -> None:
+        self.counts.now.upstream += 1
+
+    async def _deliver(self, _url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        self.webhook_bodies.append(body.decode())
+        with self.counts.under("webhook_receiver", request=True):
+            return await super()._deliver(_url, body, headers)
+
+    def handle(self, message: Message) -> None:
+        """Lambda fetches a message and then removes it, or hides it: two requests."""
+        with self.counts.under("onboarding_worker" if message.kind == "job" else "partner_event_worker"):
+            self.counts.now.sqs += 2
+            super().handle(message)
+
+    def sweep(self) -> None:
+        """One run of the reconciler."""
+        with self.counts.under("reconciler"):
+            super().sweep()
+
+    def onboard(self) -> Signup:
+        """One clean signup: opened, exchanged, submitted, connected, its key fetched once by a server."""
+        counts = self.counts
+        customer = self.customer()
+        with counts.under("code_exchange", request=True):
+            signup = self.opened(email="owner@bakery.example.com", tenant=TENANT, key="order-4711")
+        with counts.under("code_exchange", request=True):
+            signup = self.load(signup.id)
+            signup = self.exchange.with_code(signup, customer["code"], customer["session_info"])
+        with counts.under("number_submission", request=True):
+            signup = self.submit.submit(self.load(signup.id), (), None)
+        self.run(until=self.settled(signup.id))
+        self.assert_connected(signup.id)
+        signup = self.load(signup.id)
+        reading = ReadSignups(self.store, self.vault, self.clock)
+        with counts.under("signup_queries", request=True):
+            reading.key(signup.numbers[0].channel_id or "")
+        return signup
+
+    def event(self, text: str) -> Tally:
+        """What one webhook costs, from the API to the end of the worker."""
+        before = self.counts.by_function
+        self.counts.by_function = {}
+        with self.counts.under("webhook_receiver", request=True):
+            self.queue.put("event", text)
+        while (message := self._take()) is not None:
+            self.handle(message)
+        total = self.counts.total()
+        self.counts.by_function = before
+        return total
+
+    def fill_timeline(self, signup_id: str) -> None:
+        """As after months of events."""
+        signup = self.load(signup_id)
+        number = signup.numbers[0]
+        for _ in range(TIMELINE_LENGTH):
+            signup.note("number.phone_number_quality_changed", self.clock.now(), number)
+        self.store.save(signup)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All counts. `webhooks` by kind of event; sizes in bytes."""
+
+    signup: Mapping[FunctionName, Tally]
+    poll: Tally
+    webhooks: Mapping[str, Tally]
+    sweep: Tally
+    opened_bytes: int
+    connected_bytes: int
+    full_bytes: int
+    receiver_line_bytes: int
+
+    @property
+    def onboarding(self) -> Tally:
+        """One onboarding: the signup, and a page that asks for it `POLLS` times."""
+        total = Tally()
+        for tally in self.signup.values():
+            total = total.plus(tally)
+        return total.plus(self.poll, POLLS)
+
+
+TEMPLATE_EVENT: Final = {
+    "id": "evt-6b1f6f7e-7f0f-4f4e-9d0a-2f6f0a1b2c3d",
+    "event": "waba_template_status_changed",
+    "data": {
+        "id": "102290129340398",
+        "template": {"name": "order_confirmation", "language": "en_US", "status": "APPROVED"},
+    },
+}
+
+
+@cache
+def measure() -> Measured:
+    """Play everything once, in a second or two."""
+    with mock_aws():
+        client = boto3.client(
+            "dynamodb",
+            region_name="eu-central-1",
+            aws_access_key_id="none",
+            aws_secret_access_key="none",  # noqa: S106
+        )
+        with contextlib.closing(client):
+            make_table(client, TABLE)
+            with CountedWorld(client) as world:
+                return _measured(world, client)
+
+
+def _measured(world: CountedWorld, client: "DynamoDBClient") -> Measured:
+    signup = world.onboard()
+    played, world.counts.by_function = world.counts.by_function, {}
+    connected = _stored_size(client, signup.id)
+    with world.counts.under("signup_queries", request=True):
+        world.load(signup.id)
+    poll = world.counts.total()
+    quality = _quality(world)
+    webhooks = {
+        "not about a number": world.event(json.dumps(TEMPLATE_EVENT)),
+        "delivered again": world.event(json.dumps(TEMPLATE_EVENT)),
+        "about a number": world.event(quality("1")),
+    }
+    world.fill_timeline(signup.id)
+    webhooks["about a number with a long past"] = world.event(quality("2"))
+    world.counts.by_function = {}
+    world.sweep()
+    opened = world.opened(email="next@bakery.example.com", tenant=TENANT, key="order-4712")
+    return Measured(
+        signup=played,
+        poll=poll,
+        webhooks=webhooks,
+        sweep=world.counts.total(),
+        opened_bytes=_stored_size(client, opened.id),
+        connected_bytes=connected,
+        full_bytes=_stored_size(client, signup.id),
+        receiver_line_bytes=_receiver_line(),
+    )
+
+
+def _quality(world: CountedWorld) -> Callable[[str], str]:
+    """An event about the number, in the shape of those that came."""
+    last = json.loads(world.webhook_bodies[-1])
+
+    def event(name: str) -> str:
+        return json.dumps({**last, "id": f"{last['id']}-{name}", "event": "phone_number_quality_changed"})
+
+    return event
+
+
+def _stored_size(client: "DynamoDBClient", signup_id: str) -> int:
+    key = {"pk": {"S": f"SIGNUP#{signup_id}"}, "sk": {"S": "SIGNUP"}}
+    return size_of(cast("Item", client.get_item(TableName=TABLE, Key=key)["Item"]))
+
+
+def _receiver_line() -> int:
+    """Bytes of the receiver's only line, which is log and metric in one."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        webhook_receiver._count("Accepted", "", "b7Jd0hVbFiAEJ9w=", 9.87)  # noqa: SLF001 - the line itself
+    return len(out.getvalue().encode())
+
+
+# --- tables -----------------------------------------------------------------------------------------
+
+
+def tables() -> dict[str, str]:
+    """The tables of docs/cost.md by their mark."""
+    measured = measure()
+    return {
+        "counts": _counts_table(measured),
+        "webhooks": _webhooks_table(measured),
+        "thousand": _thousand_table(measured),
+        "million": _million_table(measured),
+        "month": _month_table(measured),
+    }
+
+
+def _counts_table(measured: Measured) -> str:
+    lines = {name: measured.signup[name] for name in FUNCTIONS if name in measured.signup}
+    rows = [[f"`{name}`", *_cells(tally)] for name, tally in lines.items()]
+    rows.append([f"`signup_queries`, {POLLS} times the status", *_cells(Tally().plus(measured.poll, POLLS))])
+    rows.append(["**one onboarding**", *_cells(measured.onboarding)])
+    return _table(["function", *_HEADS], rows)
+
+
+def _webhooks_table(measured: Measured) -> str:
+    rows = [[kind, *_cells(tally)] for kind, tally in measured.webhooks.items()]
+    rows.append(["an idle sweep, for comparison", *_cells(measured.sweep)])
+    return _table(["one webhook", *_HEADS], rows)
+
+
+_HEADS: Final = (
+    "invocations",
+    "reads",
+    "writes",
+    "index writes",
+    "SQS",
+    "KMS",
+    "bus events",
+    "upstream calls",
+    "ms",
+)
+
+
+def _cells(tally: Tally) -> list[str]:
+    found = (
+        tally.invocations,
+        tally.reads,
+        tally.writes,
+        tally.index_writes,
+        tally.sqs,
+        tally.kms,
+        tally.events,
+        tally.upstream,
+        tally.milliseconds,
+    )
+    return [f"{value:g}" for value in found]
+
+
+def _thousand_table(measured: Measured) -> str:
+    thousand = Tally().plus(measured.onboarding, 1000)
+    columns = {region: thousand.dollars(prices) for region, prices in PRICES.items()}
+    return _dollars("1,000 onboardings", columns)
+
+
+def in_batches(tally: Tally, size: int = 10) -> Tally:
+    """The same webhook when the worker gets `size` at once: one invocation, one receive, one delete."""
+    saved = 1 - 1 / size
+    return tally.plus(Tally(invocations=1, sqs=2, lines=1), -saved)
+
+
+def _million_table(measured: Measured) -> str:
+    kinds = measured.webhooks
+    usual, million = PRICES["us-east-1"], 1_000_000
+    columns = {"goal": dict(GOAL)}
+    columns["not about a number, ten at a time"] = (
+        Tally().plus(in_batches(kinds["not about a number"]), million).dollars(usual)
+    )
+    columns |= {kind: Tally().plus(tally, million).dollars(usual) for kind, tally in kinds.items()}
+    return _dollars("1,000,000 webhooks, us-east-1", columns)
+
+
+def _month_table(measured: Measured) -> str:
+    has = STANDING
+    columns = {}
+    for region, prices in PRICES.items():
+        columns[region] = {
+            f"{has.keys} KMS keys": has.keys * prices.key_month,
+            f"{has.secrets} secret": has.secrets * prices.secret_month,
+            f"{has.alarms} alarms": has.alarms * prices.alarm_month,
+            f"{has.dashboards} dashboard": has.dashboards * prices.dashboard_month,
+            f"{has.metrics} metrics of our own, at most": has.metrics * prices.metric_month,
+            "the sweep": sum(Tally().plus(measured.sweep, SWEEPS).dollars(prices).values()),
+            "looking at empty queues": Tally(sqs=IDLE_POLLS).dollars(prices)["SQS"],
+        }
+    return _dollars("a month, before the first signup", columns, list(next(iter(columns.values()))))
+
+
+def _dollars(
+    head: str, columns: Mapping[str, Mapping[str, float]], services: Sequence[str] = SERVICES
+) -> str:
+    rows = [
+        [service, *(f"{column.get(service, 0):.2f}" for column in columns.values())] for service in services
+    ]
+    rows.append(["**together**", *(f"**{sum(column.values()):.2f}**" for column in columns.values())])
+    return _table([head, *columns], rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    ruler = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ruler, *rows))
+
+
+def write(document: Path) -> None:
+    """Put the tables into the document, each behind its mark."""
+    text = document.read_text(encoding="utf-8")
+    for mark, table in tables().items():
+        before, sign, rest = text.partition(f"<!-- {mark} -->\n\n")
+        text = before + sign + table + "\n\n" + rest.partition("\n\n")[2]
+    document.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Print the tables, each behind its mark, and the sizes; with ``--write`` put them into docs/cost.md."""
+    if sys.argv[1:] == ["--write"]:
+        write(DOCUMENT)
+        return
+    measured = measure()
+    for mark, table in tables().items():
+        sys.stdout.write(f"<!-- {mark} -->\n\n{table}\n\n")
+    sys.stdout.write(
+        f"A signup's item: {measured.opened_bytes} bytes opened, {measured.connected_bytes} connected, "
+        f"{measured.full_bytes} with a full timeline. "
+        f"The receiver's log line: {measured.receiver_line_bytes} bytes.\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
