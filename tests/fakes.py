@@ -92,7 +92,6 @@ class _Event:
     expires_at: datetime
     outcome: str = ""
     place: str | None = None
-    looks: int = 0
     parked_at: datetime | None = None
 
 
@@ -302,7 +301,7 @@ class MemoryStore:
                 self._parked.pop((claim.place, claim.event_id), None)
             stored = self._events[claim.event_id]
             stored.state, stored.attempts, stored.place = "parked", 0, place
-            stored.looks, stored.parked_at = claim.looks + 1, claim.parked_at or now
+            stored.parked_at = claim.parked_at or now
             self._parked[place, claim.event_id] = _Parked(due_at, stored.expires_at)
 
     def parked(self, place: str) -> Sequence[ParkedEvent]:
@@ -348,7 +347,6 @@ class MemoryStore:
             owner=stored.owner,
             attempts=stored.attempts,
             place=stored.place,
-            looks=stored.looks,
             parked_at=stored.parked_at,
         )
 

@@ -57,14 +57,13 @@ class ClientRecord:
 class EventClaim:
     """A claim on one partner event. `attempts` counts the runs so far, this one included.
 
-    `place` is set when the event was parked there, `looks` says how often it found nothing.
+    `place` is set when the event was parked there, first at `parked_at`.
     """
 
     event_id: str
     owner: str
     attempts: int
     place: str | None = None
-    looks: int = 0
     parked_at: datetime | None = None
 
 

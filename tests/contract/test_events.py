@@ -140,10 +140,10 @@ def test_a_parked_event_is_taken_with_its_history(stores: Stores) -> None:
     parked(stores)
     stores.clock.advance(timedelta(minutes=5))
     claim = claimed(stores, "run2")
-    assert claim == EventClaim("e1", "run2", 1, place=PLACE, looks=1, parked_at=first_parked_at)
+    assert claim == EventClaim("e1", "run2", 1, place=PLACE, parked_at=first_parked_at)
     stores.events.park_event(claim, event(), CHANNEL, PLACE, now=stores.clock.now(), due_at=None)
     stores.clock.advance(timedelta(minutes=5))
-    assert claimed(stores, "run3") == replace(claim, owner="run3", looks=2)
+    assert claimed(stores, "run3") == replace(claim, owner="run3")
 
 
 def test_attempts_start_again_when_an_event_is_parked(stores: Stores) -> None:

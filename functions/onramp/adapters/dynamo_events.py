@@ -138,12 +138,10 @@ class DynamoEvents(OnTable):
         actions = [
             self._table.update(
                 _event_key(claim.event_id),
-                "SET #state = :parked, #attempts = :none, #looks = :looks, #place = :place,"
-                " #parked_at = :parked_at",
+                "SET #state = :parked, #attempts = :none, #place = :place, #parked_at = :parked_at",
                 _ours(claim),
                 parked="parked",
                 none=0,
-                looks=claim.looks + 1,
                 place=part(place),
                 parked_at=parked_at.isoformat(),
             ),
@@ -237,7 +235,6 @@ def _claim(event_id: str, owner: str, living: Item | None) -> EventClaim:
         owner,
         attempts=living["attempts"] + 1,
         place=unpart(living["place"]) if "place" in living else None,
-        looks=living.get("looks", 0),
         parked_at=datetime.fromisoformat(living["parked_at"]) if "parked_at" in living else None,
     )
 

@@ -19,8 +19,8 @@ from onramp.ports import Conflict, EventClaim, Pointer
 from onramp.usecases.changing import change
 from onramp.usecases.onboarding import Follow, budget_gate, rest, schedule_next, wake
 
-LOOK_AGAIN: Final = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=23))
-"""When a parked event is looked at again; after the last look it is reported."""
+LOOK_AGAIN: Final = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=24))
+"""How old a parked event is when it is looked at again; at the last look it is reported."""
 READS_BEFORE_PARKING: Final = 3
 """At live a channel's phone number may be empty for a while: so often it is read before the event waits."""
 
@@ -55,9 +55,11 @@ def apply_partner_event(ports: Follow, event: PartnerEvent) -> None:
         _again(ports, event, claim, trouble)
 
 
-def take_up(ports: Follow, place: str) -> None:
-    """Apply the events that were parked under a WABA or channel before its number was submitted."""
+def take_up(ports: Follow, place: str, event_id: str | None = None) -> None:
+    """Apply the events that were parked under a WABA or channel before its number was submitted, or one."""
     for parked in ports.events.parked(place):
+        if event_id not in {None, parked.event.id}:
+            continue
         try:
             apply_partner_event(ports, parked.event)
         except PutOff as wait:
@@ -128,7 +130,8 @@ def _match(ports: Follow, channel: Channel) -> Pointer | None:
 def _park(ports: Follow, event: PartnerEvent, claim: EventClaim, channel: Channel) -> None:
     now = ports.clock.now()
     place = f"WABA#{channel.waba_id}" if channel.waba_id else f"CHANNEL#{channel.id}"
-    due_at = now + LOOK_AGAIN[claim.looks] if claim.looks < len(LOOK_AGAIN) else None
+    since = claim.parked_at or now
+    due_at = min((since + age for age in LOOK_AGAIN if since + age > now), default=None)
     if due_at is None:
         ports.telemetry.count("EventsUnmatched")
         ports.telemetry.warn(

@@ -46,7 +46,7 @@ def sweep(ports: Follow, enough: Callable[[], bool] = lambda: False) -> None:
         if enough():
             return
         if item.place is not None:
-            take_up(ports, item.place)
+            take_up(ports, item.place, item.id)
         else:
             waiting += _sweep_signup(ports, item)
     by_client: dict[str | None, list[Waiting]] = {}

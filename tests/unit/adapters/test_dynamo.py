@@ -133,7 +133,6 @@ def test_items_look_as_the_documentation_says(client: "DynamoDBClient") -> None:
         "received_at": "2031-05-06T07:08:09.123Z",
         "raw": event().raw,
         "place": "WABA%23w2",
-        "looks": "1",
         "parked_at": "2031-05-06T07:08:09.123456+00:00",
         "expires_at_epoch": in_thirty_days,
     }

@@ -106,6 +106,14 @@ def test_a_parked_event_without_a_signup_is_reported_after_a_day(world: World) -
     assert world.telemetry.counts["EventsUnmatched"] == 1
 
 
+def test_later_events_of_the_same_waba_do_not_hasten_the_report(world: World) -> None:
+    customer = world.customer()
+    for hour in range(20):
+        apply_partner_event(world.follow, event("channel_created", f"E{hour}", **channel_data(customer)))
+        world.run(seconds=3_600)
+    assert "EventsUnmatched" not in world.telemetry.counts
+
+
 def test_an_event_acts_once_within_thirty_days(world: World) -> None:
     signup_id, customer = submitted(world)
     violation = event("account_violation", **channel_data(customer), violation_type="SPAM")
