@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
@@ -39,7 +40,6 @@ _CONFIG = Config(
 class _ClientOptions(TypedDict):
     endpoint_url: str
     config: Config
-    verify: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +51,14 @@ class Aws:
         region: Region of every client.
         access_key: Access key id; without ``AUTH=true`` the emulator takes any.
         secret_key: Secret of the access key.
-        ca_bundle: Certificate file to trust when the emulator serves TLS.
+        session_token: Token of a role's temporary access key.
     """
 
     endpoint: str
     region: str = REGION
     access_key: str = "test"
     secret_key: str = field(default="test", repr=False)
-    ca_bundle: str | None = None
+    session_token: str | None = field(default=None, repr=False)
     _made: list[BaseClient] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
@@ -75,6 +75,16 @@ class Aws:
     def dynamodb(self) -> "DynamoDBClient":
         """Tables."""
         return self._keep(self._session.client("dynamodb", **self._options))
+
+    @cached_property
+    def events(self) -> "EventBridgeClient":
+        """Event buses."""
+        return self._keep(self._session.client("events", **self._options))
+
+    @cached_property
+    def iam(self) -> Any:  # noqa: ANN401 - the installed type stubs do not cover it
+        """Roles and users."""
+        return self._keep(self._session.client("iam", **self._options))
 
     @cached_property
     def kms(self) -> "KMSClient":
@@ -111,6 +121,11 @@ class Aws:
         """Parameters."""
         return self._keep(self._session.client("ssm", **self._options))
 
+    @cached_property
+    def sts(self) -> Any:  # noqa: ANN401 - the installed type stubs do not cover it
+        """Sessions of roles."""
+        return self._keep(self._session.client("sts", **self._options))
+
     def close(self) -> None:
         """Closes the connections of every client made so far."""
         for client in self._made:
@@ -121,12 +136,13 @@ class Aws:
         return boto3.Session(
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
+            aws_session_token=self.session_token,
             region_name=self.region,
         )
 
     @property
     def _options(self) -> _ClientOptions:
-        return {"endpoint_url": self.endpoint, "config": _CONFIG, "verify": self.ca_bundle}
+        return {"endpoint_url": self.endpoint, "config": _CONFIG}
 
     def _keep[C: BaseClient](self, client: C) -> C:
         self._made.append(client)

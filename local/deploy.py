@@ -18,7 +18,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local.aws import ACCOUNT, Aws
-from local.template import Json, Overlay, cors_of, with_overlay, without_metric_math
+from local.template import (
+    Json,
+    Overlay,
+    as_evaluated,
+    cors_of,
+    with_overlay,
+    with_secret_arns,
+    without_metric_math,
+)
 
 BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 """Parameter by which a CDK stack checks that its account is prepared."""
@@ -191,6 +199,7 @@ def deploy(
     overlay: Overlay | None = None,
     stack_name: str | None = None,
     allowed_origins: tuple[str, ...] = (),
+    iam_enforced: bool = False,
 ) -> Deployed:
     """Makes or updates a stack.
 
@@ -200,6 +209,7 @@ def deploy(
         overlay: Values of this run to put into the template.
         stack_name: Another name than the assembly's, to have two of them side by side.
         allowed_origins: Origins that pages may call the API from; empty keeps the template's.
+        iam_enforced: Whether the emulator evaluates policies, which then have to be such that it can.
 
     Returns:
         The stack as it stands.
@@ -208,7 +218,9 @@ def deploy(
         DeployError: CloudFormation refused it or rolled it back.
     """
     name = stack_name or assembly.stack_name
-    template = without_metric_math(with_overlay(assembly.template, overlay or Overlay()))
+    template = with_secret_arns(without_metric_math(with_overlay(assembly.template, overlay or Overlay())))
+    if iam_enforced:
+        template = as_evaluated(template)
     aws.ssm.put_parameter(Name=BOOTSTRAP_PARAMETER, Value=BOOTSTRAP_VERSION, Type="String", Overwrite=True)
     for asset in assembly.assets:
         _upload(aws, asset)

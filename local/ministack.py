@@ -37,8 +37,9 @@ class EmulatorOptions:
     Attributes:
         port: TCP port on 127.0.0.1; 0 takes a free one.
         python: Interpreter that has MiniStack installed.
-        enforce_iam: Evaluate IAM policies and signatures (``AUTH=true``).
-        use_tls: Serve HTTPS with a certificate made at the start.
+        enforce_iam: Evaluate IAM policies and signatures (``AUTH=true``): each function acts with the
+            rights of its role alone, and signed routes check the signature and its owner's rights.
+            The keys of ``Aws`` stay those of the account's root, who may do everything.
         warm_seconds: How long a surplus function worker stays idle before it is ended.
             The first worker of each function stays, so this bounds memory, not speed.
     """
@@ -46,7 +47,6 @@ class EmulatorOptions:
     port: int = 0
     python: Path = DEFAULT_PYTHON
     enforce_iam: bool = False
-    use_tls: bool = False
     warm_seconds: int = 15
 
 
@@ -104,11 +104,7 @@ def emulator(folder: Path, options: EmulatorOptions | None = None) -> Iterator[E
         raise ChildFailedError("the emulator is not installed: run `make setup` first")
     child, port = _start(folder, options)
     with child:
-        scheme = "https" if options.use_tls else "http"
-        aws = Aws(
-            endpoint=f"{scheme}://{LOCAL_HOST}:{port}",
-            ca_bundle=str(_certificate(folder)) if options.use_tls else None,
-        )
+        aws = Aws(endpoint=f"http://{LOCAL_HOST}:{port}")
         with contextlib.closing(aws):
             yield Emulator(aws=aws, child=child)
 
@@ -125,7 +121,7 @@ def _start(folder: Path, options: EmulatorOptions) -> tuple[Child, int]:
             log=folder / "ministack.log",
         )
         try:
-            _await_health(child, port, options)
+            _await_health(child, port)
         except ChildFailedError:
             child.stop()
             # Another process may have taken the free port between finding and binding it.
@@ -168,25 +164,16 @@ def _environment(folder: Path, port: int, options: EmulatorOptions) -> dict[str,
     }
     if options.enforce_iam:
         settings["AUTH"] = "true"
-    if options.use_tls:
-        settings["USE_SSL"] = "1"
     return clean_environment(settings)
 
 
-def _certificate(folder: Path) -> Path:
-    # Where MiniStack 1.5 writes the certificate it makes (its module core/tls.py).
-    return folder / "tmp" / "ministack-tls" / "server.crt"
-
-
-def _await_health(child: Child, port: int, options: EmulatorOptions) -> None:
+def _await_health(child: Child, port: int) -> None:
     """Waits until the emulator answers; raises ``ChildFailedError`` when it does not."""
-    scheme = "https" if options.use_tls else "http"
-    url = f"{scheme}://{LOCAL_HOST}:{port}/_ministack/health"
+    url = f"http://{LOCAL_HOST}:{port}/_ministack/health"
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         child.check_running()
-        # Only whether our own child answers counts here, so its certificate proves nothing.
-        with contextlib.suppress(httpx.TransportError), httpx.Client(verify=False, trust_env=False) as client:  # noqa: S501
+        with contextlib.suppress(httpx.TransportError), httpx.Client(trust_env=False) as client:
             if client.get(url, timeout=2).status_code == httpx.codes.OK:
                 return
         time.sleep(_POLL_SECONDS)

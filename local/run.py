@@ -103,7 +103,7 @@ class LocalStack:
 
     @property
     def secret_id(self) -> str:
-        """Name or ARN of the secret."""
+        """ARN of the secret."""
         return self.deployed.outputs["SecretArn"]
 
     def queue_url(self, name: str) -> str:
@@ -339,6 +339,7 @@ def _deploy(running: Emulator, assembly_folder: Path, options: RunOptions, upstr
             queue_concurrency=options.queue_concurrency,
         ),
         allowed_origins=options.allowed_origins,
+        iam_enforced=options.emulator.enforce_iam,
     )
     deploy.put_secret(
         aws,

@@ -6,7 +6,7 @@ so the addresses are put in just before deploying. Everything here is pure.
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,13 @@ _API = "AWS::ApiGatewayV2::Api"
 _AUTHORIZER = "AWS::ApiGatewayV2::Authorizer"
 _FUNCTION = "AWS::Lambda::Function"
 _QUEUE_SOURCE = "AWS::Lambda::EventSourceMapping"
+_LOG_GROUP = "AWS::Logs::LogGroup"
+_QUEUE_POLICY = "AWS::SQS::QueuePolicy"
+_ROLE = "AWS::IAM::Role"
+_SECRET = "AWS::SecretsManager::Secret"
+
+_IN_CLEAR = {"Bool": {"aws:SecureTransport": "false"}}
+_CONTEXT_KEY = "kms:EncryptionContext:"
 
 LEAST_CONCURRENCY = 2
 """The smallest ``MaximumConcurrency`` that AWS takes for a queue."""
@@ -95,6 +102,92 @@ def without_metric_math(template: Json) -> Json:
     for name in [name for name, output in outputs.items() if _speaks_of(output, gone)]:
         del outputs[name]
     return changed
+
+
+def with_secret_arns(template: Json) -> Json:
+    """Gives a copy of a template in which every ``Ref`` of a secret is the secret's ARN, as it is on AWS.
+
+    The emulator makes a name of it, which fits no policy; the attribute ``Id`` is the ARN on both.
+
+    Args:
+        template: A CloudFormation template as parsed from JSON; stays unchanged.
+
+    Returns:
+        The changed copy.
+    """
+    resources: Json = template.get("Resources", {})
+    secrets = {name for name, resource in resources.items() if resource.get("Type") == _SECRET}
+
+    def mended(part: Any) -> Any:  # noqa: ANN401 - any part of a template
+        match part:
+            case {"Ref": name} if name in secrets:
+                return {"Fn::GetAtt": [name, "Id"]}
+            case dict():
+                return {key: mended(value) for key, value in part.items()}
+            case list():
+                return [mended(value) for value in part]
+        return part
+
+    changed: Json = mended(copy.deepcopy(template))
+    return changed
+
+
+def as_evaluated(template: Json) -> Json:
+    """Gives a copy of a template whose policies the emulator's IAM can judge.
+
+    With ``AUTH=true`` MiniStack 1.5 evaluates policies, but
+
+    - it puts no ``kms:EncryptionContext:*`` keys into a request, so that a statement bound by them never
+      allows anything: the conditions on these keys go from the functions' roles;
+    - it listens on plain HTTP here, which the queues' policies deny: the statements that deny what comes in
+      clear go from them;
+    - it calls a log group by its ARN without the ``:*`` that AWS asks for: so do the roles then.
+
+    Nothing else changes. ``kms:EncryptionContextKeys`` stays, for a condition on all values holds when there
+    are none. ``kms:ViaService`` stays: a direct call lacks it on AWS as well and is refused on both, and what
+    DynamoDB itself does with the table's key is not judged here.
+
+    Args:
+        template: A CloudFormation template as parsed from JSON; stays unchanged.
+
+    Returns:
+        The changed copy.
+    """
+    changed = copy.deepcopy(template)
+    groups = {n for n, r in changed.get("Resources", {}).items() if r.get("Type") == _LOG_GROUP}
+    for role in _of_type(changed, _ROLE):
+        for policy in role.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                _drop_conditions(statement, lambda key: key.startswith(_CONTEXT_KEY))
+                statement["Resource"] = _plain_log_group(statement["Resource"], groups)
+    for policy in _of_type(changed, _QUEUE_POLICY):
+        document = policy["PolicyDocument"]
+        document["Statement"] = [s for s in document["Statement"] if not denies_clear(s)]
+    return changed
+
+
+def denies_clear(statement: Json) -> bool:
+    """Tells whether a policy's statement denies exactly what comes without TLS."""
+    return bool(statement["Effect"] == "Deny" and statement.get("Condition") == _IN_CLEAR)
+
+
+def _plain_log_group(resource: Any, groups: set[str]) -> Any:  # noqa: ANN401 - any part of a template
+    match resource:
+        case {"Fn::GetAtt": [name, "Arn"]} if name in groups:
+            prefix = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:"
+            return {"Fn::Sub": f"{prefix}${{{name}}}"}
+    return resource
+
+
+def _drop_conditions(statement: Json, unwanted: Callable[[str], bool]) -> None:
+    """Takes the conditions on some keys out of a statement, and what is empty then."""
+    kept = {
+        operator: left
+        for operator, keys in statement.pop("Condition", {}).items()
+        if (left := {key: value for key, value in keys.items() if not unwanted(key)})
+    }
+    if kept:
+        statement["Condition"] = kept
 
 
 def cors_of(template: Json) -> Json | None:

@@ -1,6 +1,14 @@
 from typing import Any
 
-from local.template import Overlay, cors_of, environment_names, with_overlay, without_metric_math
+from local.template import (
+    Overlay,
+    as_evaluated,
+    cors_of,
+    environment_names,
+    with_overlay,
+    with_secret_arns,
+    without_metric_math,
+)
 
 
 def template() -> dict[str, Any]:
@@ -85,3 +93,72 @@ def test_alarms_on_metric_math_go_with_all_that_speaks_of_them() -> None:
     assert left["Resources"].keys() == {"Plain"}
     assert left["Outputs"].keys() == {"B"}
     assert given["Resources"].keys() == {"Math", "Plain", "Both", "Board"}
+
+
+def test_a_secret_is_referred_to_by_its_arn() -> None:
+    secret = {"Ref": "Secret"}
+    given: dict[str, Any] = {
+        "Resources": {
+            "Secret": {"Type": "AWS::SecretsManager::Secret"},
+            "Table": {"Type": "AWS::DynamoDB::Table"},
+            "Role": {"Type": "AWS::IAM::Role", "Properties": {"Resource": [secret, {"Ref": "Table"}]}},
+        },
+        "Outputs": {"A": {"Value": secret}, "R": {"Value": {"Ref": "AWS::Region"}}},
+    }
+    changed = with_secret_arns(given)
+    arn = {"Fn::GetAtt": ["Secret", "Id"]}
+    assert changed["Resources"]["Role"]["Properties"]["Resource"] == [arn, {"Ref": "Table"}]
+    assert changed["Outputs"] == {"A": {"Value": arn}, "R": {"Value": {"Ref": "AWS::Region"}}}
+    assert given["Outputs"]["A"]["Value"] == {"Ref": "Secret"}
+
+
+def role(*statements: dict[str, Any]) -> dict[str, Any]:
+    policies = [{"PolicyName": "Own", "PolicyDocument": {"Statement": list(statements)}}]
+    return {"Type": "AWS::IAM::Role", "Properties": {"Policies": policies}}
+
+
+def test_conditions_that_the_emulator_cannot_judge_go_and_no_others() -> None:
+    via = {"Action": "kms:Decrypt", "Resource": "k", "Condition": {"StringEquals": {"kms:ViaService": "d"}}}
+    bound = {
+        "Action": "kms:Decrypt",
+        "Resource": "k",
+        "Condition": {
+            "StringEquals": {"kms:EncryptionContext:purpose": "p", "aws:PrincipalAccount": "1"},
+            "Null": {"kms:EncryptionContext:tenant": "false"},
+            "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["purpose"]},
+        },
+    }
+    plain = {"Action": "sqs:SendMessage", "Resource": {"Fn::GetAtt": ["Queue", "Arn"]}}
+    given = {"Resources": {"R": role(via, bound, plain)}}
+    left = as_evaluated(given)["Resources"]["R"]
+    conditions = {
+        "StringEquals": {"aws:PrincipalAccount": "1"},
+        "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["purpose"]},
+    }
+    assert left == role(via, bound | {"Condition": conditions}, plain)
+    assert given == {"Resources": {"R": role(via, bound, plain)}}
+
+
+def test_a_statement_without_conditions_left_has_none() -> None:
+    bound = {"Resource": "k", "Condition": {"Null": {"kms:EncryptionContext:tenant": "false"}}}
+    assert as_evaluated({"Resources": {"R": role(bound)}}) == {"Resources": {"R": role({"Resource": "k"})}}
+
+
+def test_a_roles_own_log_is_named_as_the_emulator_names_it() -> None:
+    resources = {
+        "Logs": {"Type": "AWS::Logs::LogGroup"},
+        "R": role({"Resource": {"Fn::GetAtt": ["Logs", "Arn"]}}),
+    }
+    arn = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${Logs}"
+    assert as_evaluated({"Resources": resources})["Resources"]["R"] == role({"Resource": {"Fn::Sub": arn}})
+
+
+def test_queues_no_longer_deny_what_comes_in_clear_but_all_else() -> None:
+    clear = {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    others = [{"Effect": "Deny"}, {"Effect": "Allow", "Condition": clear["Condition"]}]
+    policy = {
+        "Type": "AWS::SQS::QueuePolicy",
+        "Properties": {"PolicyDocument": {"Statement": [clear, *others]}},
+    }
+    left = as_evaluated({"Resources": {"P": policy}})["Resources"]["P"]["Properties"]
+    assert left["PolicyDocument"]["Statement"] == others
