@@ -19,7 +19,7 @@ LOCK := cd requirements && ../$(UV) pip compile --quiet --universal --generate-h
 PYTEST_ARGS ?=
 CODE := $(wildcard functions infra local ops bench tests)
 
-.PHONY: help setup tools lock demo demo-two local test check lint types imports synth template scan audit sizes openapi format clean
+.PHONY: help setup sam tools doctor soak faults lock demo demo-two local test check lint types imports synth template scan audit sizes openapi format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -53,6 +53,14 @@ setup: .venv/.synced .venv-aws/.synced ## make the two environments, .venv and .
 	@$(UV) pip sync --quiet --require-hashes --python .venv-tools/bin/python requirements/tools.txt
 	@touch $@
 
+.venv-sam/.synced: .venv/.synced requirements/sam.txt
+	@echo "setup: packages of .venv-sam (the SAM CLI and Lambda's runtime interface)"
+	@test -x .venv-sam/bin/python || $(BIN)/python -m venv --without-pip .venv-sam
+	@$(UV) pip sync --quiet --require-hashes --python .venv-sam/bin/python requirements/sam.txt
+	@touch $@
+
+sam: .venv-sam/.synced ## make the environment of the SAM CLI, .venv-sam
+
 tools: .venv-tools/.synced ## make the environment of the scanners, .venv-tools
 
 lock: .venv/.bootstrapped ## resolve requirements/*.in again into the locks
@@ -61,6 +69,7 @@ lock: .venv/.bootstrapped ## resolve requirements/*.in again into the locks
 	$(LOCK) dev.in -o dev.txt
 	$(LOCK) aws.in -o aws.txt
 	$(LOCK) tools.in -o tools.txt
+	$(LOCK) sam.in -o sam.txt
 
 # --- run ---------------------------------------------------------------------------------------------
 
@@ -78,7 +87,7 @@ doctor: setup ## look at a deployed stage from outside: make doctor STAGE=dev
 
 # --- prove -------------------------------------------------------------------------------------------
 
-test: setup ## all tests but the soak, with coverage of functions/
+test: setup sam ## all tests but the soak, with coverage of functions/
 	@echo "test: pytest"
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not soak" --cov --cov-report=term $(PYTEST_ARGS)
 
@@ -137,5 +146,5 @@ format: setup ## put the code into the agreed shape
 	@$(BIN)/ruff format .
 
 clean: ## remove what runs have made, the environments included
-	rm -rf .venv .venv-aws .venv-tools .local cdk.out .coverage .coverage.* htmlcov .hypothesis
+	rm -rf .venv .venv-aws .venv-tools .venv-sam *.egg-info .local cdk.out .coverage .coverage.* htmlcov .hypothesis
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -48,6 +48,9 @@ class Runtime:
         self.logger.append_keys(aws_request_id=getattr(context, "aws_request_id", ""))
         try:
             yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, its text stays here
+            # Lambda logs an exception's text, and a text may quote a record or a request.
+            raise RuntimeError(type(error).__name__).with_traceback(error.__traceback__) from None
         finally:
             if self.metrics.metric_set:
                 self.metrics.flush_metrics()

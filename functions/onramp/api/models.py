@@ -44,9 +44,17 @@ def _members(value: JsonValue) -> Iterable[JsonValue]:
 
 
 type PlanTier = Literal["basic", "regular", "premium"]
-type Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+type Line = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
+"""A line of text, without control characters."""
 type Email = Annotated[
-    str, StringConstraints(max_length=254, pattern=r"^[^\s@<>\"',;:]{1,64}@[^\s@<>\"',;:]+\.[^\s@<>\"',;:]+$")
+    str,
+    StringConstraints(
+        max_length=254,
+        pattern=r"^[^\s\x00-\x1f\x7f@<>\"',;:]{1,64}@[^\s\x00-\x1f\x7f@<>\"',;:]+\.[^\s\x00-\x1f\x7f@<>\"',;:]+$",
+    ),
 ]
 type ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 type MetaId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
@@ -62,9 +70,9 @@ class Body(BaseModel):
 class NewClient(Body):
     """A customer that 360dialog may not know yet; it is looked up by its email first."""
 
-    name: Name
+    name: Line
     email: Email
-    user_name: Name
+    user_name: Line
 
 
 class KnownClient(Body):
@@ -90,7 +98,7 @@ class OpenSignupBody(Body):
     client: AnyClient | None = None
     client_id: ClientId | None = None
     plan_tier: PlanTier | None = None
-    reference: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    reference: Line | None = None
 
     @model_validator(mode="after")
     def _one_client(self) -> Self:

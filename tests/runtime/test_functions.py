@@ -1,0 +1,193 @@
+"""Every function on the real runtime interface client and emulator, from nothing but its bundle."""
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.catalogue import FUNCTIONS, FunctionName
+from local import rie
+from tests.runtime.services import (
+    APP_SECRET,
+    PARTNER_KEY,
+    PLATFORM_SECRET,
+    Services,
+)
+
+type Json = dict[str, Any]
+type Runtimes = Mapping[FunctionName, rie.Running]
+
+pytestmark = pytest.mark.flow
+
+EVENTS = Path(__file__).parents[2] / "events"
+STATUSES = {
+    "code_exchange/open_signup.json": HTTPStatus.CREATED,
+    "code_exchange/open_signup_known_client.json": HTTPStatus.CREATED,
+    # The samples' signup does not exist: the route is found, the caller known, the table asked.
+    "code_exchange/exchange_code.json": HTTPStatus.NOT_FOUND,
+    "code_exchange/choose_waba.json": HTTPStatus.NOT_FOUND,
+    "number_submission/submit_claimed_number.json": HTTPStatus.NOT_FOUND,
+    "number_submission/submit_named_numbers.json": HTTPStatus.NOT_FOUND,
+    "number_submission/retry.json": HTTPStatus.NOT_FOUND,
+    "signup_queries/read_config.json": HTTPStatus.OK,
+    "signup_queries/read_signup.json": HTTPStatus.NOT_FOUND,
+    "signup_queries/list_signups.json": HTTPStatus.OK,
+    "signup_queries/read_api_key.json": HTTPStatus.NOT_FOUND,
+    "webhook_receiver/channel_live.json": HTTPStatus.OK,
+    "webhook_receiver/channel_created_base64.json": HTTPStatus.OK,
+}
+OTHERS: Mapping[str, Json] = {
+    "onboarding_worker/job.json": {"batchItemFailures": []},
+    "onboarding_worker/job_redriven.json": {"batchItemFailures": []},
+    "partner_event_worker/batch.json": {"batchItemFailures": []},
+    "partner_event_worker/batch_base64.json": {"batchItemFailures": []},
+    "reconciler/sweep.json": {"task": "sweep"},
+    "reconciler/report.json": {"task": "report"},
+}
+COMPLAINTS = ("Traceback", "errorType", "errorMessage", "crashed", "ImportModuleError")
+PATIENCE_SECONDS = 30
+
+
+def sample(name: str) -> Json:
+    event: Json = json.loads((EVENTS / name).read_text(encoding="utf-8"))
+    return event
+
+
+def function_of(name: str) -> FunctionName:
+    return next(function for function in FUNCTIONS if function == name.partition("/")[0])
+
+
+def assert_well(runtime: rie.Running) -> None:
+    assert not [word for word in COMPLAINTS if word in runtime.log], runtime.log
+
+
+def test_every_sample_has_an_expected_answer() -> None:
+    files = {file.relative_to(EVENTS).as_posix() for file in EVENTS.rglob("*.json")}
+    assert files == STATUSES.keys() | OTHERS.keys()
+
+
+@pytest.mark.parametrize(("name", "status"), STATUSES.items(), ids=list(STATUSES))
+def test_a_sample_request_is_answered(runtimes: Runtimes, name: str, status: HTTPStatus) -> None:
+    runtime = runtimes[function_of(name)]
+    answer = runtime.invoke(sample(name))
+    assert answer.error is None, answer.payload
+    assert rie.status_of(answer) is status, answer.payload
+    json.loads(answer.payload["body"])
+    assert_well(runtime)
+
+
+@pytest.mark.parametrize(("name", "expected"), OTHERS.items(), ids=list(OTHERS))
+def test_a_sample_batch_or_task_is_done(runtimes: Runtimes, name: str, expected: Json) -> None:
+    runtime = runtimes[function_of(name)]
+    assert runtime.invoke(sample(name)).payload == expected
+    assert_well(runtime)
+
+
+def test_a_forged_webhook_is_refused(runtimes: Runtimes) -> None:
+    event = sample("webhook_receiver/channel_live.json")
+    event["headers"]["x-360dialog-signature"] = "0" * 64
+    answer = runtimes["webhook_receiver"].invoke(event)
+    assert rie.status_of(answer) is HTTPStatus.UNAUTHORIZED
+
+
+class Walk:
+    """One signup through the functions, with this test in place of API Gateway and of the queue's poller."""
+
+    def __init__(self, runtimes: Runtimes, around: Services) -> None:
+        self._runtimes = runtimes
+        self._around = around
+        self.signup_id = ""
+
+    def api(self, name: str, status: HTTPStatus, body: Json | None = None) -> Json:
+        """Send a sample with our signup and this body."""
+        event = sample(name)
+        event["headers"].pop("idempotency-key", None)
+        event["headers"].pop("if-none-match", None)
+        if "pathParameters" in event and self.signup_id:
+            old = event["pathParameters"]["signup_id"]
+            event = json.loads(json.dumps(event).replace(old, self.signup_id))
+        if body is not None:
+            event["body"] = json.dumps(body)
+        answer = self._runtimes[function_of(name)].invoke(event)
+        assert rie.status_of(answer) is status, answer.payload
+        content: Json = json.loads(answer.payload["body"])
+        return content
+
+    def work(self) -> None:
+        """Hand every waiting job to the worker, then sweep: webhooks do not come here, the sweep heals."""
+        names = self._around.names
+        if records := self._around.received(names.jobs_queue_url):
+            for record in records:
+                self._runtimes["onboarding_worker"].invoke({"Records": [record]})
+        answer = self._runtimes["reconciler"].invoke({"task": "sweep"})
+        assert answer.payload == {"task": "sweep"}
+
+    def number(self) -> Json:
+        numbers: list[Json] = self.api("signup_queries/read_signup.json", HTTPStatus.OK)["numbers"]
+        return numbers[0]
+
+
+def eventually(done: Callable[[], bool], step: Callable[[], None]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not done():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        step()
+        time.sleep(0.2)
+
+
+def test_a_signup_walks_through_all_functions(runtimes: Runtimes, around: Services) -> None:
+    walk = Walk(runtimes, around)
+    customer = around.customer()
+    walk.signup_id = walk.api("code_exchange/open_signup.json", HTTPStatus.CREATED)["id"]
+    code = {"code": customer["code"], "session_info": customer["session_info"]}
+    walk.api("code_exchange/exchange_code.json", HTTPStatus.OK, code)
+    walk.api("number_submission/submit_claimed_number.json", HTTPStatus.ACCEPTED)
+    eventually(lambda: walk.number()["status"] == "connected", walk.work)
+    channel_id = walk.number()["channel_id"]
+    event = json.loads(json.dumps(sample("signup_queries/read_api_key.json")).replace("smplA1CH", channel_id))
+    answer = runtimes["signup_queries"].invoke(event)
+    assert rie.status_of(answer) is HTTPStatus.OK
+    api_key = json.loads(answer.payload["body"])["api_key"]
+    secrets = (customer["code"], api_key, APP_SECRET, PARTNER_KEY, PLATFORM_SECRET, "appsecret_proof")
+    for runtime in runtimes.values():
+        assert_well(runtime)
+        # On Lambda's own log handler, which takes INFO of every library.
+        assert not [secret for secret in secrets if secret in runtime.log]
+
+
+def test_a_webhook_goes_from_the_receiver_to_its_worker(runtimes: Runtimes, around: Services) -> None:
+    around.aws.sqs.purge_queue(QueueUrl=around.names.events_queue_url)
+    body = json.dumps({"id": "event-rie", "event": "client_created", "data": {"id": "rieCL"}})
+    event = sample("webhook_receiver/channel_live.json")
+    event["body"] = body
+    signature = hmac.new(PLATFORM_SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
+    event["headers"]["x-360dialog-signature"] = signature
+    answer = runtimes["webhook_receiver"].invoke(event)
+    assert (rie.status_of(answer), answer.payload["body"]) == (HTTPStatus.OK, "{}")
+    records = around.received(around.names.events_queue_url)
+    assert [record["body"] for record in records] == [body]
+    done = runtimes["partner_event_worker"].invoke({"Records": records})
+    assert done.payload == {"batchItemFailures": []}
+    assert around.received(around.names.events_dlq_url) == []
+
+
+def test_what_a_bundle_lacks_is_noticed(around: Services, tmp_path: Path) -> None:
+    # Installed beside the client in .venv-sam and in our own environment, and in no bundle.
+    (tmp_path / "lacking.py").write_text("import yaml\n\ndef handler(event, context):\n    return {}\n")
+    function = rie.Function(name="lacking", handler="lacking.handler", code=tmp_path, environment={})
+    with rie.running(function, tmp_path) as runtime:
+        assert runtime.invoke({}).error == "Runtime.ImportModuleError"
+
+
+def test_a_missing_variable_is_named(around: Services, tmp_path: Path) -> None:
+    function = around.function("reconciler", TABLE_NAME="")
+    with rie.running(function, tmp_path) as runtime:
+        answer = runtime.invoke({"task": "sweep"})
+    assert answer.error == "SettingsError"
+    assert answer.payload["errorMessage"] == "missing: TABLE_NAME"

@@ -1,0 +1,138 @@
+"""What each function has loaded once it is wired, from its bundle alone: imports are most of a cold start.
+
+No times are asserted here, they depend on the machine: `python -m bench.cold_start` measures them.
+"""
+
+import json
+import subprocess
+import sys
+from functools import cache
+
+import pytest
+
+from infra.bundling import build_bundles
+from infra.catalogue import FUNCTIONS, FunctionName
+from infra.config import load_config
+from infra.environment import ResourceNames, environment_of
+from infra.paths import CONFIG
+
+SCRIPT = """
+import importlib, json, sys
+module = importlib.import_module(sys.argv[1])
+getattr(module, "function", None) and module.function() or module.receiver()
+print(json.dumps(sorted(sys.modules)))
+"""
+
+# Costs a function 80 ms and more, or belongs to somebody else.
+EVERYWHERE = frozenset(
+    {
+        "aws_lambda_powertools.event_handler.openapi.models",
+        "aws_lambda_powertools.utilities.parser",
+        "aws_lambda_powertools.utilities.validation",
+        "aws_xray_sdk",
+        "jsonschema",
+        "onramp.adapters.aws_light",
+        "pkg_resources",
+        "pydantic.v1",
+        "requests",
+        "rich",
+        "sqlite3",
+        "unittest",
+    }
+)
+HTTP_CLIENT = frozenset({"anyio", "h11", "httpcore", "httpx", "onramp.adapters.upstream"})
+META = frozenset({"onramp.adapters.meta_graph", "onramp.usecases.exchange_code"})
+PARTNER = frozenset(
+    {
+        "onramp.adapters.messaging_api",
+        "onramp.adapters.partner_api",
+        "onramp.usecases.onboard_number",
+        "onramp.usecases.reconcile",
+    }
+)
+HTTP_API = frozenset(
+    {
+        "aws_lambda_powertools.event_handler",
+        "aws_lambda_powertools.utilities.data_classes",
+        "onramp.api",
+    }
+)
+CONNECTING = frozenset(
+    {"onramp.adapters.messaging_api", "onramp.usecases.connect_channel", "onramp.usecases.onboard_number"}
+)
+
+FORBIDDEN: dict[FunctionName, frozenset[str]] = {
+    "code_exchange": EVERYWHERE | PARTNER,
+    "number_submission": EVERYWHERE | HTTP_CLIENT | META | PARTNER,
+    "signup_queries": EVERYWHERE | HTTP_CLIENT | META | PARTNER,
+    "onboarding_worker": EVERYWHERE | HTTP_API | META,
+    "partner_event_worker": EVERYWHERE | HTTP_API | META | CONNECTING,
+    "reconciler": EVERYWHERE | HTTP_API | META | CONNECTING,
+    # Beside what it may have, see below.
+    "webhook_receiver": frozenset(
+        {
+            "asyncio",
+            "concurrent.futures",
+            "decimal",
+            "logging",
+            "multiprocessing",
+            "typing_extensions",
+            "uuid",
+        }
+    ),
+}
+RECEIVER_MAY_HAVE = frozenset({"__main__", "onramp", "webhook_receiver"})
+
+
+@cache
+def loaded(name: FunctionName) -> frozenset[str]:
+    """The modules of a fresh interpreter that has wired the function, with no other package in reach."""
+    bundle = build_bundles(local=True)[FUNCTIONS[name].package].path
+    names = ResourceNames(
+        table_name="t",
+        bus_name="b",
+        envelope_key_id="k",
+        secret_id="s",
+        jobs_queue_url="http://127.0.0.1/q",
+        jobs_dlq_url="http://127.0.0.1/q",
+        events_queue_url="http://127.0.0.1/q",
+        events_dlq_url="http://127.0.0.1/q",
+    )
+    config = load_config(directory=CONFIG, stage="local")
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", SCRIPT, name],
+        env=environment_of(function=name, config=config, resources=names)
+        | {
+            "PYTHONPATH": str(bundle),
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "eu-central-1",
+            "AWS_DEFAULT_REGION": "eu-central-1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+    return frozenset(json.loads(run.stdout))
+
+
+def test_the_table_names_every_function() -> None:
+    assert FORBIDDEN.keys() == FUNCTIONS.keys()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_loads_nothing_it_can_do_without(name: FunctionName) -> None:
+    assert not FORBIDDEN[name] & loaded(name)
+
+
+def test_the_receiver_loads_nothing_but_the_standard_library() -> None:
+    tops = {module.partition(".")[0] for module in loaded("webhook_receiver")}
+    assert tops - sys.stdlib_module_names <= RECEIVER_MAY_HAVE
+
+
+def test_every_forbidden_module_of_ours_exists() -> None:
+    everything = frozenset[str]().union(*(loaded(name) for name in FUNCTIONS))
+    ours = {module for modules in FORBIDDEN.values() for module in modules if module.startswith("onramp")}
+    assert ours <= everything

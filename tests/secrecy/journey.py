@@ -1,0 +1,92 @@
+"""A front end and a customer who do not give up, so that a fault is met, told and got over."""
+
+from collections.abc import Callable
+
+from tests.canary import EMAIL, PHONE
+from tests.secrecy.stage import Answer, Json, Stage
+
+
+def customer(stage: Stage) -> Json:
+    """A customer with a marked number who has finished Meta's popup."""
+    numbers = [{"display_phone_number": PHONE, "verified_name": "Example"}]
+    return stage.admin("meta", "signups", {"wabas": [{"numbers": numbers}]})
+
+
+def open_signup(stage: Stage, key: str = "k-1") -> str:
+    """The id of a signup."""
+    body = {"client": {"name": "Example", "email": EMAIL, "user_name": "Owner"}, "reference": "order-1"}
+    headers = {"idempotency-key": key}
+    answer = patiently(
+        stage, lambda: stage.request("code_exchange", "POST", "/v1/signups", body, headers=headers)
+    )
+    return str(answer.json["id"])
+
+
+def patiently(stage: Stage, send: Callable[[], Answer]) -> Answer:
+    """Send until it is taken."""
+    answer = send()
+    for _ in range(stage.patience):
+        if answer.status < 400:
+            return answer
+        stage.run(2)
+        answer = send()
+    raise AssertionError(f"never taken: {answer.status} {answer.text}")
+
+
+def authorize(stage: Stage, signup_id: str, person: Json) -> None:
+    """Bring codes until one is exchanged and proved."""
+
+    def send() -> Answer:
+        made = stage.admin("meta", "codes", {"business_id": person["business_id"]})
+        body = {"code": made["code"], "session_info": person["session_info"]}
+        answer = stage.request("code_exchange", "POST", f"/v1/signups/{signup_id}/code", body)
+        if answer.status >= 400:
+            # The same code once more: what was exchanged before is not asked for again.
+            answer = stage.request("code_exchange", "POST", f"/v1/signups/{signup_id}/code", body)
+        if answer.status >= 400 and answer.json.get("code") == "exchange_in_progress":
+            stage.run(31)
+        return answer
+
+    patiently(stage, send)
+
+
+def read(stage: Stage, signup_id: str) -> Json:
+    """The signup as a front end reads it."""
+    path = f"/v1/signups/{signup_id}"
+    return patiently(stage, lambda: stage.request("signup_queries", "GET", path)).json
+
+
+def submit(stage: Stage, signup_id: str) -> None:
+    """Submit the number."""
+    path = f"/v1/signups/{signup_id}/numbers"
+    patiently(stage, lambda: stage.request("number_submission", "POST", path, {}))
+
+
+def connect(stage: Stage, signup_id: str) -> str:
+    """Wait, and retry what failed, until the number is connected; gives the channel's id."""
+    number: Json = {}
+    for _ in range(stage.patience):
+        number = read(stage, signup_id)["numbers"][0]
+        if number["status"] == "connected":
+            return str(number["channel_id"])
+        if number["status"] == "failed":
+            stage.request("number_submission", "POST", f"/v1/signups/{signup_id}/retry", {})
+        stage.run(40)
+    raise AssertionError(f"never connected: {number}")
+
+
+def whole(stage: Stage) -> None:
+    """From the first request to the key, with everything there is to read, and a report."""
+    person = customer(stage)
+    signup_id = open_signup(stage)
+    authorize(stage, signup_id, person)
+    submit(stage, signup_id)
+    channel_id = connect(stage, signup_id)
+    for path in ("/v1/config", "/v1/signups"):
+        patiently(stage, lambda path=path: stage.request("signup_queries", "GET", path))  # type: ignore[misc]
+    path = f"/v1/channels/{channel_id}/api-key"
+    key = patiently(stage, lambda: stage.request("signup_queries", "GET", path, tenant=None)).json
+    living = [channel.live_key() for channel in stage.sims.hub.channels.values()]
+    assert key["api_key"] in [living_key.secret for living_key in living if living_key]
+    stage.invoke("reconciler", {"task": "report"})
+    stage.invoke("reconciler", {"task": "report"})

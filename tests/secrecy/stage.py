@@ -1,0 +1,623 @@
+"""All handlers in one process, with marked secrets everywhere and every way out of the process watched.
+
+AWS is moto's, with every call passing `Stage.on_aws`; Meta and 360dialog are the simulators, with every
+request passing `Stage.on_request`; the receiver's own AWS calls go to a small server. This module stands in
+for API Gateway, for the queues' pollers and for the log handler of the Lambda runtime.
+"""
+
+import contextlib
+import importlib
+import io
+import itertools
+import json
+import logging
+import random
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, Self
+
+import boto3
+import botocore.client
+import httpx
+import pytest
+
+from local.simulators import ManualClock, Seams, Settings, Simulators, SyncRunner, build
+from onramp.adapters import upstream
+from onramp.adapters.system import SystemClock
+from tests.canary import (
+    APP_SECRET,
+    CHANNEL_KEY,
+    CODE,
+    EMAIL,
+    MARK,
+    PARTNER_KEY,
+    PHONE,
+    PLATFORM_SECRETS,
+    SECRET,
+    TOKEN,
+    assert_silent,
+    forms,
+)
+from tests.table import make_table
+
+type Json = dict[str, Any]
+type OnAws = Callable[["AwsCall"], Exception | None]
+
+HEADER_SECRET: Final = f"{MARK}-header-secret"
+"""A header that 360dialog shall send with messages: a password of the partner's own server."""
+ECHO: Final = f"refused: {CODE} {TOKEN} {APP_SECRET} {PARTNER_KEY} {CHANNEL_KEY} {EMAIL} {PHONE}"
+"""What a careless upstream says: everything it was told."""
+TENANT: Final = "tenant-1"
+QUEUES: Final = ("jobs", "jobs-dlq", "events", "events-dlq")
+FUNCTIONS: Final = (
+    "code_exchange",
+    "number_submission",
+    "signup_queries",
+    "webhook_receiver",
+    "onboarding_worker",
+    "partner_event_worker",
+    "reconciler",
+)
+WORKERS: Final = {"jobs": "onboarding_worker", "events": "partner_event_worker"}
+CREDENTIALS: Final = frozenset(
+    form
+    for value in (CODE, TOKEN, APP_SECRET, PARTNER_KEY, CHANNEL_KEY, HEADER_SECRET, *PLATFORM_SECRETS)
+    for form in forms(value)
+)
+SECRET_LENGTH: Final = 26
+"""What the simulators make of so many letters is a secret; ids and Meta's trace ids are shorter."""
+SWEEP_SECONDS: Final = 30
+NOBODY: Final = "test"
+"""Who runs while no function does."""
+# Loggers of the test's own tools, which share the process.
+_TOOLS: Final = ("moto", "responses", "asyncio", "faker", "hypothesis")
+_SERIAL = itertools.count()
+_make_client = boto3.client
+_kept_clients: dict[str, Any] = {}
+
+
+def kept_client(service: str, **options: Any) -> Any:
+    """boto3's, each made once in a process: that takes longer than most of a journey."""
+    if service not in _kept_clients:
+        _kept_clients[service] = _make_client(service, **options)  # type: ignore[call-overload]
+    return _kept_clients[service]
+
+
+class MarkedRandom(random.Random):
+    """Chance that puts the mark into every long text: the simulators' codes, tokens and keys."""
+
+    def choices(self, population: Sequence[Any], *args: Any, k: int = 1, **more: Any) -> list[Any]:  # type: ignore[override]
+        drawn = super().choices(population, *args, k=k, **more)
+        return [*MARK, *drawn[len(MARK) :]] if k >= SECRET_LENGTH else drawn
+
+
+@dataclass(frozen=True)
+class AwsCall:
+    """A call to AWS: by which function, what, and with which parameters."""
+
+    function: str
+    operation: str
+    parameters: Mapping[str, Any]
+
+
+class AwsLost(Exception):
+    """Raised by nobody: `on_aws` returns it around the error to be raised after the call was done."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Context:
+    """What Lambda tells a handler."""
+
+    function_name = "function"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:function"
+    aws_request_id = "aws-request-1"
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 60_000
+
+
+@dataclass
+class Message:
+    """A queue message that this stage hands out."""
+
+    queue: str
+    body: str
+    attributes: Json
+    due: float
+    id: str
+    receipt: str
+    receives: int = 0
+
+
+@dataclass
+class LightAws:
+    """SQS and Secrets Manager for the receiver. `answer` may replace an answer by status and body."""
+
+    secret: str
+    taken: Callable[[Json], None]
+    answer: Callable[[str], tuple[int, str] | None] = lambda _: None
+
+    def reply(self, target: str, body: Json) -> tuple[int, str]:
+        replaced = self.answer(target)
+        if replaced is not None:
+            return replaced
+        if target.startswith("secretsmanager"):
+            return 200, json.dumps({"SecretString": self.secret})
+        self.taken(body)
+        return 200, json.dumps({"MessageId": "1"})
+
+
+@contextlib.contextmanager
+def serve(light: LightAws) -> Iterator[str]:
+    """Serve it on this machine; gives its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            status, text = light.reply(str(self.headers["x-amz-target"]), body)
+            self.send_response(status)
+            self.send_header("content-length", str(len(text.encode())))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class RootHandler(logging.Handler):
+    """The log handler that the Lambda runtime puts at the root: it takes everybody's records.
+
+    Not those of the test's own calls, made while no function runs.
+    """
+
+    def __init__(self, sink: io.StringIO, listening: Callable[[], bool]) -> None:
+        super().__init__()
+        self._sink = sink
+        self._listening = listening
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._listening() and not record.name.startswith(_TOOLS):
+            self._sink.write(f"{record.name} {self.format(record)} {record.__dict__!r}\n")
+
+
+@dataclass
+class Answer:
+    """An answer of the API."""
+
+    status: int
+    text: str
+    headers: Mapping[str, str]
+
+    @property
+    def json(self) -> Json:
+        content: Json = json.loads(self.text) if self.text else {}
+        return content
+
+
+@dataclass
+class Stage:
+    """See above. `out` is all that was written: both streams and every log record."""
+
+    monkeypatch: pytest.MonkeyPatch
+    root_level: int = logging.INFO
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secret: str = field(default_factory=lambda: json.dumps(SECRET))
+    out: io.StringIO = field(default_factory=io.StringIO)
+    on_aws: OnAws = lambda _: None
+    on_request: Callable[[httpx.Request], None] = lambda _: None
+    patience: int = 40
+    """How often a front end tries again."""
+    calls: list[AwsCall] = field(default_factory=list)
+    problems: list[Answer] = field(default_factory=list)
+    derived: set[str] = field(default_factory=set)
+    """Values made from secrets: proofs and signatures."""
+
+    def __post_init__(self) -> None:
+        self._running = NOBODY
+        self._waiting: list[Message] = []
+        self._hidden: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._exits = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self.monkeypatch.setattr(boto3, "client", kept_client)
+        self._clock = ManualClock()
+        self._runner = self._exits.enter_context(SyncRunner())
+        self.sims = self._simulators()
+        self.light = LightAws(secret=self.secret, taken=self._taken)
+        address = self._exits.enter_context(serve(self.light))
+        self._watch()
+        self.queues = self._resources()
+        for name, value in {**self._environment(), **self.variables}.items():
+            self.monkeypatch.setenv(name, value)
+        self._modules = {name: importlib.import_module(name) for name in FUNCTIONS}
+        self._patch(address)
+        self._forget()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._forget()
+        self._exits.close()
+
+    # -- making it
+
+    def _simulators(self) -> Simulators:
+        sims = build(
+            Settings(
+                app_secret=APP_SECRET,
+                partner_key=PARTNER_KEY,
+                platform_secret=PLATFORM_SECRETS[0],
+                seed=1,
+                step_seconds=1.0,
+                budget_calls=1_000,
+            ),
+            seams=Seams(now=self._clock, sleep=self._clock.sleep, deliver=self._deliver),
+        )
+        sims.hub.webhook_url = "http://127.0.0.1/v1/webhooks/360dialog"
+        sims.world.rng = sims.dialog_server.rng = MarkedRandom(1)
+        return sims
+
+    def _resources(self) -> dict[str, str]:
+        self._aws: dict[str, Any] = {
+            name: boto3.client(name) for name in ("dynamodb", "sqs", "events", "kms", "secretsmanager")
+        }
+        make_table(self._aws["dynamodb"], "records")
+        self._aws["events"].create_event_bus(Name="bus")
+        self._aws["secretsmanager"].create_secret(Name="the-secret", SecretString=self.secret)
+        return {name: self._aws["sqs"].create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
+
+    def _environment(self) -> dict[str, str]:
+        urls = self.sims.urls
+        return {
+            "STAGE": "test",
+            "LOG_LEVEL": "INFO",
+            "POWERTOOLS_METRICS_NAMESPACE": "Onramp",
+            # A logger keeps the stream it was made with, so each stage has one of its own.
+            "POWERTOOLS_SERVICE_NAME": f"secrecy-{next(_SERIAL)}",
+            "TABLE_NAME": "records",
+            "BUS_NAME": "bus",
+            "ENVELOPE_KEY_ID": self._aws["kms"].create_key()["KeyMetadata"]["KeyId"],
+            "SECRET_ID": "the-secret",
+            "JOBS_QUEUE_URL": self.queues["jobs"],
+            "JOBS_DLQ_URL": self.queues["jobs-dlq"],
+            "EVENTS_QUEUE_URL": self.queues["events"],
+            "EVENTS_DLQ_URL": self.queues["events-dlq"],
+            "META_APP_ID": "1234567890",
+            "META_CONFIG_ID": "9876543210",
+            "GRAPH_VERSION": "v26.0",
+            "GRAPH_BASE_URL": urls.meta,
+            "SIGNUP_EXTRAS": "{}",
+            "TENANT_CLAIM": "sub",
+            "DEFAULT_PLAN_TIER": "regular",
+            "PARTNER_ID": "localPA",
+            "SOLUTION_ID": "123456789012345",
+            "PARTNER_BASE_URL": urls.partner,
+            "MESSAGING_BASE_URL": urls.messaging,
+            "PARTNER_BUDGET_CALLS": "1000",
+            "PARTNER_BUDGET_WINDOW_SECONDS": "30",
+            "RETRY_SCHEDULE_SECONDS": "1,1,1,1",
+            "RECONCILE_AFTER_SECONDS": "30",
+            "MESSAGING_WEBHOOK_URL": "https://messages.example.com/whatsapp",
+            "MESSAGING_WEBHOOK_HEADERS": json.dumps({"Authorization": HEADER_SECRET}),
+        }
+
+    def _watch(self) -> None:
+        handler = RootHandler(self.out, lambda: self._running != NOBODY)
+        for name in ("httpx", "httpcore", "botocore", "boto3", "urllib3"):
+            # As a process has them that has just begun, whatever other tests have set.
+            logging.getLogger(name).setLevel(logging.NOTSET)
+        root = logging.getLogger()
+        level = root.level
+        root.addHandler(handler)
+        root.setLevel(self.root_level)
+        self._exits.callback(root.setLevel, level)
+        self._exits.callback(root.removeHandler, handler)
+
+    def _patch(self, light_address: str) -> None:
+        patch = self.monkeypatch.setattr
+        original = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
+
+        def make_api_call(client: Any, operation: str, parameters: Json) -> Any:
+            return self._call_aws(lambda: original(client, operation, parameters), operation, parameters)
+
+        patch(botocore.client.BaseClient, "_make_api_call", make_api_call)
+        patch(SystemClock, "now", lambda _: datetime.fromtimestamp(self._clock(), UTC))
+        patch(SystemClock, "sleep", lambda _, seconds: self._clock.advance(max(seconds, 0)))
+        new_client = upstream.new_client
+
+        def routed() -> httpx.Client:
+            return new_client(_Routed(self))
+
+        patch(upstream, "new_client", routed)
+        for name in ("code_exchange", "onboarding_worker"):
+            patch(self._modules[name], "new_client", routed)
+        # The receiver alone takes its address from the environment: boto3's clients are moto's.
+        receiver = self._modules["webhook_receiver"]
+        light = receiver.LightClient
+
+        def redirected(service: str, credentials: Any, _endpoint: str, now: Any) -> Any:
+            client = light(service, credentials, light_address, now)
+            self._exits.callback(client._disconnect)
+            return client
+
+        patch(receiver, "LightClient", redirected)
+
+    def _forget(self) -> None:
+        """Let every function start cold."""
+        for module in self._modules.values():
+            getattr(module, "function", None) and module.function.cache_clear()
+        self._modules["webhook_receiver"].receiver.cache_clear()
+
+    # -- what passes through
+
+    def _call_aws(self, call: Callable[[], Any], operation: str, parameters: Json) -> Any:
+        if self._running == NOBODY:
+            return call()
+        seen = AwsCall(self._running, operation, parameters)
+        self.calls.append(seen)
+        if operation == "ChangeMessageVisibility":
+            self._hidden[parameters["ReceiptHandle"]] = parameters["VisibilityTimeout"]
+        error = self.on_aws(seen)
+        if isinstance(error, AwsLost):
+            call()
+            raise error.error
+        if error is not None:
+            raise error
+        # The stage's own handles are none of moto's.
+        return {} if operation == "ChangeMessageVisibility" else call()
+
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """A request of a handler to Meta or 360dialog."""
+        proof = request.url.params.get("appsecret_proof")
+        if proof:
+            self.derived.add(proof)
+        self.on_request(request)
+        app = self.sims.meta if request.url.host == "meta.test" else self.sims.dialog
+        # The simulators share one event loop, and the exchange reads from several threads.
+        with self._lock:
+            return self._runner.transport(app).handle_request(request)
+
+    async def _deliver(self, _url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """A webhook of 360dialog's, through API Gateway to the receiver."""
+        self.derived |= {value for name, value in headers.items() if "signature" in name.lower()}
+        answer = self.invoke(
+            "webhook_receiver",
+            {"headers": dict(headers), "body": body.decode(), "requestContext": {"requestId": "r-hook"}},
+        )
+        return int(answer["statusCode"]) if answer else 500
+
+    def _taken(self, sent: Json) -> None:
+        """A message of the receiver's for the events queue."""
+        self.assert_attributes_silent(sent)
+        attributes = {
+            name: {"stringValue": value["StringValue"], "dataType": "String"}
+            for name, value in sent["MessageAttributes"].items()
+        }
+        self.put("events", sent["MessageBody"], attributes)
+
+    # -- driving it
+
+    def invoke(self, function: str, event: Json) -> Json | None:
+        """One invocation; what it raises is written as the Lambda runtime does it, without its cause."""
+        outer, self._running = self._running, function
+        # Here and not for the whole test: pytest takes the streams back between set-up and test.
+        streams = contextlib.ExitStack()
+        streams.enter_context(contextlib.redirect_stdout(self.out))
+        streams.enter_context(contextlib.redirect_stderr(self.out))
+        try:
+            answer: Json = self._modules[function].handler(event, Context())
+        except Exception as error:  # noqa: BLE001 - Lambda takes and tells whatever comes
+            self.out.write(f"[ERROR] {type(error).__name__}: {error}\n")
+            self.out.write("".join(traceback.format_tb(error.__traceback__)))
+            return None
+        finally:
+            streams.close()
+            self._running = outer
+        return answer
+
+    def request(
+        self,
+        function: str,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        raw: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        tenant: str | None = TENANT,
+        **more: Any,
+    ) -> Answer:
+        """One request to the API; a problem is kept, for it may hold nothing marked."""
+        event: Json = {
+            "version": "2.0",
+            "routeKey": f"{method} {path}",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {
+                "content-type": "application/json",
+                "authorization": f"Bearer {TOKEN}",
+                **(headers or {}),
+            },
+            "requestContext": {
+                "http": {"method": method, "path": path, "sourceIp": "192.0.2.1"},
+                "requestId": "r-1",
+                "stage": "$default",
+                **({"authorizer": {"jwt": {"claims": {"sub": tenant, "email": EMAIL}}}} if tenant else {}),
+            },
+            "isBase64Encoded": False,
+            "body": raw if raw is not None else None if body is None else json.dumps(body),
+            **more,
+        }
+        told = self.invoke(function, event)
+        if told is None:
+            return Answer(500, "", {})
+        answer = Answer(told["statusCode"], told.get("body") or "", told["headers"])
+        if answer.status >= 400:
+            self.problems.append(answer)
+        elif not path.endswith("/api-key"):
+            self.assert_no_credential(answer.text + json.dumps(dict(answer.headers)))
+        return answer
+
+    def admin(self, side: str, path: str, body: Json) -> Json:
+        """A call to a simulator's admin route."""
+        app, url = (
+            (self.sims.meta, self.sims.urls.meta)
+            if side == "meta"
+            else (self.sims.dialog, self.sims.urls.dialog)
+        )
+        with httpx.Client(transport=self._runner.transport(app)) as client:
+            answer = client.post(f"{url}/admin/{path}", json=body)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    def put(self, queue: str, body: str, attributes: Json | None = None) -> Message:
+        """Put a message into a queue."""
+        number = str(next(_SERIAL))
+        message = Message(queue, body, attributes or {}, self._clock(), f"m{number}", f"r{number}")
+        self._waiting.append(message)
+        return message
+
+    def run(self, seconds: float) -> None:
+        """Let time pass: channels walk, webhooks fly, queues deliver, the schedule sweeps."""
+        end = self._clock() + seconds
+        sweep_at = self._clock() + SWEEP_SECONDS
+        while self._clock() < end:
+            self._collect()
+            due = [message for message in self._waiting if message.due <= self._clock()]
+            if due:
+                self._hand_over(due[0])
+            elif self._clock() >= sweep_at:
+                sweep_at = self._clock() + SWEEP_SECONDS
+                self.invoke("reconciler", {"task": "sweep"})
+            else:
+                coming = [end, sweep_at, *(message.due for message in self._waiting)]
+                agenda = self.sims.agenda.next_due()
+                target = min([*coming, agenda] if agenda is not None else coming)
+                self._runner.run(self.sims.advance(max(target - self._clock(), 0.001)))
+
+    def _collect(self) -> None:
+        """Take what the handlers sent to the two queues that have a poller."""
+        for queue in WORKERS:
+            url = self.queues[queue]
+            while (
+                messages := self._aws["sqs"]
+                .receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+                .get("Messages")
+            ):
+                for message in messages:
+                    self._aws["sqs"].delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                    self.put(queue, message["Body"])
+
+    def _hand_over(self, message: Message) -> None:
+        message.receives += 1
+        record = {
+            "messageId": message.id,
+            "receiptHandle": message.receipt,
+            "body": message.body,
+            "attributes": {"ApproximateReceiveCount": str(message.receives)},
+            "messageAttributes": message.attributes,
+            "eventSource": "aws:sqs",
+        }
+        answer = self.invoke(WORKERS[message.queue], {"Records": [record]})
+        if answer == {"batchItemFailures": []}:
+            self._waiting.remove(message)
+        else:
+            message.due = self._clock() + self._hidden.pop(message.receipt, 360)
+
+    # -- what must hold
+
+    def letters(self, queue: str) -> list[Json]:
+        """The messages of a queue, with their attributes, taken out."""
+        answer = self._aws["sqs"].receive_message(
+            QueueUrl=self.queues[queue], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        )
+        return list(answer.get("Messages", []))
+
+    @property
+    def table(self) -> Any:
+        """A client of the table's service."""
+        return self._aws["dynamodb"]
+
+    def stored(self) -> str:
+        """Everything in the table."""
+        return json.dumps(self.table.scan(TableName="records")["Items"], default=str)
+
+    def told(self, *operations: str) -> list[AwsCall]:
+        """The calls of some operations, successful or not."""
+        return [call for call in self.calls if call.operation in operations]
+
+    def assert_no_credential(self, text: str) -> None:
+        """No code, token, key, secret or proof, in any form; numbers and addresses of people may be there."""
+        lowered = text.lower()
+        made = {*self.sims.world.codes, *self.sims.world.tokens, *self.derived}
+        found = sorted(value for value in CREDENTIALS | made if value.lower() in lowered)
+        # What the simulators made begins with letters of theirs and then the mark.
+        at = lowered.replace(EMAIL.lower(), "").find(MARK.lower())
+        assert not found, f"let out: {found} in {text[:2000]}"
+        assert at < 0, f"let out near: {lowered[max(0, at - 200) : at + 200]}"
+
+    def assert_attributes_silent(self, sent: Mapping[str, Any]) -> None:
+        """Attributes of a message hold nothing marked."""
+        text = json.dumps(sent.get("MessageAttributes", {}))
+        assert_silent(text)
+        self.assert_no_credential(text)
+
+    def assert_silent(self) -> None:
+        """Nothing marked left the process, but where it has to."""
+        text = self.out.getvalue()
+        assert text or self.problems, "nothing was seen"
+        for line in text.splitlines():
+            assert_silent(line)
+            self.assert_no_credential(line)
+        for problem in self.problems:
+            assert_silent(problem.text + json.dumps(dict(problem.headers)))
+        for call in self.told("PutEvents"):
+            assert_silent(json.dumps(call.parameters, default=str))
+        for call in self.told("SendMessage"):
+            self.assert_attributes_silent(call.parameters)
+            if call.parameters["QueueUrl"] != self.queues["events-dlq"]:
+                # Jobs and their dead letters: ids only.
+                assert_silent(call.parameters["MessageBody"])
+                assert json.loads(call.parameters["MessageBody"]).keys() <= {
+                    "signup_id",
+                    "phone_number_id",
+                    "retry",
+                    "reason",
+                }
+            else:
+                # The dead letter of an event is the event as 360dialog sent it: a person has to see what
+                # could not be applied, and a redrive has to give the same bytes. Its channel object has the
+                # phone number, which tells whom it is about, so it stays; the queue is encrypted and few may
+                # read it. It has no credential: 360dialog sends none, the signature is a header we drop.
+                self.assert_no_credential(call.parameters["MessageBody"])
+        self.assert_no_credential(self.stored())
+
+
+class _Routed(httpx.BaseTransport):
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._stage.send(request)
