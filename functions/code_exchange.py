@@ -7,7 +7,6 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from onramp.adapters.meta_graph import MetaGraph
-from onramp.adapters.upstream import new_client
 from onramp.api.http import Api, answer
 from onramp.api.models import CodeBody, KnownClient, OpenSignupBody, SignupAnswer, SignupView
 from onramp.domain.signup import Client
@@ -35,7 +34,7 @@ def function() -> tuple[Runtime, Api]:
     secret = runtime.secret(settings.secret_id)
     open_signup = OpenSignup(store, store, bus, runtime.clock, runtime.telemetry)
     meta = MetaGraph(
-        client=new_client(),
+        client=runtime.http,
         clock=runtime.clock,
         base_url=settings.graph_base_url.rstrip("/"),
         version=settings.graph_version,

@@ -8,7 +8,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, StringConstraints, ValidationError
 
 from onramp.adapters.messaging_api import MessagingApi
-from onramp.adapters.upstream import new_client
 from onramp.batch import Batch
 from onramp.ports import ChannelWebhook
 from onramp.settings import OnboardingWorkerSettings, json_object
@@ -37,7 +36,7 @@ def function() -> tuple[Runtime, Batch, Connect]:
         follow=follow,
         clients=runtime.store(settings.table_name),
         vault=runtime.vault(settings.envelope_key_id),
-        messaging=MessagingApi(new_client()),
+        messaging=MessagingApi(runtime.http),
         webhook=ChannelWebhook(
             url=settings.messaging_webhook_url,
             headers={name: str(value) for name, value in headers.items()},

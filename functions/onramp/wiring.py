@@ -16,6 +16,7 @@ from onramp.adapters.system import PowertoolsTelemetry, SystemClock
 from onramp.settings import FollowSettings, Settings
 
 if TYPE_CHECKING:
+    import httpx
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
@@ -45,7 +46,11 @@ class Runtime:
     def invocation(self, context: object) -> Iterator[None]:
         """One invocation: its request id in every log line, its metrics written at its end."""
         self.logger.clear_state()
-        self.logger.append_keys(aws_request_id=getattr(context, "aws_request_id", ""))
+        request_id = getattr(context, "aws_request_id", "")
+        self.logger.append_keys(aws_request_id=request_id)
+        if "http" in self.__dict__:
+            # So that an upstream's support can find the call that a log line of ours tells of.
+            self.http.headers["X-Request-Id"] = request_id
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, its text stays here
@@ -54,6 +59,13 @@ class Runtime:
         finally:
             if self.metrics.metric_set:
                 self.metrics.flush_metrics()
+
+    @cached_property
+    def http(self) -> "httpx.Client":
+        """The client for Meta and 360dialog; imported only by functions that call them."""
+        from onramp.adapters.upstream import new_client  # noqa: PLC0415
+
+        return new_client()
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
@@ -87,7 +99,6 @@ def follow_ports(
     """The ports with which numbers are followed. `dead_jobs`: the dead-letter queue of who runs jobs."""
     from onramp.adapters.dynamo import DynamoBudget  # noqa: PLC0415 - only for functions that call 360dialog
     from onramp.adapters.partner_api import PartnerApi  # noqa: PLC0415
-    from onramp.adapters.upstream import new_client  # noqa: PLC0415
     from onramp.domain.budget import BudgetRule  # noqa: PLC0415
     from onramp.usecases.onboarding import Follow  # noqa: PLC0415
 
@@ -108,7 +119,7 @@ def follow_ports(
         ),
         bus=runtime.bus(settings.bus_name),
         partner=PartnerApi(
-            client=new_client(),
+            client=runtime.http,
             base_url=settings.partner_base_url.rstrip("/"),
             partner_id=settings.partner_id,
             partner_key=lambda: secret("partner_api_key"),

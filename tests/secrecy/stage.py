@@ -351,8 +351,6 @@ class Stage:
             return new_client(_Routed(self))
 
         patch(upstream, "new_client", routed)
-        for name in ("code_exchange", "onboarding_worker"):
-            patch(self._modules[name], "new_client", routed)
         # The receiver alone takes its address from the environment: boto3's clients are moto's.
         receiver = self._modules["webhook_receiver"]
         light = receiver.LightClient

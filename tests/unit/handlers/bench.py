@@ -12,6 +12,7 @@ import boto3
 import httpx
 import pytest
 
+from onramp.adapters import upstream
 from onramp.adapters.aws import KmsVault
 from onramp.adapters.upstream import new_client
 from tests.canary import CHANNEL_KEY, EMAIL, MARK, PHONE, SECRET, TOKEN
@@ -43,6 +44,7 @@ class Meta(httpx.BaseTransport):
 
     answers: dict[str, httpx.Response | Exception] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    request_ids: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.says("oauth/access_token", {"access_token": TOKEN, "token_type": "bearer"})
@@ -61,6 +63,7 @@ class Meta(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/v26.0/")
         self.asked.append(path)
+        self.request_ids.add(request.headers.get("X-Request-Id", ""))
         answer = self.answers[path]
         if isinstance(answer, Exception):
             raise answer
@@ -114,7 +117,7 @@ class Bench:
             module: importlib.import_module(module)
             for module in ("code_exchange", "number_submission", "signup_queries")
         }
-        monkeypatch.setattr(self._modules["code_exchange"], "new_client", lambda: new_client(self.meta))
+        monkeypatch.setattr(upstream, "new_client", lambda: new_client(self.meta))
         self.forget()
 
     def forget(self) -> None:

@@ -294,3 +294,8 @@ def test_every_line_of_a_request_has_both_request_ids(
     assert lines
     for line in lines:
         assert (line["aws_request_id"], line["request_id"]) == ("aws-request-1", "r1")
+
+
+def test_metas_logs_can_be_found_by_our_request_id(bench: Bench) -> None:
+    exchange(bench, bench.opened(), {"code": CODE})
+    assert bench.meta.request_ids == {"aws-request-1"}
