@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 
 from onramp.adapters.upstream import Kind, Rule, Upstream, call
-from onramp.domain.errors import Permanent, Throttled, Transient
+from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient
 from onramp.domain.partner_events import mapping, text
 from onramp.ports import Clock, Grant, PhoneFacts, WabaFacts
 
@@ -129,7 +129,7 @@ class MetaGraph:
         answer = mapping(self._patiently(send, EXCHANGE_PAUSES))
         token = answer.get("access_token")
         if not isinstance(token, str) or not token:
-            raise Permanent("meta_configuration")
+            raise Ambiguous("meta_unavailable", status=200)
         return token
 
     def inspect(self, token: str) -> Grant:

@@ -20,6 +20,8 @@ MAX_ANSWER: Final = 5 * 1024 * 1024
 """Bytes of an answer that are read; a longer one counts as cut."""
 LONGEST_PAUSE: Final = 3_600.0
 """Seconds: a longer `Retry-After` is taken for a mistake."""
+_SENDABLE: Final = re.compile(r"[\x20-\x7e]*")
+"""What a header's value may hold."""
 TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0)
 
 
@@ -104,32 +106,45 @@ def call(
     address of someone else's choosing. Raises `UpstreamError`.
     """
     lost: type[UpstreamError] = Ambiguous if changes else Transient
+    if not all(_SENDABLE.fullmatch(value) for value in (headers or {}).values()):
+        # A key with a line break, say: it never goes out, and no error may quote it.
+        raise Permanent(upstream.misconfigured)
     try:
         request = client.build_request(
             method, url, headers=dict(headers or {}), params=params, data=data, json=body, timeout=TIMEOUT
         )
-        response = client.send(request, stream=True, follow_redirects=False)
-    except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeError):
-        # A key with a line break, say. No cause: h11 quotes the header, and that header is a secret.
+    except (httpx.InvalidURL, UnicodeError):
         raise Permanent(upstream.misconfigured) from None
+    response, content = _exchange(client, request, upstream, lost)
+    if 300 <= response.status_code < 400:  # noqa: PLR2004
+        raise Permanent(upstream.misconfigured, status=response.status_code)
+    parsed = _parse(content)
+    if not response.is_success:
+        raise _classify(upstream, response, read_error(parsed), lost)
+    if parsed is None:
+        raise lost(upstream.unavailable, status=response.status_code)
+    return parsed
+
+
+def _exchange(
+    client: httpx.Client, request: httpx.Request, upstream: Upstream, lost: type[UpstreamError]
+) -> tuple[httpx.Response, bytes]:
+    """Send, and read all of the answer. Raises `Transient` when nothing was sent, else `lost`."""
+    try:
+        response = client.send(request, stream=True, follow_redirects=False)
+    except httpx.LocalProtocolError:
+        # A kept connection in a state nobody expected. No cause: h11 may quote a header.
+        raise lost(upstream.unavailable) from None
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise Transient(upstream.unavailable) from error
     except httpx.HTTPError as error:
         raise lost(upstream.unavailable) from error
     try:
-        content = _read(response)
+        return response, _read(response)
     except (httpx.HTTPError, ValueError) as error:
         raise lost(upstream.unavailable, status=response.status_code) from error
     finally:
         response.close()
-    if response.is_redirect or 300 <= response.status_code < 400:  # noqa: PLR2004
-        raise Permanent(upstream.misconfigured, status=response.status_code)
-    parsed = _parse(content)
-    if response.is_success:
-        if parsed is None:
-            raise lost(upstream.unavailable, status=response.status_code)
-        return parsed
-    raise _classify(upstream, response, read_error(parsed), lost)
 
 
 def _read(response: httpx.Response) -> bytes:

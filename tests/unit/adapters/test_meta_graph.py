@@ -87,10 +87,10 @@ def test_the_secret_is_asked_for_at_each_use() -> None:
 @pytest.mark.parametrize(
     "answer", [{}, [], {"access_token": ""}, {"access_token": 7}, {"access_token": None}, 3]
 )
-def test_a_success_without_a_token_is_a_configuration(answer: object) -> None:
-    with pytest.raises(Permanent) as raised:
+def test_a_success_without_a_token_may_have_spent_the_code(answer: object) -> None:
+    with pytest.raises(Ambiguous) as raised:
         Bench(says(answer)).graph.exchange(CODE)
-    assert raised.value.code == "meta_configuration"
+    assert raised.value.code == "meta_unavailable"
 
 
 @pytest.mark.parametrize("trouble", [httpx.ConnectError("no"), httpx.ConnectTimeout("no")])

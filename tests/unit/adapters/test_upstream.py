@@ -253,6 +253,16 @@ def test_a_key_that_no_header_can_carry_is_our_configuration_and_stays_hidden(
     assert_silent("".join(traceback.format_exception(raised.value)))
 
 
+@pytest.mark.parametrize(("changes", "outcome"), [(True, Ambiguous), (False, Transient)])
+def test_a_kept_connection_in_a_wrong_state_is_no_configuration(
+    changes: bool, outcome: type[UpstreamError]
+) -> None:
+    wire = Wire(httpx.LocalProtocolError(f"Illegal {PARTNER_KEY}"))
+    with pytest.raises(outcome) as raised:
+        call(wire.client, UPSTREAM, "POST", "https://upstream.example/", changes=changes)
+    assert_silent("".join(traceback.format_exception(raised.value)))
+
+
 def test_an_address_that_is_none_is_our_configuration() -> None:
     with pytest.raises(Permanent):
         call(Wire().client, UPSTREAM, "GET", "https://upstream.example:port/", changes=False)
