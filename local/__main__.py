@@ -1,6 +1,7 @@
-"""``python -m local demo`` and ``python -m local serve``."""
+"""``python -m local demo``, ``serve`` and ``soak``."""
 
 import argparse
+import dataclasses
 import signal
 import sys
 from types import FrameType
@@ -15,6 +16,7 @@ from local.journey import JourneyError
 from local.options import PAGE_PORT, add_arguments, from_arguments
 from local.progress import Terminal
 from local.serve import run_serve
+from local.soak import SoakOptions, run_soak
 from local.stack import SynthError
 
 # What can go wrong for reasons that a person understands without a stack trace.
@@ -29,6 +31,8 @@ _TOLD = (
     httpx.HTTPError,
 )
 _INTERRUPTED = 130
+# The tenants' tokens live for an hour.
+_LONGEST_MINUTES = 50
 
 
 def main() -> int:
@@ -45,6 +49,8 @@ def main() -> int:
     try:
         if arguments.command == "demo":
             run_demo(from_arguments(arguments), numbers=arguments.numbers, terminal=terminal)
+        elif arguments.command == "soak":
+            return int(not run_soak(from_arguments(arguments), _soak_options(arguments), terminal))
         else:
             run_serve(from_arguments(arguments), page_port=arguments.port, terminal=terminal)
     except KeyboardInterrupt:
@@ -74,7 +80,41 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, default=PAGE_PORT, help=f"port of the page (default: {PAGE_PORT}; 0: any)"
     )
     add_arguments(serve)
+    _add_soak(commands.add_parser("soak", help="many signups while everything around them misbehaves"))
     return parser
+
+
+def _add_soak(parser: argparse.ArgumentParser) -> None:
+    usual = SoakOptions()
+    for name, kind, text in (
+        ("signups", _positive, "how many signups are opened"),
+        ("fault-rate", _share, "share of upstream calls that go wrong, and of webhooks for each mishap"),
+        ("seed", int, "seed of the customers' order"),
+        ("concurrency", _positive, "browsers at once"),
+        ("minutes", _minutes, "time in which everything has to settle"),
+    ):
+        default = getattr(usual, name.replace("-", "_"))
+        parser.add_argument(f"--{name}", type=kind, default=default, help=f"{text} (default: {default})")
+    add_arguments(parser)
+
+
+def _soak_options(arguments: argparse.Namespace) -> SoakOptions:
+    names = [field.name for field in dataclasses.fields(SoakOptions)]
+    return SoakOptions(**{name: getattr(arguments, name) for name in names})
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError("from 0 to less than 1")
+    return share
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0 < minutes <= _LONGEST_MINUTES:
+        raise argparse.ArgumentTypeError(f"more than 0, at most {_LONGEST_MINUTES}")
+    return minutes
 
 
 def _positive(text: str) -> int:

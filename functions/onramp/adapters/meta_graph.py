@@ -49,6 +49,8 @@ EXCHANGE: Final = Upstream(
         Rule(Kind.AMBIGUOUS, "meta_unavailable", error=(1, 2)),
         Rule(Kind.AMBIGUOUS, "meta_unavailable", status=(500, 599)),
         Rule(Kind.PERMANENT, "code_invalid", error=100),
+        # Meta explains every refusal: a bare 4xx is a gateway's, or was spoiled on its way.
+        Rule(Kind.AMBIGUOUS, "meta_unavailable", status=(400, 499), unread=True),
         Rule(Kind.PERMANENT, "meta_configuration", status=(400, 499)),
     ),
 )
@@ -73,6 +75,7 @@ READ: Final = Upstream(
         Rule(Kind.PERMANENT, "meta_configuration", error=101),
         Rule(Kind.PERMANENT, "meta_configuration", error=3),
         # An unknown field fails a read with code 100; the fallback to default fields comes before this row.
+        Rule(Kind.TRANSIENT, "meta_unavailable", status=(400, 499), unread=True),
         Rule(Kind.PERMANENT, "waba_not_granted", status=(400, 499)),
     ),
 )

@@ -48,6 +48,7 @@ class Rule:
     subcode: int | None = None
     text: re.Pattern[str] | None = None
     transient: bool | None = None
+    unread: bool | None = None
 
     def fits(self, status: int, error: "ErrorBody") -> bool:
         """Whether an answer is this row's."""
@@ -57,6 +58,7 @@ class Rule:
             and (self.subcode is None or error.subcode == self.subcode)
             and (self.text is None or self.text.search(error.message) is not None)
             and (self.transient is None or error.transient is self.transient)
+            and (self.unread is None or error.unread is self.unread)
         )
 
 
@@ -69,13 +71,17 @@ def _within(value: int, allowed: int | tuple[int, int] | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What an upstream says of an error. `reference` is for its support; `message` is never shown."""
+    """What an upstream says of an error. `reference` is for its support; `message` is never shown.
+
+    `unread`: there was no JSON object, so whoever answered has said nothing but a status.
+    """
 
     code: int | None = None
     subcode: int | None = None
     message: str = ""
     transient: bool = False
     reference: str = ""
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +173,7 @@ def _parse(content: bytes) -> object:
 def read_error(parsed: object) -> ErrorBody:
     """Meta's `{"error": {…}}`, 360dialog's `{"meta": {…}}` and both kinds of `{"error": "…"}`."""
     if not isinstance(parsed, dict):
-        return ErrorBody()
+        return ErrorBody(unread=True)
     error = parsed.get("error")
     if isinstance(error, dict):
         return ErrorBody(

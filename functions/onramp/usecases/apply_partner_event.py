@@ -24,6 +24,7 @@ LOOK_AGAIN: Final = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=2
 READS_BEFORE_PARKING: Final = 3
 """At live a channel's phone number may be empty for a while: so often it is read before the event waits."""
 
+HELD_PAUSE: Final = timedelta(seconds=10)
 LOOK_AFTER_LOSS: Final = timedelta(seconds=30)
 """When a run whose claim ran out looks whether the other one has finished."""
 
@@ -33,7 +34,11 @@ _SEVERITY: Final = ("account_violation", "account_restriction")
 def apply_partner_event(ports: Follow, event: PartnerEvent) -> None:
     """Let an event act, once. Raises `PutOff` when it has to come again at a later time."""
     now = ports.clock.now()
-    claim = ports.events.claim_event(event, ports.clock.new_id(), now)
+    try:
+        claim = ports.events.claim_event(event, ports.clock.new_id(), now)
+    except PutOff as held:
+        # Most runs take a moment: whoever has the event will be done long before the lease is over.
+        raise PutOff(min(held.until, now + HELD_PAUSE), held.reason) from held
     if claim is None:
         ports.telemetry.count("EventsDuplicate")
         return

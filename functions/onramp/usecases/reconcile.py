@@ -53,27 +53,35 @@ def sweep(ports: Follow, enough: Callable[[], bool] = lambda: False) -> None:
     for entry in waiting:
         by_client.setdefault(entry.signup.client.id, []).append(entry)
     for client_id, entries in by_client.items():
-        if enough() or not _reconcile_client(ports, client_id, entries):
+        if enough():
             return
+        _reconcile_client(ports, client_id, entries)
 
 
 def _sweep_signup(ports: Follow, item: DueItem) -> list[Waiting]:
     """Send what was lost of one signup again; gives its numbers that wait for 360dialog."""
     now = ports.clock.now()
+    lost: list[str] = []
 
-    def forget_idle(signup: Signup) -> None:
+    def mark(signup: Signup) -> None:
+        lost.clear()
         for number in signup.numbers:
             if number.next_step is None:
                 number.due_at = None
+            elif number.next_step is not Step.WAIT and number.due_at and number.due_at <= now - GRACE:
+                lost.append(number.phone_number_id)
+                number.due_at = now
 
-    signup = change(ports.store, item.id, forget_idle)
-    due = [number for number in signup.numbers if number.due_at is not None and number.due_at <= now]
-    for number in due:
-        if number.next_step is not Step.WAIT and number.due_at is not None and number.due_at <= now - GRACE:
-            _send_again(ports, signup.id, number.phone_number_id)
+    signup = change(ports.store, item.id, mark)
+    for phone_number_id in lost:
+        _send_again(ports, signup.id, phone_number_id)
     if signup.outbox and signup.outbox[0].at <= now - GRACE:
         signup = publish(ports.store, ports.bus, ports.telemetry, signup)
-    return [Waiting(signup, number) for number in due if number.next_step is Step.WAIT]
+    return [
+        Waiting(signup, number)
+        for number in signup.numbers
+        if number.next_step is Step.WAIT and number.due_at is not None and number.due_at <= now
+    ]
 
 
 def _send_again(ports: Follow, signup_id: str, phone_number_id: str) -> None:
@@ -98,29 +106,39 @@ def _spare_gate(ports: Follow) -> Callable[[], None]:
     return gate
 
 
-def _list_channels(ports: Follow, client_id: str | None) -> Sequence[Channel] | None:
-    """The channels, or None when the budget or 360dialog has no answer for us now."""
+def _list_channels(ports: Follow, client_id: str | None) -> Sequence[Channel]:
+    """The channels of a client, or of all. Raises `PutOff` when there is no answer for us now."""
     try:
         return ports.partner.list_channels(client_id, _spare_gate(ports))
-    except PutOff as wait:
-        ports.telemetry.info("reconciliation gives way", reason=wait.reason)
     except Throttled as trouble:
-        rest(ports, trouble)
+        raise rest(ports, trouble) from trouble
     except UpstreamError as trouble:
         ports.telemetry.warn("channels cannot be listed", code=trouble.code, status=trouble.status)
         if trouble.code == "partner_configuration":
             ports.telemetry.count("PartnerConfigurationErrors")
-    return None
+        raise PutOff(ports.clock.now() + ports.reconcile_after, trouble.code) from trouble
 
 
-def _reconcile_client(ports: Follow, client_id: str | None, entries: Sequence[Waiting]) -> bool:
-    """Carry the waiting numbers of one client on; False when there is no more budget for this sweep."""
-    channels = _list_channels(ports, client_id)
-    if channels is None:
-        return False
+def _reconcile_client(ports: Follow, client_id: str | None, entries: Sequence[Waiting]) -> None:
+    """Carry the waiting numbers of one client on, or put them off behind everybody else's."""
+    try:
+        channels = _list_channels(ports, client_id)
+    except PutOff as wait:
+        ports.telemetry.info("reconciliation gives way", reason=wait.reason)
+        for entry in entries:
+            _put_off(ports, entry, wait.until)
+        return
     for entry in entries:
         _reconcile_number(ports, entry, _channel_of(entry, channels))
-    return True
+
+
+def _put_off(ports: Follow, entry: Waiting, until: datetime) -> None:
+    def edit(signup: Signup) -> None:
+        number = signup.must_number(entry.number.phone_number_id)
+        if number.next_step is Step.WAIT:
+            number.due_at = until
+
+    change(ports.store, entry.signup.id, edit)
 
 
 def _channel_of(entry: Waiting, channels: Sequence[Channel]) -> Channel | None:
@@ -178,10 +196,11 @@ def _tell_if_stale(ports: Follow, entry: Waiting, now: datetime) -> None:
 
 
 def report(ports: Follow) -> None:
-    """Tell of channels that 360dialog bills and we do not know. One bus event, one log line, one metric."""
+    """Tell of channels that 360dialog bills and we do not know: a metric, log lines, one bus event.
+
+    Raises `PutOff` when they cannot be listed now.
+    """
     channels = _list_channels(ports, None)
-    if channels is None:
-        raise PutOff(ports.clock.now() + STORAGE_PAUSE, "channels cannot be listed")
     unknown = [
         channel.id
         for channel in channels

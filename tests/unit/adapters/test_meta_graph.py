@@ -409,6 +409,14 @@ def test_a_real_refusal_is_not_asked_twice(answer: httpx.Response) -> None:
     assert len(bench.wire.requests) == 1
 
 
+@pytest.mark.parametrize("body", [b"<html>Not here</html>", b"", b'{"error": {"co', b"[]"])
+def test_a_refusal_that_cannot_be_read_is_no_answer(body: bytes) -> None:
+    with pytest.raises(Ambiguous):
+        Bench(httpx.Response(400, content=body)).graph.exchange(CODE)
+    with pytest.raises(Transient):
+        Bench(*[httpx.Response(404, content=body)] * 2).graph.read_waba(TOKEN, WABA)
+
+
 def test_a_subcode_that_only_begins_like_a_refusal_falls_back() -> None:
     bench = Bench(error(100, 3301), says({"id": WABA}))
     assert bench.graph.read_waba(TOKEN, WABA).id == WABA

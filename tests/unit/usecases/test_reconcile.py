@@ -1,8 +1,14 @@
 """Promise 10: what was lost heals, within the budget, and what nobody knows of is reported."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
+from onramp.domain.errors import Transient
+from onramp.domain.partner_events import Channel
 from onramp.domain.states import Progress, Status
+from onramp.ports import Gate
 from onramp.usecases.reconcile import report, sweep
 from tests.world import Options, World
 
@@ -104,3 +110,40 @@ def test_looks_at_a_waiting_number_grow_rarer(world: World) -> None:
     signup = world.submitted(world.customer())
     world.run(seconds=timedelta(days=2).total_seconds())
     assert world.load(signup.id).numbers[0].looks < 16
+
+
+def test_a_client_whose_channels_cannot_be_listed_holds_up_nobody_else(world: World) -> None:
+    world.admin("dialog", "webhook-faults", {"drop": 1})
+    one = world.submitted(world.customer(), key="k1")
+    world.run(seconds=60)
+    two = world.submitted(world.customer(), key="k2", email="other@example.com")
+    world.run(seconds=300)
+    sick = world.load(one.id).client.id
+
+    class Partner:
+        """Answers for all clients but one."""
+
+        def list_channels(self, client_id: str | None, gate: Gate) -> Sequence[Channel]:
+            if client_id == sick:
+                gate()
+                raise Transient("partner_unavailable", status=500)
+            return world.partner.list_channels(client_id, gate)
+
+    world.follow = replace(world.follow, partner=cast("Any", Partner()))
+    world.run(seconds=1_800)
+    assert world.load(two.id).numbers[0].progress.reaches(Progress.LIVE)
+    assert world.load(one.id).numbers[0].progress is Progress.SUBMITTED
+
+
+def test_numbers_the_budget_did_not_reach_are_put_off_and_hide_no_lost_work() -> None:
+    with World(Options(budget_calls=5)) as world:
+        world.admin("dialog", "webhook-faults", {"drop": 1})
+        waiting = world.submitted(world.customer())
+        world.run(seconds=590)
+        for index in range(6):
+            world.budget.take(f"other{index}", world.clock.now())
+        world.clock.sleep(15)
+        sweep(world.follow)
+        due_at = world.load(waiting.id).numbers[0].due_at
+        assert due_at is not None
+        assert due_at > world.clock.now()
