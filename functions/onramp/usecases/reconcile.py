@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from onramp.domain.errors import BudgetUnavailable, PutOff, Throttled, UpstreamError
+from onramp.domain.errors import BudgetUnavailable, OnrampError, PutOff, Throttled, UpstreamError
 from onramp.domain.partner_events import Channel
 from onramp.domain.signup import BusEvent, Number, Signup
 from onramp.domain.states import Step
@@ -28,6 +28,10 @@ BATCH: Final = 200
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
+class SweepIncomplete(OnrampError):
+    """Records could not be handled; the text names them. Raised so that the function's alarm rings."""
+
+
 @dataclass(slots=True)
 class Waiting:
     """A number that waits for 360dialog, with its signup."""
@@ -39,16 +43,19 @@ class Waiting:
 def sweep(ports: Follow, enough: Callable[[], bool] = lambda: False) -> None:
     """Take up everything that is due. Stops early when `enough()` says so; the next sweep goes on.
 
-    Side effects: jobs, bus events, reads at 360dialog that give way to live signups.
+    Side effects: jobs, bus events, reads at 360dialog that give way to live signups. Raises `SweepIncomplete`
+    at its end when a record could not be handled: its neighbours were.
     """
+    crashed: list[str] = []
     waiting: list[Waiting] = []
     for item in ports.store.due(ports.clock.now(), BATCH):
         if enough():
             return
-        if item.place is not None:
-            take_up(ports, item.place, item.id)
-        else:
-            waiting += _sweep_signup(ports, item)
+        try:
+            waiting += _sweep_item(ports, item)
+        except Exception as trouble:  # noqa: BLE001 - one bad record must not hold up those behind it
+            crashed.append(item.id)
+            ports.telemetry.warn("record crashed", id=item.id, error=type(trouble).__name__)
     by_client: dict[str | None, list[Waiting]] = {}
     for entry in waiting:
         by_client.setdefault(entry.signup.client.id, []).append(entry)
@@ -56,6 +63,15 @@ def sweep(ports: Follow, enough: Callable[[], bool] = lambda: False) -> None:
         if enough():
             return
         _reconcile_client(ports, client_id, entries)
+    if crashed:
+        raise SweepIncomplete(", ".join(crashed))
+
+
+def _sweep_item(ports: Follow, item: DueItem) -> list[Waiting]:
+    if item.place is None:
+        return _sweep_signup(ports, item)
+    take_up(ports, item.place, item.id)
+    return []
 
 
 def _sweep_signup(ports: Follow, item: DueItem) -> list[Waiting]:

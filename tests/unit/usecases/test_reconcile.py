@@ -1,15 +1,19 @@
 """Promise 10: what was lost heals, within the budget, and what nobody knows of is reported."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
+import pytest
+
 from onramp.domain.errors import Transient
 from onramp.domain.partner_events import Channel
+from onramp.domain.signup import Signup
 from onramp.domain.states import Progress, Status
 from onramp.ports import Gate
-from onramp.usecases.reconcile import report, sweep
+from onramp.usecases.reconcile import SweepIncomplete, report, sweep
 from tests.world import Options, World
 
 
@@ -147,3 +151,25 @@ def test_numbers_the_budget_did_not_reach_are_put_off_and_hide_no_lost_work() ->
         due_at = world.load(waiting.id).numbers[0].due_at
         assert due_at is not None
         assert due_at > world.clock.now()
+
+
+def test_a_record_that_cannot_be_read_holds_up_nobody_and_rings_the_alarm(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.queue.sends_to_lose = 2
+    broken = world.submitted(world.customer(), key="k1")
+    healthy = world.submitted(world.customer(), key="k2")
+    world.clock.sleep(90)
+    load = world.store.load
+
+    def shaky(signup_id: str) -> Signup | None:
+        if signup_id == broken.id:
+            raise ValueError("not a signup")
+        found: Signup | None = load(signup_id)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "load", shaky)
+        with pytest.raises(SweepIncomplete, match=broken.id):
+            sweep(world.follow)
+    assert [json.loads(message.body)["signup_id"] for message in world.queue.messages] == [healthy.id]
