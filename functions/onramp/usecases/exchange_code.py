@@ -60,8 +60,7 @@ class ExchangeCode:
             if same:
                 return signup
             raise Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
-        if signup.status(self.clock.now()) is SignupStatus.EXPIRED:
-            raise Problem("signup_closed", "This signup has expired. Open a new signup.")
+        self._require_open(signup)
         if same and exchange is not None and exchange.token is not None:
             signup = self._claim(signup, session_info)
         else:
@@ -74,9 +73,12 @@ class ExchangeCode:
             if signup.waba.id == waba_id:
                 return signup
             raise Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
-        if signup.exchange is None or signup.exchange.token is None:
-            raise Problem("not_authorized_yet", "Send the code first.")
+        self._require_open(signup)
         return self._prove(signup, waba_id)
+
+    def _require_open(self, signup: Signup) -> None:
+        if signup.status(self.clock.now()) is SignupStatus.EXPIRED:
+            raise Problem("signup_closed", "This signup has expired. Open a new signup.")
 
     def _exchange(
         self, signup: Signup, code: str, fingerprint: str, session_info: dict[str, JsonValue] | None

@@ -6,7 +6,6 @@ from typing import Final
 
 from onramp.domain.errors import Problem
 from onramp.domain.signup import Signup
-from onramp.domain.states import SignupStatus
 from onramp.ports import Clock, NewKey, Page, SignupStore, Vault
 from onramp.usecases.connect_channel import key_context
 
@@ -38,7 +37,7 @@ class ReadSignups:
         """`ETag` of what is shown, and `Retry-After` while something is under way."""
         status = signup.status(now)
         headers = {"ETag": f'"{signup.version}-{status}"'}
-        if status is SignupStatus.ONBOARDING:
+        if any(number.next_step for number in signup.numbers):
             planned = [number.due_at for number in signup.numbers if number.attempts and number.due_at]
             wait = (min(planned) - now).total_seconds() if planned else SOON
             headers["Retry-After"] = str(max(SOON, min(LATER, int(wait))))

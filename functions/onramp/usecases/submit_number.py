@@ -71,6 +71,8 @@ class SubmitNumber:
         Raises `Problem(nothing_to_retry)`, `Problem(number_taken)` when a later signup has the number now.
         """
         failed = [number for number in signup.numbers if number.status is Status.FAILED]
+        if not failed and any(_waits_for_retry(signup, number) for number in signup.numbers):
+            return self._wake(signup, {number.phone_number_id for number in signup.numbers})
         if not failed:
             raise Problem("nothing_to_retry", "No number of this signup has failed.")
         for number in failed:
@@ -153,6 +155,12 @@ class SubmitNumber:
         else:
             detail = f"The number {phone_number_id} cannot be submitted here."
         return Problem("number_taken", detail)
+
+
+def _waits_for_retry(signup: Signup, number: Number) -> bool:
+    """Whether a retry was stored and its job may not have reached the queue: nothing has happened since."""
+    told = [entry.event for entry in signup.timeline if entry.phone_number_id == number.phone_number_id]
+    return number.due_at is not None and told[-1:] == ["number.retried"]
 
 
 def take_up_again(signup: Signup, number: Number, clock: Clock) -> None:

@@ -178,6 +178,9 @@ def test_an_expired_signup_takes_no_code(world: World) -> None:
     with pytest.raises(Problem) as caught:
         world.exchange.with_code(signup, customer["code"], customer["session_info"])
     assert caught.value.code == "signup_closed"
+    with pytest.raises(Problem) as chosen:
+        world.exchange.with_waba(signup, "123")
+    assert chosen.value.code == "signup_closed"
 
 
 def test_the_token_is_stored_encrypted_before_anything_else_is_asked() -> None:

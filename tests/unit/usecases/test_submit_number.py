@@ -113,3 +113,23 @@ def test_when_the_queue_does_not_answer_the_wish_is_stored_and_the_sweep_sends_i
 def test_there_is_nothing_to_retry_unless_a_number_failed(world: World) -> None:
     signup = world.submitted(world.customer())
     assert code_of(lambda: world.submit.retry(signup)) == "nothing_to_retry"
+
+
+def test_a_retry_whose_job_did_not_reach_the_queue_can_be_sent_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = world.customer(solution=False)
+    signup = world.submitted(customer)
+    world.run(until=world.settled(signup.id))
+
+    def broken(*_: object) -> None:
+        raise UnavailableError("queue")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.queue, "send_job", broken)
+        assert code_of(lambda: world.submit.retry(world.load(signup.id))) == "unavailable"
+    world.admin("meta", f"customers/{customer['business_id']}", {"solution": True}, "PATCH")
+    world.submit.retry(world.load(signup.id))
+    assert len(world.queue.messages) == 1
+    world.run(until=world.settled(signup.id))
+    world.assert_connected(signup.id)
