@@ -272,7 +272,7 @@ class PhoneFacts:
 
 
 class Meta(Protocol):
-    """Meta's Graph API (facts/meta.md). Everything raises `UpstreamError`."""
+    """Meta's Graph API (docs/upstreams.md). Everything raises `UpstreamError`."""
 
     def exchange(self, code: str) -> str:
         """The business token for a code. `Permanent` with a code of `PROBLEMS`, or `Ambiguous`."""
@@ -323,7 +323,7 @@ type Gate = Callable[[], None]
 
 
 class Partner(Protocol):
-    """360dialog's Partner API (facts/360dialog.md). Everything raises `UpstreamError`.
+    """360dialog's Partner API (docs/upstreams.md). Everything raises `UpstreamError`.
 
     Each request passes the gate first.
     """

@@ -15,7 +15,7 @@ PREFIX: Final = "sha256="
 def is_signed(body: bytes, signature: object, secrets: Sequence[str]) -> bool:
     """Whether `signature` is the HMAC-SHA256 of the raw `body` under one of `secrets`.
 
-    Hexadecimal, with or without `sha256=` (facts/360dialog.md: seen in both forms). Never raises. Every
+    Hexadecimal, with or without `sha256=` (docs/upstreams.md: seen in both forms). Never raises. Every
     secret is tried, so that the time taken does not tell which one fits. An empty secret signs nothing.
     """
     if not isinstance(signature, str):

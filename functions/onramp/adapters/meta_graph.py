@@ -1,4 +1,4 @@
-"""Meta's Graph API: code exchange, token inspection, WABA reads. Facts and their marks: facts/meta.md."""
+"""Meta's Graph API: code exchange, token inspection, WABA reads. Facts and their marks: docs/upstreams.md."""
 
 import hashlib
 import hmac

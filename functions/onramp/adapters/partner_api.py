@@ -1,4 +1,4 @@
-"""360dialog's Partner API. Facts and their marks: facts/360dialog.md. Each request passes the gate."""
+"""360dialog's Partner API. Facts and their marks: docs/upstreams.md. Each request passes the gate."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""360dialog's webhooks and channel objects, read leniently (facts/360dialog.md)."""
+"""360dialog's webhooks and channel objects, read leniently (docs/upstreams.md)."""
 
 import hashlib
 import json

@@ -100,7 +100,7 @@ class EventRule:
     effect: Effect = Effect.NONE
 
 
-# facts/360dialog.md, "Partner webhooks". What is not named here is stored and counted, nothing more.
+# docs/upstreams.md, "360dialog". What is not named here is stored and counted, nothing more.
 EVENT_RULES: Final[Mapping[str, EventRule]] = {
     "channel_created": EventRule(Scope.CHANNEL, Progress.CREATED),
     "channel_submitted": EventRule(Scope.CHANNEL, Progress.CREATED),

@@ -195,7 +195,7 @@ class ExchangeCode:
     def _granted(
         self, token: str, exchange: Exchange, chosen: str | None
     ) -> tuple[Waba, tuple[PhoneFacts, ...]]:
-        """Which WABA it is and the proof that it is the customer's (facts/meta.md, "What was granted")."""
+        """Which WABA it is and the proof that it is the customer's (docs/upstreams.md, "Meta")."""
         granted = list(self.meta.inspect(token).waba_ids)
         waba_id = chosen or exchange.waba_id
         if waba_id is None:
