@@ -41,7 +41,8 @@ class ClientRecord:
     """What we know of a tenant's client with one email address.
 
     `absent_at`: 360dialog's list was read in full then and had no such client. `intent_at`: a create was
-    sent then and its outcome is not known. `lease`: who may look and create right now.
+    sent then and its outcome is not known. `lease`: who may look and create right now. `many`: the list has
+    more than one page, see `Partner.find_clients`.
     """
 
     tenant: str
@@ -50,6 +51,7 @@ class ClientRecord:
     absent_at: datetime | None = None
     intent_at: datetime | None = None
     lease: Lease | None = None
+    many: bool = False
     version: int = 0
 
 
@@ -328,8 +330,14 @@ class Partner(Protocol):
     Each request passes the gate first.
     """
 
-    def find_clients(self, email: str, gate: Gate) -> Sequence[RemoteClient]:
-        """All clients with the email, in any case, oldest first."""
+    def find_clients(
+        self, email: str, gate: Gate, *, many: bool = False, on_many: Callable[[], None] = lambda: None
+    ) -> Sequence[RemoteClient]:
+        """All clients with the email, in any case, oldest first.
+
+        `on_many` is called when there are more clients than one page holds; with `many` that is known, and
+        the page that showed it is not read again.
+        """
 
     def create_client(self, name: str, email: str, user_name: str, gate: Gate) -> str:
         """Make a client and give its id. Not idempotent."""

@@ -31,6 +31,7 @@ class DynamoClients(OnTable):
             email,
             client_id=item.get("client_id"),
             lease=Lease.model_validate_json(item["lease"]) if "lease" in item else None,
+            many="many" in item,
             version=item["version"],
             **moments,
         )
@@ -44,6 +45,7 @@ class DynamoClients(OnTable):
             "absent_at": record.absent_at.isoformat() if record.absent_at else None,
             "intent_at": record.intent_at.isoformat() if record.intent_at else None,
             "lease": record.lease.model_dump_json() if record.lease else None,
+            "many": 1 if record.many else None,
         }
         seen = When.of("#version = :seen", seen=record.version) if record.version else MISSING
         actions = [self._table.put(_client_key(record.tenant, record.email), attributes, seen)]

@@ -83,22 +83,28 @@ class PartnerApi:
     solution_id: str = ""
     messaging_url: str = ""
 
-    def find_clients(self, email: str, gate: Gate) -> Sequence[RemoteClient]:
+    def find_clients(
+        self, email: str, gate: Gate, *, many: bool = False, on_many: Callable[[], None] = lambda: None
+    ) -> Sequence[RemoteClient]:
         """All clients with `email`, compared without case, oldest first.
 
         The list's first page is read without a filter: up to 200 clients it is complete, and the filter's
-        treatment of case is unknown. Only behind that the email filter is tried, and when it seems ignored
-        the remaining pages are read.
+        treatment of case is unknown. Only behind that the email filter is tried, and when it lets others
+        through, the pages behind are read too.
         """
-        first = self._page("clients", "clients", 0, None, gate)
-        found = _matching(first.items, email)
-        if found or first.complete:
-            return found
-        filtered = self._page("clients", "clients", 0, {"contact_info.email": email}, gate)
+        first = None
+        if not many:
+            first = self._page("clients", "clients", 0, None, gate)
+            found = _matching(first.items, email)
+            if found or first.complete:
+                return found
+            on_many()
+        filters = {"contact_info.email": email}
+        filtered = self._page("clients", "clients", 0, filters, gate)
         found = _matching(filtered.items, email)
-        if found or filtered.total < first.total:
+        if found or filtered.complete:
             return found
-        for page in self._following("clients", "clients", first, None, gate):
+        for page in self._following("clients", "clients", first or filtered, None, gate):
             found = [*found, *_matching(page.items, email)]
         return sorted(found, key=_age)
 

@@ -181,6 +181,10 @@ class Number(Record):
         """When the tenant asked for this number."""
         return self.steps[0].at if self.steps else None
 
+    def is_held(self, now: datetime) -> bool:
+        """Whether a run that may still be alive has this number."""
+        return self.lease is not None and self.lease.until > now
+
     def held_by_other(self, owner: str, now: datetime) -> Lease | None:
         """The living lease of another run, if there is one."""
         lease = self.lease

@@ -7,6 +7,7 @@ What the event changes and the end of its claim are one write.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -74,6 +75,10 @@ def take_up(ports: Follow, place: str, event_id: str | None = None) -> None:
 def _again(ports: Follow, event: PartnerEvent, claim: EventClaim, trouble: Exception) -> None:
     code = trouble.code if isinstance(trouble, UpstreamError) else type(trouble).__name__
     ports.telemetry.warn("event failed", event_id=event.id, event=event.name, code=code)
+    if claim.place is not None:
+        # It waits anyway: the schedule of parked events goes on.
+        _park(ports, event, claim, replace(event.channel, digits=""))
+        return
     at = next_attempt(claim.attempts, ports.clock.now(), ports.clock.draw, ports.retry_seconds)
     if at is None:
         _bury(ports, event, claim, code)
@@ -94,14 +99,19 @@ def _act(ports: Follow, event: PartnerEvent, claim: EventClaim) -> None:
         ports.telemetry.count("EventsStored" if event.rule else "EventsUnknown")
         return
     pointer = ports.store.find_channel(event.channel.id) if event.channel.id else None
-    channel = event.channel
-    if pointer is None:
-        channel = _complete(ports, event, claim)
-        pointer = _match(ports, channel)
+    if pointer is not None:
+        _apply(ports, event, event.channel, pointer, claim, bind=False)
+        return
+    channel = _complete(ports, event, claim)
+    if channel.id and (channel.dead or (event.rule and event.rule.effect is Effect.CANCEL)):
+        # The end of a channel we never knew, perhaps of the number's earlier life, binds nothing.
+        _park(ports, event, claim, Channel(id=channel.id))
+        return
+    pointer = _match(ports, channel)
     if pointer is None:
         _park(ports, event, claim, channel)
         return
-    _apply(ports, event, channel, pointer, claim)
+    _apply(ports, event, channel, pointer, claim, bind=True)
 
 
 def _complete(ports: Follow, event: PartnerEvent, claim: EventClaim) -> Channel:
@@ -151,10 +161,13 @@ def _park(ports: Follow, event: PartnerEvent, claim: EventClaim, channel: Channe
         pointer = _match(ports, channel)
         if pointer is None:
             raise Transient("parking_refused") from None
-        _apply(ports, event, channel, pointer, claim)
+        _apply(ports, event, channel, pointer, claim, bind=True)
 
 
-def _apply(ports: Follow, event: PartnerEvent, channel: Channel, pointer: Pointer, claim: EventClaim) -> None:
+def _apply(
+    ports: Follow, event: PartnerEvent, channel: Channel, pointer: Pointer, claim: EventClaim, *, bind: bool
+) -> None:
+    """Write what the event changes; `bind` when the channel was not known to be the number's before."""
     now = ports.clock.now()
     rule = event.rule
     if rule is None:  # pragma: no cover - only known events come here
@@ -174,13 +187,13 @@ def _apply(ports: Follow, event: PartnerEvent, channel: Channel, pointer: Pointe
         ports.store,
         pointer.signup_id,
         edit,
-        channel=(channel.id, pointer) if channel.id else None,
+        channel=(channel.id, pointer) if channel.id and bind else None,
         done=claim,
         outcome="applied",
     )
     ports.telemetry.count("EventsApplied", event=event.name)
     wake(ports, saved)
-    if channel.id and claim.place is None:
+    if channel.id and bind and claim.place != f"CHANNEL#{channel.id}":
         take_up(ports, f"CHANNEL#{channel.id}")
 
 

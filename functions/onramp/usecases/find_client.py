@@ -82,7 +82,14 @@ def _surely_absent(run: Run, record: ClientRecord) -> bool:
 
 def _look(run: Run, record: ClientRecord) -> ClientRecord:
     looked_at = run.now
-    found = run.ports.follow.partner.find_clients(run.signup.client.email or record.email, run.gate)
+
+    def remember_many() -> None:
+        nonlocal record
+        record = _save(run, replace(record, many=True))
+
+    found = run.ports.follow.partner.find_clients(
+        run.signup.client.email or record.email, run.gate, many=record.many, on_many=remember_many
+    )
     if found:
         if len(found) > 1:
             run.ports.follow.telemetry.count("ClientDuplicates", len(found) - 1)

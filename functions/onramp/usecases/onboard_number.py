@@ -1,23 +1,24 @@
 """One wake-up for one number: take its lease, do its next step, write down what came of it."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final
 
 from onramp.domain.errors import (
     FAILURES,
-    Ambiguous,
     LeaseLost,
     Permanent,
     Problem,
     PutOff,
     Throttled,
+    Transient,
     UpstreamError,
 )
 from onramp.domain.partner_events import Channel
 from onramp.domain.schedule import SETTLE, next_attempt
 from onramp.domain.signup import Number, Signup
 from onramp.domain.states import Progress, Step
-from onramp.ports import Submission
+from onramp.ports import NumberTaken, Submission
 from onramp.usecases.apply_partner_event import take_up
 from onramp.usecases.changing import change, pointer_to
 from onramp.usecases.connect_channel import connect_channel
@@ -47,14 +48,19 @@ def onboard_number(ports: Connect, signup_id: str, phone_number_id: str, *, retr
         ports.follow.telemetry.warn("job for an unknown number", signup_id=signup_id)
         return
     if retry and number.failure and number.failure.retryable:
-        signup = change(ports.follow.store, signup_id, _revive(ports, phone_number_id))
+        try:
+            claims = [pointer_to(signup, number)]
+            signup = change(ports.follow.store, signup_id, _revive(ports, phone_number_id), claims=claims)
+        except NumberTaken:
+            ports.follow.telemetry.warn("a later signup has the number", signup_id=signup_id)
+            return
     elif number.next_step is Step.SUBMIT and signup.waba is not None:
         take_up(ports.follow, f"WABA#{signup.waba.id}")
     run = _begin(ports, signup_id, phone_number_id)
     if run is None:
         return
     crashed = run.number.attempts > len(ports.follow.retry_seconds) + 1
-    _finish(run, _Again("internal_error", intent_stands=True) if crashed else _attempt(run))
+    _finish(run, _Again("internal_error") if crashed else _attempt(run))
 
 
 def _revive(ports: Connect, phone_number_id: str) -> Callable[[Signup], None]:
@@ -82,7 +88,7 @@ def _begin(ports: Connect, signup_id: str, phone_number_id: str) -> Run | None:
         held = number.held_by_other(owner, now)
         if held:
             raise PutOff(min(held.until, now + 5 * PATIENCE), "another run is at it")
-        if number.lease is None and number.due_at > now:
+        if not number.is_held(now) and number.due_at > now:
             if number.due_at - now > PATIENCE:
                 raise PutOff(number.due_at, "not due yet")
             clock.sleep((number.due_at - now).total_seconds())
@@ -99,9 +105,8 @@ def _begin(ports: Connect, signup_id: str, phone_number_id: str) -> Run | None:
 class _Again:
     """The attempt failed and may be made again."""
 
-    def __init__(self, code: str, *, intent_stands: bool) -> None:
+    def __init__(self, code: str) -> None:
         self.code = code
-        self.intent_stands = intent_stands
 
 
 type _Outcome = PutOff | Permanent | _Again | None
@@ -127,7 +132,7 @@ def _attempt(run: Run) -> _Outcome:
             status=trouble.status,
             reference=trouble.reference,
         )
-        return _Again(trouble.code, intent_stands=isinstance(trouble, Ambiguous))
+        return _Again(trouble.code)
     except Problem as trouble:
         return PutOff(run.now + PATIENCE, trouble.code)
     except Exception as trouble:  # noqa: BLE001 - whatever it is, it must reach the record
@@ -137,7 +142,7 @@ def _attempt(run: Run) -> _Outcome:
             number=run.phone_number_id,
             error=type(trouble).__name__,
         )
-        return _Again("internal_error", intent_stands=True)
+        return _Again("internal_error")
     return None
 
 
@@ -152,9 +157,12 @@ def _finish(run: Run, outcome: _Outcome) -> None:
             raise outcome
         code = outcome.code if outcome.code in FAILURES else "internal_error"
         if isinstance(outcome, _Again):
-            planned = _plan(run, code, intent_stands=outcome.intent_stands)
-            if planned is not None:
-                raise planned
+            at = next_attempt(
+                run.number.attempts, run.now, run.ports.follow.clock.draw, run.ports.follow.retry_seconds
+            )
+            if at is not None:
+                _plan(run, code, at)
+                return
             run.ports.follow.queue.bury_job(run.signup.id, run.phone_number_id, code)
         _give_up(run, code)
     except LeaseLost:
@@ -170,36 +178,47 @@ def _wait(run: Run, wait: PutOff) -> None:
     run.write(edit)
 
 
-def _plan(run: Run, code: str, *, intent_stands: bool) -> PutOff | None:
-    """The next attempt, or None when the schedule is exhausted."""
-    follow = run.ports.follow
-    at = next_attempt(run.number.attempts, run.now, follow.clock.draw, follow.retry_seconds)
-    if at is None:
-        return None
+def _plan(run: Run, code: str, at: datetime) -> None:
+    """Write down the next attempt. Raises its `PutOff`, unless events have led past the step meanwhile."""
 
     def edit(signup: Signup, number: Number) -> None:
         number.lease = None
         number.due_at = at
-        if not intent_stands:
-            number.intent = None
         signup.note("number.attempt_failed", run.now, number, code)
 
-    run.write(edit)
-    return PutOff(at, code)
+    if _unless_past(run, edit):
+        raise PutOff(at, code)
 
 
 def _give_up(run: Run, code: str) -> None:
-    step = run.step
-
     def edit(signup: Signup, number: Number) -> None:
-        number.intent = None if step is Step.SUBMIT else number.intent
-        signup.fail(number, code, step, run.now)
+        signup.fail(number, code, run.step, run.now)
 
-    run.write(edit)
+    if not _unless_past(run, edit):
+        return
     run.ports.follow.telemetry.count("NumbersFailed", code=code)
     if code == "partner_configuration":
         run.ports.follow.telemetry.count("PartnerConfigurationErrors")
     wake(run.ports.follow, run.signup)
+
+
+def _unless_past(run: Run, edit: Callable[[Signup, Number], None]) -> bool:
+    """Write a failed step's end, unless events have led the number past it: then it simply goes on."""
+    past = False
+
+    def decide(signup: Signup, number: Number) -> None:
+        nonlocal past
+        past = number.next_step is not run.step
+        if past:
+            _step_done(number)
+            schedule_next(run.ports.follow, number, run.now)
+        else:
+            edit(signup, number)
+
+    run.write(decide)
+    if past:
+        wake(run.ports.follow, run.signup)
+    return not past
 
 
 def _submit(run: Run) -> None:
@@ -221,17 +240,24 @@ def _submit(run: Run) -> None:
         run.gate()
         run.intend()
 
-    run.ports.follow.partner.submit_number(
-        Submission(
-            waba_id=waba.id,
-            business_id=waba.business_id,
-            client_id=client_id,
-            plan_tier=run.number.plan_tier or run.signup.plan_tier,
-            phone_number_id=run.phone_number_id,
-        ),
-        gate,
+    submission = Submission(
+        waba_id=waba.id,
+        business_id=waba.business_id,
+        client_id=client_id,
+        plan_tier=run.number.plan_tier or run.signup.plan_tier,
+        phone_number_id=run.phone_number_id,
     )
+    try:
+        run.ports.follow.partner.submit_number(submission, gate)
+    except (Permanent, Transient):
+        # Only this call's own refusal says that nothing was submitted; any other failure leaves it open.
+        run.write(_forget_intent)
+        raise
     _submitted(run)
+
+
+def _forget_intent(_: Signup, number: Number) -> None:
+    number.intent = None
 
 
 def _submitted(run: Run) -> None:
@@ -255,6 +281,8 @@ def _adopt(run: Run, channel: Channel) -> None:
 
     pointer = (channel.id, pointer_to(run.signup, run.number)) if channel.id else None
     run.write(edit, channel=pointer)
+    if channel.id:
+        take_up(run.ports.follow, f"CHANNEL#{channel.id}")
 
 
 def _step_done(number: Number) -> None:
@@ -266,10 +294,14 @@ def _step_done(number: Number) -> None:
 def _find_channel(run: Run, client_id: str) -> Channel | None:
     """The living channel an unanswered submission has made, if it shows already."""
     waba_id = run.signup.waba.id if run.signup.waba else None
+    nameless = False
     for channel in run.ports.follow.partner.list_channels(client_id, run.gate):
         ours = channel.digits == run.number.digits and channel.waba_id in {waba_id, None}
         if ours and not channel.dead:
             return channel
+        nameless = nameless or (not (channel.digits or channel.dead) and channel.waba_id == waba_id)
+    if nameless:
+        raise PutOff(run.now + SETTLE, "a channel of the WABA has no phone number yet")
     return None
 
 

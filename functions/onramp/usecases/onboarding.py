@@ -109,7 +109,7 @@ def wake(ports: Follow, signup: Signup) -> Signup:
     now = ports.clock.now()
     for number in signup.numbers:
         due = number.due_at is not None and number.due_at <= now
-        if due and number.next_step in {Step.SUBMIT, Step.CONNECT} and number.lease is None:
+        if due and number.next_step in {Step.SUBMIT, Step.CONNECT} and not number.is_held(now):
             try:
                 ports.queue.send_job(signup.id, number.phone_number_id)
             except UnavailableError:
@@ -131,7 +131,7 @@ def schedule_next(ports: Follow, number: Number, now: datetime) -> None:
         number.due_at = now + ports.reconcile_after
     elif number.next_step is None:
         number.due_at = None
-    elif number.lease is None:
+    elif not number.is_held(now):
         number.attempts = 0
         number.due_at = now
 

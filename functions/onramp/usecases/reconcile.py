@@ -23,6 +23,8 @@ GRACE: Final = timedelta(seconds=60)
 """A message that is on its way is left alone for so long."""
 LONGEST_WAIT: Final = timedelta(hours=6)
 """Numbers that wait are looked at in growing steps, at least this often."""
+REPORT_PATIENCE: Final = timedelta(seconds=75)
+"""How long the report waits for the budget, within the function's 120 s."""
 STALE: Final = timedelta(hours=1)
 BATCH: Final = 200
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -82,6 +84,8 @@ def _sweep_signup(ports: Follow, item: DueItem) -> list[Waiting]:
     def mark(signup: Signup) -> None:
         lost.clear()
         for number in signup.numbers:
+            if number.lease and not number.is_held(now):
+                number.lease = None
             if number.next_step is None:
                 number.due_at = None
             elif number.next_step is not Step.WAIT and number.due_at and number.due_at <= now - GRACE:
@@ -108,24 +112,33 @@ def _send_again(ports: Follow, signup_id: str, phone_number_id: str) -> None:
         ports.telemetry.warn("queue does not answer; the next sweep sends", signup_id=signup_id)
 
 
-def _spare_gate(ports: Follow) -> Callable[[], None]:
+def _spare_gate(ports: Follow, patience: timedelta = timedelta(0)) -> Callable[[], None]:
+    """A gate that gives way to live signups; all its waiting together takes at most `patience`."""
+    end = ports.clock.now() + patience
+
     def gate() -> None:
-        now = ports.clock.now()
-        try:
-            later = ports.budget.take_spare(now)
-        except BudgetUnavailable as trouble:
-            raise PutOff(now + STORAGE_PAUSE, "budget unavailable") from trouble
-        if later is not None:
-            raise PutOff(later, "live signups first")
-        ports.telemetry.count("BudgetUsed")
+        while True:
+            now = ports.clock.now()
+            try:
+                later = ports.budget.take_spare(now)
+            except BudgetUnavailable as trouble:
+                raise PutOff(now + STORAGE_PAUSE, "budget unavailable") from trouble
+            if later is None:
+                ports.telemetry.count("BudgetUsed")
+                return
+            if later > end:
+                raise PutOff(later, "live signups first")
+            ports.clock.sleep((later - now).total_seconds())
 
     return gate
 
 
-def _list_channels(ports: Follow, client_id: str | None) -> Sequence[Channel]:
+def _list_channels(
+    ports: Follow, client_id: str | None, patience: timedelta = timedelta(0)
+) -> Sequence[Channel]:
     """The channels of a client, or of all. Raises `PutOff` when there is no answer for us now."""
     try:
-        return ports.partner.list_channels(client_id, _spare_gate(ports))
+        return ports.partner.list_channels(client_id, _spare_gate(ports, patience))
     except Throttled as trouble:
         raise rest(ports, trouble) from trouble
     except UpstreamError as trouble:
@@ -173,17 +186,14 @@ def _channel_of(entry: Waiting, channels: Sequence[Channel]) -> Channel | None:
 def _reconcile_number(ports: Follow, entry: Waiting, channel: Channel | None) -> None:
     now = ports.clock.now()
     _tell_if_stale(ports, entry, now)
-    died = False
 
     def edit(signup: Signup) -> None:
-        nonlocal died
         number = signup.must_number(entry.number.phone_number_id)
         if number.next_step is not Step.WAIT:
             return
         number.looks += 1
         if channel is not None and channel.dead:
             signup.fail(number, "channel_dead", Step.WAIT, now)
-            died = True
         elif channel is not None and number.channel_id in {None, channel.id}:
             carry_on(ports, signup, number, channel, now)
         if number.next_step is Step.WAIT:
@@ -191,11 +201,17 @@ def _reconcile_number(ports: Follow, entry: Waiting, channel: Channel | None) ->
 
     pointer = (channel.id, pointer_to(entry.signup, entry.number)) if channel and channel.id else None
     saved = change(ports.store, entry.signup.id, edit, channel=pointer)
-    if saved.must_number(entry.number.phone_number_id).progress is not entry.number.progress:
-        ports.telemetry.count("NumbersHealed")
-    if died:
-        ports.telemetry.count("NumbersFailed", code="channel_dead")
+    _count_healing(ports, entry.number, saved.must_number(entry.number.phone_number_id))
     wake(ports, saved)
+    if pointer is not None and entry.number.channel_id is None:
+        take_up(ports, f"CHANNEL#{pointer[0]}")
+
+
+def _count_healing(ports: Follow, before: Number, after: Number) -> None:
+    if after.progress is not before.progress:
+        ports.telemetry.count("NumbersHealed")
+    if after.failure:
+        ports.telemetry.count("NumbersFailed", code=after.failure.code)
 
 
 def _tell_if_stale(ports: Follow, entry: Waiting, now: datetime) -> None:
@@ -216,7 +232,7 @@ def report(ports: Follow) -> None:
 
     Raises `PutOff` when they cannot be listed now.
     """
-    channels = _list_channels(ports, None)
+    channels = _list_channels(ports, None, REPORT_PATIENCE)
     unknown = [
         channel.id
         for channel in channels

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from onramp.domain.errors import Problem
-from onramp.domain.signup import Number, Signup, StepDone
-from onramp.domain.states import Progress, Status
+from onramp.domain.schedule import SETTLE
+from onramp.domain.signup import Intent, Number, Signup, StepDone
+from onramp.domain.states import Progress, Status, Step
 from onramp.ports import (
     Bus,
     Clock,
@@ -46,6 +47,7 @@ class SubmitNumber:
         wanted = self._choose(signup, phone_number_ids)
         now = self.clock.now()
         ids = {number.phone_number_id for number in wanted}
+        replaced = self._abandoned(signup, wanted)
 
         def want(stored: Signup) -> None:
             for number in stored.numbers:
@@ -54,13 +56,14 @@ class SubmitNumber:
                     number.plan_tier = plan_tier or stored.plan_tier
                     number.steps = [StepDone(status=Progress.PENDING, at=now)]
                     number.due_at = now
+                    if number.phone_number_id in replaced:
+                        # The older signup may have left a living channel: look before submitting.
+                        number.intent = Intent(action=Step.SUBMIT, at=now - SETTLE)
                     stored.tell("number.pending", now, number)
 
         claims = [pointer_to(signup, number) for number in wanted if not number.wanted]
         try:
-            saved = change(
-                self.store, signup.id, want, claims=claims, replaces=self._abandoned(signup, wanted)
-            )
+            saved = change(self.store, signup.id, want, claims=claims, replaces=replaced)
         except NumberTaken as taken:
             raise self._taken(signup, taken.phone_number_id) from taken
         return self._wake(saved, ids)
@@ -75,10 +78,6 @@ class SubmitNumber:
             return self._wake(signup, {number.phone_number_id for number in signup.numbers})
         if not failed:
             raise Problem("nothing_to_retry", "No number of this signup has failed.")
-        for number in failed:
-            claim = self.store.find_claim(number.phone_number_id)
-            if claim is not None and claim.signup_id != signup.id:
-                raise self._taken(signup, number.phone_number_id)
         ids = {number.phone_number_id for number in failed}
 
         def revive(stored: Signup) -> None:
@@ -86,7 +85,11 @@ class SubmitNumber:
                 if number.phone_number_id in ids and number.failure:
                     take_up_again(stored, number, self.clock)
 
-        return self._wake(change(self.store, signup.id, revive), ids)
+        claims = [pointer_to(signup, number) for number in failed]
+        try:
+            return self._wake(change(self.store, signup.id, revive, claims=claims), ids)
+        except NumberTaken as taken:
+            raise self._taken(signup, taken.phone_number_id) from taken
 
     def _wake(self, signup: Signup, ids: set[str]) -> Signup:
         try:
