@@ -20,7 +20,8 @@ QUEUE_LIMIT: Final = 1024 * 1024
 ENVELOPE: Final = 4 * 1024
 """Bytes of a queue message kept for its attributes."""
 MAX_BODY: Final = QUEUE_LIMIT - ENVELOPE
-_UNFIT: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+UNFIT: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""A character that SQS refuses in a message."""
 
 
 class SecretUnusable(Exception):
@@ -99,7 +100,7 @@ def for_queue(body: bytes) -> tuple[str, str]:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         text = ""
-    if text and not _UNFIT.search(text):
+    if text and not UNFIT.search(text):
         return text, "utf-8"
     return base64.b64encode(body).decode("ascii"), "base64"
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from onramp.domain.signup import BusEvent
 from onramp.domain.text import iso
 from onramp.ports import UnavailableError
+from onramp.receiving import UNFIT
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -26,7 +26,6 @@ KMS_LIMIT: Final = 4_096
 """Bytes KMS encrypts in one call."""
 ENTRIES: Final = 10
 """Events in one PutEvents call."""
-_UNREADABLE_IN_SQS: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class SqsQueue:
@@ -51,7 +50,7 @@ class SqsQueue:
 
     def bury_event(self, body: str, encoding: str, reason: str) -> None:
         """A body for a person; `encoding` is `utf-8` or `base64`. What SQS cannot carry becomes base64."""
-        if _UNREADABLE_IN_SQS.search(body):
+        if UNFIT.search(body):
             body, encoding = base64.b64encode(body.encode("utf-8", "surrogatepass")).decode(), "base64"
         self._send(self._dead_events, body, reason=reason, encoding=encoding)
 
