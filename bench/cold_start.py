@@ -18,10 +18,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.catalogue import FUNCTIONS
+from harness.services import services
+from infra.cards import CARDS
 from local import rie
 from local.children import PROJECT_ROOT, ChildFailedError
-from tests.runtime.services import services
 
 EVENTS: Mapping[str, str] = {
     "code_exchange": "open_signup_known_client.json",
@@ -31,6 +31,7 @@ EVENTS: Mapping[str, str] = {
     "onboarding_worker": "job.json",
     "partner_event_worker": "batch.json",
     "reconciler": "sweep.json",
+    "event_publisher": "facts.json",
 }
 EMPTY = "empty"
 _EMPTY_HANDLER = "def handler(event, context):\n    return {}\n"
@@ -66,7 +67,7 @@ def measure(rounds: int, names: Sequence[str]) -> dict[str, Measured]:
         Path(scratch, "empty.py").write_text(_EMPTY_HANDLER, encoding="utf-8")
         functions = [
             rie.Function(name=EMPTY, handler="empty.handler", code=Path(scratch), environment={}),
-            *(around.function(name) for name in FUNCTIONS if name in names),
+            *(around.function(name) for name in CARDS if name in names),
         ]
         for number in range(rounds + 1):
             for function in functions:
@@ -128,7 +129,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.cold_start", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--only", nargs="+", choices=list(FUNCTIONS), default=list(FUNCTIONS))
+    parser.add_argument("--only", nargs="+", choices=list(CARDS), default=list(CARDS))
     given = parser.parse_args()
     sys.stdout.write("\n".join(table(measure(given.rounds, given.only))) + "\n")
 

@@ -3,7 +3,7 @@
 Run it with ``PYTHONPATH=functions .venv/bin/python -m bench.writes``.
 
 The real use cases and the real DynamoDB adapter play one clean signup between the simulators, on a table in
-this process. Requests are counted, units are worked out from the real size of every item by DynamoDB's rules.
+memory that counts requests and works out units from the real size of every item (`harness.dynamodb`).
 Prices and durations are no measurements: see `PRICES`, `AWS_CALL_MS`, `UPSTREAM_CALL_MS`.
 
 docs/cost.md holds the tables this prints; a test compares them, and ``--write`` puts them there.
@@ -18,34 +18,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
-import boto3
 import httpx
-from moto import mock_aws
 
 import webhook_receiver
-from infra.catalogue import FUNCTIONS, FunctionName
+from harness.dynamodb import CountingDynamo, Units, size_of
+from harness.world import Message, Options, World, WorldClock, WorldQueue
+from infra.cards import CARDS
 from onramp.adapters.aws import ENTRIES
-from onramp.adapters.dynamo import DynamoBudget, DynamoStore
-from onramp.domain.budget import BudgetRule
-from onramp.domain.signup import TIMELINE_LENGTH, BusEvent, Signup
-from onramp.usecases.read_signups import ReadSignups
-from tests.fakes import MemoryBus, MemoryTelemetry, MemoryVault
-from tests.table import make_table
-from tests.world import Message, Options, World, WorldClock, WorldQueue
+from onramp.adapters.dynamo import DynamoStore
+from onramp.adapters.memory import MemoryBus, MemoryTelemetry, MemoryVault
+from onramp.domain.records import Fact
+from onramp.domain.signup import Signup
+from onramp.ports import Ports
+from onramp.usecases import read
+from onramp.usecases.exchange_code import exchange_code
+from onramp.usecases.submit_numbers import submit_numbers
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+type FunctionName = str
 
-type Item = Mapping[str, Mapping[str, Any]]
-
-TABLE: Final = "records"
 DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "cost.md"
-KIB: Final = 1024
 # --- assumptions: neither measured nor anybody's promise ------------------------------------------------
 MEMORY_GB: Final = 0.5
-"""Of every function, see `infra/catalogue.py`."""
+"""Of every function, see `infra/cards.py`."""
 BASE_MS: Final = 5
 """A warm invocation without any call."""
 AWS_CALL_MS: Final = 8
@@ -100,9 +96,9 @@ class Standing:
 
     keys: int = 3
     secrets: int = 1
-    alarms: int = 27
+    alarms: int = 35
     dashboards: int = 1
-    metrics: int = 53
+    metrics: int = 46
 
 
 STANDING: Final = Standing()
@@ -178,8 +174,10 @@ def _values(tally: Tally) -> list[float]:
 class Counts:
     """Tallies by function. What is done outside of `under` is somebody's looking on, and not counted."""
 
+    table: CountingDynamo
     by_function: dict[FunctionName, Tally] = field(default_factory=dict)
     _current: Tally | None = None
+    _seen: Units = field(default_factory=Units)
 
     @property
     def now(self) -> Tally:
@@ -189,6 +187,7 @@ class Counts:
     @contextlib.contextmanager
     def under(self, function: FunctionName, *, request: bool = False) -> Iterator[None]:
         """One invocation of a function; by way of the API when it is a `request`."""
+        self._charge()
         before = self._current
         self._current = self.by_function.setdefault(function, Tally())
         self._current.invocations += 1
@@ -198,7 +197,18 @@ class Counts:
         try:
             yield
         finally:
+            self._charge()
             self._current = before
+
+    def _charge(self) -> None:
+        """What the table has been asked since the last look is the current function's."""
+        bill = self.table.spent.since(self._seen)
+        self._seen = self.table.spent.copy()
+        now = self.now
+        now.table_calls += bill.calls
+        now.reads += bill.reads
+        now.writes += bill.writes
+        now.index_writes += bill.index_writes
 
     def total(self) -> Tally:
         """All functions."""
@@ -206,109 +216,6 @@ class Counts:
         for tally in self.by_function.values():
             total = total.plus(tally)
         return total
-
-
-# --- DynamoDB's rules -------------------------------------------------------------------------------
-
-
-def size_of(item: Item) -> int:
-    """Bytes of an item as DynamoDB counts them: names and values."""
-    return sum(len(name.encode()) + _size_of_value(value) for name, value in item.items())
-
-
-def _size_of_value(value: Mapping[str, Any]) -> int:
-    if "N" in value:
-        return (len(value["N"]) + 1) // 2 + 1
-    content = value["S"].encode() if "S" in value else value["B"]
-    return len(content)
-
-
-def _units(size: int, step: int) -> int:
-    return max(1, -(-size // step))
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """An index of the table, see `infra/constructs/storage.py`: its key, and whether it holds whole items."""
-
-    key: tuple[str, str]
-    whole: bool
-
-    def entry(self, item: Item | None) -> Item | None:
-        """What the index holds of an item."""
-        if not item or not all(name in item for name in self.key):
-            return None
-        return item if self.whole else {name: item[name] for name in ("pk", "sk", *self.key)}
-
-    def units(self, before: Item | None, after: Item | None) -> int:
-        """Write units of a change: an entry whose key changes is removed and made again."""
-        old, new = self.entry(before), self.entry(after)
-        if old == new:
-            return 0
-        sizes = [size_of(entry) for entry in (old, new) if entry]
-        moved = old is not None and new is not None and any(old[name] != new[name] for name in self.key)
-        return sum(_units(size, KIB) for size in sizes) if moved else _units(max(sizes), KIB)
-
-
-INDEXES: Final = (
-    Index(("tenant_key", "created_key"), whole=True),
-    Index(("due_shard", "due_at"), whole=False),
-)
-
-
-class CountedDynamo:
-    """A client of boto3 whose calls are counted by what DynamoDB would charge for them."""
-
-    def __init__(self, client: "DynamoDBClient", counts: Counts) -> None:
-        self._client: Any = client
-        self._counts = counts
-
-    def get_item(self, **request: Any) -> Any:  # noqa: ANN401 - as boto3
-        """A strongly consistent read."""
-        answer = self._client.get_item(**request)
-        self._read(size_of(answer.get("Item", {})))
-        return answer
-
-    def query(self, **request: Any) -> Any:  # noqa: ANN401 - as boto3
-        """Through an index a read is eventually consistent, for half the price."""
-        answer = self._client.query(**request)
-        size = sum(size_of(item) for item in answer["Items"])
-        self._read(size, half="IndexName" in request)
-        return answer
-
-    def put_item(self, **request: Any) -> Any:  # noqa: ANN401 - as boto3
-        """A write."""
-        return self._written([request], lambda: self._client.put_item(**request), times=1)
-
-    def update_item(self, **request: Any) -> Any:  # noqa: ANN401 - as boto3
-        """A write."""
-        return self._written([request], lambda: self._client.update_item(**request), times=1)
-
-    def transact_write_items(self, **request: Any) -> Any:  # noqa: ANN401 - as boto3
-        """A transaction: each member costs twice; the indexes follow on their own."""
-        members = [next(iter(action.values())) for action in request["TransactItems"]]
-        return self._written(members, lambda: self._client.transact_write_items(**request), times=2)
-
-    def _read(self, size: int, *, half: bool = False) -> None:
-        now = self._counts.now
-        now.table_calls += 1
-        now.reads += _units(size, 4 * KIB) * (0.5 if half else 1)
-
-    def _written(self, members: Sequence[Mapping[str, Any]], write: Callable[[], Any], *, times: int) -> Any:  # noqa: ANN401
-        before = [self._look(member) for member in members]
-        answer = write()
-        after = [self._look(member) for member in members]
-        now = self._counts.now
-        now.table_calls += 1
-        for old, new in zip(before, after, strict=True):
-            now.writes += times * _units(max(size_of(old or {}), size_of(new or {})), KIB)
-            now.index_writes += sum(index.units(old, new) for index in INDEXES)
-        return answer
-
-    def _look(self, member: Mapping[str, Any]) -> Item | None:
-        place = member.get("Key") or {name: member["Item"][name] for name in ("pk", "sk")}
-        found: Item | None = self._client.get_item(TableName=TABLE, Key=place).get("Item")
-        return found
 
 
 # --- the other services -----------------------------------------------------------------------------
@@ -338,20 +245,20 @@ class CountedQueue(WorldQueue):
 class CountedBus(MemoryBus):
     """Calls and events."""
 
-    counts: Counts = field(default_factory=Counts)
+    counts: Counts = field(kw_only=True)
 
-    def publish(self, events: Sequence[BusEvent]) -> None:
+    def publish(self, facts: Sequence[Fact]) -> Sequence[str]:
         """As `EventBridgeBus` sends them."""
-        self.counts.now.puts += -(-len(events) // ENTRIES)
-        self.counts.now.events += len(events)
-        super().publish(events)
+        self.counts.now.puts += -(-len(facts) // ENTRIES)
+        self.counts.now.events += len(facts)
+        return super().publish(facts)
 
 
 @dataclass
 class CountedVault(MemoryVault):
     """Cipher text as long as KMS makes it."""
 
-    counts: Counts = field(default_factory=Counts)
+    counts: Counts = field(kw_only=True)
 
     def encrypt(self, plain: str, context: Mapping[str, str]) -> str:  # noqa: ARG002 - the port's
         """The context is not kept: other tests look after that."""
@@ -368,7 +275,7 @@ class CountedVault(MemoryVault):
 class CountedTelemetry(MemoryTelemetry):
     """Log lines; metrics alone make none, for they go out together at the end of an invocation."""
 
-    counts_: Counts = field(default_factory=Counts)
+    counts_: Counts = field(kw_only=True)
 
     def count(self, name: str, value: float = 1, **dimensions: str) -> None:
         """With dimensions there is a line beside the metric."""
@@ -389,29 +296,25 @@ class CountedTelemetry(MemoryTelemetry):
 class CountedWorld(World):
     """The whole product on a table whose every unit is counted, with the budget of 360dialog."""
 
-    def __init__(self, client: "DynamoDBClient") -> None:
-        self.counts = Counts()
-        counted = cast("DynamoDBClient", CountedDynamo(client, self.counts))
+    def __init__(self) -> None:
+        self.table = CountingDynamo()
+        self.counts = Counts(self.table)
         self.webhook_bodies: list[str] = []
+        self._published: set[str] = set()
+        super().__init__(
+            Options(budget_calls=5),
+            store=lambda clock: DynamoStore(cast("Any", self.table), "records", clock),
+        )
 
-        def budget(clock: WorldClock, rule: BudgetRule) -> DynamoBudget:
-            return DynamoBudget(counted, TABLE, clock, partner_id="localPA", rule=rule)
-
-        def store(clock: WorldClock) -> DynamoStore:
-            return DynamoStore(counted, TABLE, clock)
-
-        super().__init__(Options(budget_calls=5), store=store, budget=budget)
-
-    def _wire(self) -> None:
-        inner = self.clock
-        self.clock = FullClock(inner._now, inner._rng)  # noqa: SLF001 - the same time, longer ids
+    def _wired(self) -> Ports:
+        self.clock.__class__ = FullClock
         self.queue = CountedQueue(self.clock)
         self.queue.counts = self.counts
         self.bus = CountedBus(counts=self.counts)
         self.vault = CountedVault(counts=self.counts)
         self.telemetry = CountedTelemetry(counts_=self.counts)
         self.before_request = self._upstream
-        super()._wire()
+        return super()._wired()
 
     def _upstream(self, _: httpx.Request) -> None:
         self.counts.now.upstream += 1
@@ -432,24 +335,40 @@ class CountedWorld(World):
         with self.counts.under("reconciler"):
             super().sweep()
 
+    def publish(self) -> None:
+        """The table's stream wakes the publisher for each of the facts, which come one by one here."""
+        while (fact := next(self._new_facts(), None)) is not None:
+            with self.counts.under("event_publisher"):
+                self.ports.bus.publish([fact] if fact.bus else [])
+            self._published.add(fact.id)
+
+    def _new_facts(self) -> Iterator[Fact]:
+        for (_, sort), item in self.table.items.items():
+            if sort.startswith("FACT#") and sort.removeprefix("FACT#") not in self._published:
+                yield Fact.model_validate_json(item["data"]["S"])
+
     def onboard(self) -> Signup:
         """One clean signup: opened, exchanged, submitted, connected, its key fetched once by a server."""
-        counts = self.counts
+        counts, ports = self.counts, self.ports
         customer = self.customer()
         with counts.under("code_exchange", request=True):
             signup = self.opened(email="owner@bakery.example.com", tenant=TENANT, key="order-4711")
+            read.whole(ports, signup)
         with counts.under("code_exchange", request=True):
-            signup = self.load(signup.id)
-            signup = self.exchange.with_code(signup, customer["code"], customer["session_info"])
+            signup = read.own_signup(ports, TENANT, signup.id)
+            signup = exchange_code(ports, signup, customer["code"], customer["session_info"])
+            read.whole(ports, signup)
         with counts.under("number_submission", request=True):
-            signup = self.submit.submit(self.load(signup.id), (), None)
+            signup = read.own_signup(ports, TENANT, signup.id)
+            signup = submit_numbers(ports, signup, (), None)
+            read.whole(ports, signup)
         self.run(until=self.settled(signup.id))
+        self.publish()
         self.assert_connected(signup.id)
-        signup = self.load(signup.id)
-        reading = ReadSignups(self.store, self.vault, self.clock)
+        (number,) = self.numbers(signup.id)
         with counts.under("signup_queries", request=True):
-            reading.key(signup.numbers[0].channel_id or "")
-        return signup
+            read.channel_key(ports, number.channel_id or "")
+        return self.load(signup.id)
 
     def event(self, text: str) -> Tally:
         """What one webhook costs, from the API to the end of the worker."""
@@ -459,17 +378,10 @@ class CountedWorld(World):
             self.queue.put("event", text)
         while (message := self._take()) is not None:
             self.handle(message)
+        self.publish()
         total = self.counts.total()
         self.counts.by_function = before
         return total
-
-    def fill_timeline(self, signup_id: str) -> None:
-        """As after months of events."""
-        signup = self.load(signup_id)
-        number = signup.numbers[0]
-        for _ in range(TIMELINE_LENGTH):
-            signup.note("number.phone_number_quality_changed", self.clock.now(), number)
-        self.store.save(signup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,9 +392,8 @@ class Measured:
     poll: Tally
     webhooks: Mapping[str, Tally]
     sweep: Tally
-    opened_bytes: int
-    connected_bytes: int
-    full_bytes: int
+    signup_bytes: int
+    number_bytes: int
     receiver_line_bytes: int
 
     @property
@@ -507,25 +418,16 @@ TEMPLATE_EVENT: Final = {
 @cache
 def measure() -> Measured:
     """Play everything once, in a second or two."""
-    with mock_aws():
-        client = boto3.client(
-            "dynamodb",
-            region_name="eu-central-1",
-            aws_access_key_id="none",
-            aws_secret_access_key="none",  # noqa: S106
-        )
-        with contextlib.closing(client):
-            make_table(client, TABLE)
-            with CountedWorld(client) as world:
-                return _measured(world, client)
+    with CountedWorld() as world:
+        return _measured(world)
 
 
-def _measured(world: CountedWorld, client: "DynamoDBClient") -> Measured:
+def _measured(world: CountedWorld) -> Measured:
     signup = world.onboard()
     played, world.counts.by_function = world.counts.by_function, {}
-    connected = _stored_size(client, signup.id)
+    (number,) = world.numbers(signup.id)
     with world.counts.under("signup_queries", request=True):
-        world.load(signup.id)
+        read.whole(world.ports, read.own_signup(world.ports, TENANT, signup.id))
     poll = world.counts.total()
     quality = _quality(world)
     webhooks = {
@@ -533,19 +435,15 @@ def _measured(world: CountedWorld, client: "DynamoDBClient") -> Measured:
         "delivered again": world.event(json.dumps(TEMPLATE_EVENT)),
         "about a number": world.event(quality("1")),
     }
-    world.fill_timeline(signup.id)
-    webhooks["about a number with a long past"] = world.event(quality("2"))
     world.counts.by_function = {}
     world.sweep()
-    opened = world.opened(email="next@bakery.example.com", tenant=TENANT, key="order-4712")
     return Measured(
         signup=played,
         poll=poll,
         webhooks=webhooks,
         sweep=world.counts.total(),
-        opened_bytes=_stored_size(client, opened.id),
-        connected_bytes=connected,
-        full_bytes=_stored_size(client, signup.id),
+        signup_bytes=_stored_size(world, f"SIGNUP#{signup.id}", "SIGNUP"),
+        number_bytes=_stored_size(world, f"NUMBER#{number.phone_number_id}", "NUMBER"),
         receiver_line_bytes=_receiver_line(),
     )
 
@@ -560,9 +458,8 @@ def _quality(world: CountedWorld) -> Callable[[str], str]:
     return event
 
 
-def _stored_size(client: "DynamoDBClient", signup_id: str) -> int:
-    key = {"pk": {"S": f"SIGNUP#{signup_id}"}, "sk": {"S": "SIGNUP"}}
-    return size_of(cast("Item", client.get_item(TableName=TABLE, Key=key)["Item"]))
+def _stored_size(world: CountedWorld, partition: str, sort: str) -> int:
+    return size_of(world.table.items[partition, sort])
 
 
 def _receiver_line() -> int:
@@ -589,7 +486,7 @@ def tables() -> dict[str, str]:
 
 
 def _counts_table(measured: Measured) -> str:
-    lines = {name: measured.signup[name] for name in FUNCTIONS if name in measured.signup}
+    lines = {name: measured.signup[name] for name in CARDS if name in measured.signup}
     rows = [[f"`{name}`", *_cells(tally)] for name, tally in lines.items()]
     rows.append([f"`signup_queries`, {POLLS} times the status", *_cells(Tally().plus(measured.poll, POLLS))])
     rows.append(["**one onboarding**", *_cells(measured.onboarding)])
@@ -702,9 +599,8 @@ def main() -> None:
     for mark, table in tables().items():
         sys.stdout.write(f"<!-- {mark} -->\n\n{table}\n\n")
     sys.stdout.write(
-        f"A signup's item: {measured.opened_bytes} bytes opened, {measured.connected_bytes} connected, "
-        f"{measured.full_bytes} with a full timeline. "
-        f"The receiver's log line: {measured.receiver_line_bytes} bytes.\n"
+        f"A signup's item has {measured.signup_bytes} bytes, a connected number's {measured.number_bytes}, "
+        f"the receiver's log line {measured.receiver_line_bytes}.\n"
     )
 
 

@@ -6,20 +6,21 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from onramp.adapters.meta_graph import MetaGraph
-from onramp.api.http import Api, answer
-from onramp.api.models import CodeBody, KnownClient, OpenSignupBody, SignupAnswer, SignupView
+from onramp import wiring
 from onramp.domain.signup import Client
+from onramp.inbound.http import Api, answer
+from onramp.inbound.models import CodeBody, KnownClient, OpenSignupBody, SignupView
 from onramp.settings import CodeExchangeSettings
-from onramp.usecases.exchange_code import ExchangeCode
-from onramp.usecases.open_signup import OpenSignup
+from onramp.usecases import read
+from onramp.usecases.exchange_code import choose_waba, exchange_code
+from onramp.usecases.open_signup import open_signup
 from onramp.wiring import Runtime
 
 
 def asked_client(body: OpenSignupBody) -> Client:
     """The customer a request names, in either form."""
     if isinstance(body.client, KnownClient):
-        return Client(id=body.client.client_id)
+        return Client(id=body.client.client_id, email=body.client.email)
     if body.client is not None:
         return Client(name=body.client.name, email=body.client.email, user_name=body.client.user_name)
     return Client(id=body.client_id)
@@ -30,43 +31,35 @@ def function() -> tuple[Runtime, Api]:
     """The wired function, made once."""
     settings = CodeExchangeSettings.read()
     runtime = Runtime(settings)
-    store, bus = runtime.store(settings.table_name), runtime.bus(settings.bus_name)
-    secret = runtime.secret(settings.secret_id)
-    open_signup = OpenSignup(store, store, bus, runtime.clock, runtime.telemetry)
-    meta = MetaGraph(
-        client=runtime.http,
-        clock=runtime.clock,
-        base_url=settings.graph_base_url.rstrip("/"),
-        version=settings.graph_version,
-        app_id=settings.meta_app_id,
-        app_secret=lambda: secret("meta_app_secret"),
-    )
-    vault = runtime.vault(settings.envelope_key_id)
-    exchange_code = ExchangeCode(store, meta, vault, bus, runtime.clock, runtime.telemetry)
+    ports = wiring.code_exchange(runtime, settings)
     api = Api(runtime, settings.tenant_claim)
 
     @api.routes.post("/v1/signups")
     def open_() -> Response[str]:
+        tenant = api.tenant
         body = api.body(OpenSignupBody)
         signup = open_signup(
-            tenant=api.tenant,
+            ports,
+            tenant=tenant,
             client=asked_client(body),
             plan_tier=body.plan_tier or settings.default_plan_tier,
             reference=body.reference,
             idempotency_key=api.idempotency_key(),
         )
-        view = SignupView.of(signup, runtime.clock.now())
+        view = SignupView.of(read.whole(ports, signup), ports.clock.now())
         return answer(HTTPStatus.CREATED, view, {"Location": f"/v1/signups/{signup.id}"})
 
     @api.routes.post("/v1/signups/<signup_id>/code")
     def exchange(signup_id: str) -> Response[str]:
-        signup = api.own_signup(store, signup_id)
+        signup = read.own_signup(ports, api.tenant, signup_id)
+        # Not before it is known: a caller may have put anything into the path.
+        runtime.logger.append_keys(signup_id=signup.id)
         body = api.body(CodeBody)
         if body.waba_id is not None:
-            signup = exchange_code.with_waba(signup, body.waba_id)
+            signup = choose_waba(ports, signup, body.waba_id)
         else:
-            signup = exchange_code.with_code(signup, body.code or "", body.session_info)
-        return answer(HTTPStatus.OK, SignupAnswer(signup=SignupView.of(signup, runtime.clock.now())))
+            signup = exchange_code(ports, signup, body.code or "", body.session_info)
+        return answer(HTTPStatus.OK, SignupView.of(read.whole(ports, signup), ports.clock.now()))
 
     return runtime, api
 

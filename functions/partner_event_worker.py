@@ -1,29 +1,31 @@
 """The events queue: 360dialog's webhooks, each event acting once."""
 
 import base64
+import json
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onramp.batch import Batch
-from onramp.domain.errors import PutOff
-from onramp.domain.partner_events import Unreadable, read_envelopes, read_event
+from onramp import wiring
+from onramp.domain.errors import Unreadable
+from onramp.domain.partner_events import read_envelopes, read_event
+from onramp.inbound.batch import Batch
+from onramp.ports import Ports
 from onramp.settings import PartnerEventWorkerSettings
-from onramp.usecases.apply_partner_event import apply_partner_event
-from onramp.usecases.onboarding import Follow
-from onramp.wiring import Runtime, follow_ports
+from onramp.usecases.apply_event import apply_event
+from onramp.wiring import Runtime
 
 
 @cache
-def function() -> tuple[Runtime, Batch, Follow]:
+def function() -> tuple[Runtime, Batch, Ports]:
     """The wired function, made once."""
     settings = PartnerEventWorkerSettings.read()
     runtime = Runtime(settings)
-    sqs = runtime.sqs()
-    ports = follow_ports(runtime, settings, sqs)
-    return runtime, Batch(sqs, settings.events_queue_url, runtime.clock, runtime.telemetry), ports
+    ports = wiring.partner_event_worker(runtime, settings)
+    return runtime, Batch(runtime.sqs, settings.events_queue_url, runtime.clock, runtime.telemetry), ports
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
@@ -35,25 +37,46 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
         )
 
 
-def apply_webhook(ports: Follow, record: Mapping[str, Any]) -> None:
-    """Apply every event of one webhook; what cannot be read is kept apart for a person.
+def apply_webhook(ports: Ports, record: Mapping[str, Any]) -> datetime | None:
+    """Apply every event of one webhook, each on its own; what is no event is kept apart for a person.
 
-    Raises the earliest `PutOff` of its events: the message comes back, those already done act no more.
+    Gives the earliest time at which one of its events has to come again: those already done act no more.
+    Raises what an event has raised, once all its neighbours have had their turn.
     """
     attributes = record.get("messageAttributes") or {}
     encoding = (attributes.get("encoding") or {}).get("stringValue", "utf-8")
     try:
         body = base64.b64decode(record["body"]) if encoding == "base64" else record["body"].encode()
-        events = [read_event(envelope) for envelope in read_envelopes(body)]
+        envelopes = read_envelopes(body)
     except (Unreadable, ValueError):
         ports.queue.bury_event(record["body"], encoding, "unreadable")
         ports.telemetry.count("EventsUnreadable")
-        return
-    waits = []
-    for partner_event in events:
+        return None
+    received = (record.get("attributes") or {}).get("ApproximateReceiveCount", "1")
+    times: list[datetime] = []
+    troubles: list[Exception] = []
+    for envelope in envelopes:
         try:
-            apply_partner_event(ports, partner_event)
-        except PutOff as wait:
-            waits.append(wait)
-    if waits:
-        raise min(waits, key=lambda wait: wait.until)
+            again_at = _apply(ports, envelope, again=received != "1")
+        except Exception as trouble:  # noqa: BLE001 - raised below, behind its neighbours
+            troubles.append(trouble)
+        else:
+            times += [again_at] if again_at else []
+    if troubles:
+        raise troubles[0]
+    return min(times, default=None)
+
+
+def _apply(ports: Ports, envelope: object, *, again: bool) -> datetime | None:
+    """One element of a webhook: its neighbours do not suffer from it."""
+    try:
+        event = read_event(envelope)
+    except Unreadable as trouble:
+        ports.telemetry.count("EventsUnreadable")
+        if not isinstance(envelope, dict):
+            ports.queue.bury_event(json.dumps(envelope), "utf-8", "unreadable")
+        else:
+            # The Hub's test button and probes have no name: nothing is lost with them.
+            ports.telemetry.info("a webhook without an event", reason=str(trouble))
+        return None
+    return apply_event(ports, event, again=again)

@@ -1,37 +1,34 @@
-"""The schedule: every minute a sweep, every day a report."""
+"""The schedule: every minute a sweep, every day a census. It only wakes, and calls nobody outside."""
 
 from functools import cache
 from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onramp.domain.errors import PutOff
+from onramp import wiring
+from onramp.ports import Ports
 from onramp.settings import ReconcilerSettings
-from onramp.usecases.onboarding import Follow
-from onramp.usecases.reconcile import report, sweep
-from onramp.wiring import Runtime, follow_ports
+from onramp.usecases.sweep import sweep
+from onramp.wiring import Runtime
 
-RESERVE_MS: Final = 40_000
+RESERVE_MS: Final = 15_000
 """A sweep stops with so much time left; the next one goes on."""
 
 
 @cache
-def function() -> tuple[Runtime, Follow]:
+def function() -> tuple[Runtime, Ports]:
     """The wired function, made once."""
     settings = ReconcilerSettings.read()
     runtime = Runtime(settings)
-    return runtime, follow_ports(runtime, settings, runtime.sqs())
+    return runtime, wiring.reconciler(runtime, settings)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """Run the task the schedule names, `sweep` unless it says `report`."""
+    """Run the task the schedule names, `sweep` unless it says `census`."""
     runtime, ports = function()
     with runtime.invocation(context):
-        if event.get("task") != "report":
-            sweep(ports, lambda: context.get_remaining_time_in_millis() < RESERVE_MS)
-            return {"task": "sweep"}
-        try:
-            report(ports)
-        except PutOff as wait:
-            runtime.telemetry.warn("report not made; it is made tomorrow", reason=wait.reason)
-        return {"task": "report"}
+        if event.get("task") == "census":
+            ports.queue.wake_census(ports.hub)
+            return {"task": "census"}
+        sweep(ports, lambda: context.get_remaining_time_in_millis() < RESERVE_MS)
+        return {"task": "sweep"}

@@ -1,4 +1,4 @@
-"""The reading routes: configuration, one signup, all signups of a tenant, a channel's key."""
+"""The reading routes: configuration, signups and numbers, one or many, and a channel's key."""
 
 from functools import cache
 from http import HTTPStatus
@@ -6,10 +6,22 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from onramp.api.http import Api, answer
-from onramp.api.models import ConfigAnswer, KeyAnswer, SignupList, SignupView
+from onramp import wiring
+from onramp.inbound.http import Api, answer
+from onramp.inbound.models import (
+    ConfigAnswer,
+    KeyAnswer,
+    NumberList,
+    NumberQuery,
+    NumberView,
+    SignupList,
+    SignupQuery,
+    SignupSummary,
+    SignupView,
+    fitting,
+)
 from onramp.settings import SignupQueriesSettings, json_object
-from onramp.usecases.read_signups import ReadSignups
+from onramp.usecases import read
 from onramp.wiring import Runtime
 
 
@@ -18,8 +30,7 @@ def function() -> tuple[Runtime, Api]:
     """The wired function, made once."""
     settings = SignupQueriesSettings.read()
     runtime = Runtime(settings)
-    store = runtime.store(settings.table_name)
-    reading = ReadSignups(store, runtime.vault(settings.envelope_key_id), runtime.clock)
+    ports = wiring.signup_queries(runtime, settings)
     config = ConfigAnswer(
         app_id=settings.meta_app_id,
         config_id=settings.meta_config_id,
@@ -33,25 +44,34 @@ def function() -> tuple[Runtime, Api]:
         return answer(HTTPStatus.OK, config, {"Cache-Control": "public, max-age=300"})
 
     @api.routes.get("/v1/signups/<signup_id>")
-    def read_one(signup_id: str) -> Response[str]:
-        signup = api.own_signup(store, signup_id)
-        now = runtime.clock.now()
-        headers = reading.headers(signup, now)
-        if api.matches(headers["ETag"]):
-            return answer(HTTPStatus.NOT_MODIFIED, headers=headers)
-        return answer(HTTPStatus.OK, SignupView.of(signup, now), headers)
+    def read_signup(signup_id: str) -> Response[str]:
+        whole = read.whole(ports, read.own_signup(ports, api.tenant, signup_id))
+        now = ports.clock.now()
+        return api.shown(SignupView.of(whole, now), read.come_back_in(whole.numbers.values(), now))
 
     @api.routes.get("/v1/signups")
-    def read_page() -> Response[str]:
-        query = api.list_query()
-        page = reading.page(api.tenant, query.status, query.cursor, query.limit)
-        now = runtime.clock.now()
-        signups = [SignupView.of(signup, now) for signup in page.signups]
-        return answer(HTTPStatus.OK, SignupList(signups=signups, cursor=page.cursor))
+    def read_signups() -> Response[str]:
+        tenant, query = api.tenant, api.query(SignupQuery)
+        page = read.signups(ports, tenant, query.status, query.cursor, query.limit)
+        now = ports.clock.now()
+        shown, cursor = fitting(page, lambda whole: SignupSummary.of(whole, now), read.cursor_of)
+        return answer(HTTPStatus.OK, SignupList(signups=shown, cursor=cursor))
+
+    @api.routes.get("/v1/numbers/<phone_number_id>")
+    def read_number(phone_number_id: str) -> Response[str]:
+        number = read.own_number(ports, api.tenant, phone_number_id)
+        return api.shown(NumberView.of(number), read.come_back_in([number], ports.clock.now()))
+
+    @api.routes.get("/v1/numbers")
+    def read_numbers() -> Response[str]:
+        tenant, query = api.tenant, api.query(NumberQuery)
+        page = read.numbers(ports, tenant, query.status, query.cursor, query.limit)
+        shown, cursor = fitting(page, NumberView.of, read.cursor_of)
+        return answer(HTTPStatus.OK, NumberList(numbers=shown, cursor=cursor))
 
     @api.routes.get("/v1/channels/<channel_id>/api-key")
     def read_key(channel_id: str) -> Response[str]:
-        key = reading.key(channel_id)
+        key = read.channel_key(ports, channel_id)
         return answer(
             HTTPStatus.OK, KeyAnswer(channel_id=channel_id, address=key.address, api_key=key.api_key)
         )

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from onramp import receiving
 from onramp.adapters.aws_light import AwsError, Credentials, LightClient, read_secret, send_message
+from onramp.inbound import receiving
 
 
 class Receiver:

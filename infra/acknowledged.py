@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from constructs import IConstruct
 
-from infra.catalogue import FUNCTIONS, logical_id
+from infra.cards import CARDS, Schedule
 
 RUNTIME = "All tests run on Python 3.13, and bundles hold bytecode for exactly that; both move up together."
-NO_DEAD_LETTERS = "Nobody calls it asynchronously: the caller, or the queue in front of it, sees its failure."
+NO_DEAD_LETTERS = (
+    "Nobody calls it asynchronously: the caller, or the queue or stream in front of it, sees its failure."
+)
 TRACES = "X-Ray knows no resources: PutTraceSegments and PutTelemetryRecords can only be allowed on all."
 LAST_QUEUE = "It is the dead-letter queue itself; an alarm watches it."
 
@@ -26,9 +28,12 @@ class Acknowledged:
     reason: str
 
 
-_FUNCTIONS = tuple(f"Functions/{logical_id(name)}" for name in FUNCTIONS)
+_FUNCTIONS = tuple(f"Functions/{card.logical_id}" for card in CARDS.values())
+_SCHEDULED = tuple(
+    f"Functions/{card.logical_id}" for card in CARDS.values() if isinstance(card.trigger, Schedule)
+)
 _ROLES = tuple(f"{path}Role" for path in _FUNCTIONS)
-_DEAD_LETTERS = ("Messaging/JobsDlq", "Messaging/EventsDlq", "Messaging/SchedulesDlq")
+_DEAD_LETTERS = tuple(f"Messaging/{name}Dlq" for name in ("Jobs", "Events", "Schedules", "Stream"))
 
 ACKNOWLEDGED = (
     Acknowledged("AwsSolutions-IAM5[Resource::*]", _ROLES, TRACES),
@@ -42,12 +47,12 @@ ACKNOWLEDGED = (
     Acknowledged("Serverless-LambdaLatestVersion", _FUNCTIONS, RUNTIME),
     Acknowledged(
         "Serverless-LambdaDLQ",
-        tuple(path for path in _FUNCTIONS if path != "Functions/Reconciler"),
+        tuple(path for path in _FUNCTIONS if path not in _SCHEDULED),
         NO_DEAD_LETTERS,
     ),
     Acknowledged(
         "Serverless-LambdaDLQ",
-        ("Functions/Reconciler",),
+        _SCHEDULED,
         "Its asynchronous invocations have a failure destination, the newer form: Messaging/SchedulesDlq.",
     ),
     Acknowledged(
@@ -55,7 +60,7 @@ ACKNOWLEDGED = (
         ("JobsConsumer/Source", "EventsConsumer/Source"),
         "Destinations are for streams: a queue keeps failed messages itself and has a redrive policy.",
     ),
-    Acknowledged("AwsSolutions-SQS3", ("Messaging/SchedulesDlq",), LAST_QUEUE),
+    Acknowledged("AwsSolutions-SQS3", ("Messaging/SchedulesDlq", "Messaging/StreamDlq"), LAST_QUEUE),
     Acknowledged("Serverless-SQSRedrivePolicy", _DEAD_LETTERS, LAST_QUEUE),
     Acknowledged(
         "Serverless-SNSRedrivePolicy",

@@ -29,7 +29,7 @@ import aws_cdk as cdk  # noqa: E402
 
 from infra.acknowledged import ACKNOWLEDGED, Acknowledged, acknowledge  # noqa: E402
 from infra.bundling import Bundle, BundleError, build_bundles, empty_bundles  # noqa: E402
-from infra.catalogue import PackageName  # noqa: E402
+from infra.cards import PackageName  # noqa: E402
 from infra.checks import FindingsError, add_rule_packs, synthesize  # noqa: E402
 from infra.config import ConfigError, DeploymentConfig, load_config, overridable_values  # noqa: E402
 from infra.paths import CONFIG  # noqa: E402
@@ -37,7 +37,7 @@ from infra.stack import OnrampStack  # noqa: E402
 
 # In code rather than in cdk.json, so that the template is the same with and without the CDK's command line.
 FEATURES: dict[str, object] = {
-    "@aws-cdk/aws-iam:minimizePolicies": False,  # one statement for each line of the table of permissions
+    "@aws-cdk/aws-iam:minimizePolicies": False,  # one statement for each grant of a card
     "@aws-cdk/core:checkSecretUsage": True,
     "@aws-cdk/core:target-partitions": ["aws", "aws-cn", "aws-us-gov"],
     "@aws-cdk/aws-lambda:recognizeLayerVersion": True,

@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra import paths
-from infra.catalogue import PackageName
+from infra.cards import PackageName
 from infra.imports import ForeignImportError, modules_needed
 
 RECEIVER = "webhook_receiver.py"
+# Ours, but nothing that runs on Lambda: the table in memory that tests and the bench use.
+LEFT_OUT = frozenset({"onramp/adapters/memory.py"})
 PYTHON = (3, 13)
 LAMBDA_MACHINE = "aarch64"
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
@@ -108,7 +110,10 @@ def _receiver_files(sources: Sources) -> list[Path]:
 def _app_files(sources: Sources) -> list[Path]:
     handlers = [path for path in sources.functions.glob("*.py") if path.name != RECEIVER]
     package = [path for path in (sources.functions / "onramp").rglob("*") if path.is_file()]
-    files = [path for path in (*handlers, *package) if "__pycache__" not in path.parts]
+    left_out = {sources.functions / name for name in LEFT_OUT}
+    files = [
+        path for path in (*handlers, *package) if "__pycache__" not in path.parts and path not in left_out
+    ]
     if not files or not sources.lock.is_file():
         raise BundleError(f"nothing to package in {sources.functions.name}, or no {sources.lock.name}")
     return sorted(files)

@@ -108,6 +108,7 @@ class StageConfig(_Section):
     removal: Literal["destroy", "retain"]
     alarm_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
     tracing: bool = True
+    facts_kept_days: PositiveInt = 400
 
 
 class PartnerConfig(_Section):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.bundling import BundleError, build_bundles
-from infra.catalogue import FUNCTIONS, PackageName
+from infra.cards import CARDS, PackageName
 
 MEGABYTE = 1_000_000
 
@@ -47,10 +47,10 @@ def main() -> None:
     except BundleError as error:
         sys.exit(f"onramp: {error}")
     lines = [f"{'function':<22} {'package':<9} {'archive MB':>10} {'unpacked MB':>12} {'files':>6}"]
-    for name, spec in FUNCTIONS.items():
-        size = measured[spec.package]
+    for name, card in CARDS.items():
+        size = measured[card.package]
         megabytes = f"{size.archive / MEGABYTE:>10.2f} {size.unpacked / MEGABYTE:>12.2f}"
-        lines.append(f"{name:<22} {spec.package:<9} {megabytes} {size.files:>6}")
+        lines.append(f"{name:<22} {card.package:<9} {megabytes} {size.files:>6}")
     sys.stdout.write("\n".join(lines) + "\n")
 
 

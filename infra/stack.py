@@ -6,21 +6,21 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from infra.bundling import Bundle
-from infra.catalogue import PackageName
+from infra.cards import CARDS, NewItems, PackageName, Queue, Routes, Schedule, logical_id
 from infra.config import DeploymentConfig
 from infra.constructs.alarms import RUNBOOK, Alarms
-from infra.constructs.api import CONFIG_PATH, WEBHOOK_PATH, Api
+from infra.constructs.api import Api, path_of
+from infra.constructs.consumers import QueueConsumer, StreamConsumer
 from infra.constructs.dashboard import Dashboard
 from infra.constructs.functions import Functions
 from infra.constructs.identity import UserPool
 from infra.constructs.messaging import Messaging
 from infra.constructs.metrics import Measured
-from infra.constructs.queue_consumers import QueueConsumer
 from infra.constructs.schedules import Schedules
 from infra.constructs.secrets_keys import SecretsAndKeys
-from infra.constructs.storage import BY_DUE, BY_TENANT, Storage
+from infra.constructs.storage import INDEXES, Storage
 from infra.environment import ResourceNames
-from infra.permissions import Resource
+from infra.grants import Resource
 
 
 class OnrampStack(cdk.Stack):
@@ -56,13 +56,7 @@ class OnrampStack(cdk.Stack):
             arns=self._arns(),
         )
         self.functions = deployed.by_name
-        self._wire_queues()
-        Schedules(
-            self,
-            "Schedules",
-            reconciler=self.functions["reconciler"],
-            dead_letters=self.messaging.schedules_dlq,
-        )
+        self._wire()
         self.api = self._api()
         measured = Measured(
             stage=config.stage.name,
@@ -93,34 +87,43 @@ class OnrampStack(cdk.Stack):
         messaging = self.messaging
         return {
             "table": self.storage.table.table_arn,
-            "by_tenant": self.storage.index_arn(BY_TENANT),
-            "by_due": self.storage.index_arn(BY_DUE),
+            **{name: self.storage.index_arn(name) for name in INDEXES},
+            "stream": self.storage.stream_arn,
             "table_key": self.secrets_keys.table_key.key_arn,
             "envelope_key": self.secrets_keys.envelope_key.key_arn,
             "secret": self.secrets_keys.secret.secret_arn,
             "bus": messaging.bus.event_bus_arn,
-            "jobs_queue": messaging.jobs.queue_arn,
-            "jobs_dlq": messaging.jobs_dlq.queue_arn,
-            "events_queue": messaging.events.queue_arn,
-            "events_dlq": messaging.events_dlq.queue_arn,
-            "schedules_dlq": messaging.schedules_dlq.queue_arn,
+            **{name: queue.queue_arn for name, queue in messaging.by_name.items()},
         }
 
-    def _wire_queues(self) -> None:
-        QueueConsumer(
-            self,
-            "JobsConsumer",
-            queue=self.messaging.jobs,
-            function=self.functions["onboarding_worker"],
-            batch_size=1,
-        )
-        QueueConsumer(
-            self,
-            "EventsConsumer",
-            queue=self.messaging.events,
-            function=self.functions["partner_event_worker"],
-            batch_size=10,
-        )
+    def _wire(self) -> None:
+        """What starts each function, as its card says; routes are the API's."""
+        for name, card in CARDS.items():
+            function = self.functions[name]
+            match card.trigger:
+                case Queue(queue_name, batch):
+                    consumer = f"{logical_id(queue_name).removesuffix('Queue')}Consumer"
+                    queue = self.messaging.by_name[queue_name]
+                    QueueConsumer(self, consumer, queue=queue, function=function, batch_size=batch)
+                case NewItems() as items:
+                    StreamConsumer(
+                        self,
+                        "StreamConsumer",
+                        stream_arn=self.storage.stream_arn,
+                        items=items,
+                        function=function,
+                        dead_letters=self.messaging.stream_dlq,
+                    )
+                case Schedule() as schedule:
+                    Schedules(
+                        self,
+                        "Schedules",
+                        schedule=schedule,
+                        function=function,
+                        dead_letters=self.messaging.schedules_dlq,
+                    )
+                case Routes():
+                    pass
 
     def _api(self) -> Api:
         api = self._config.api
@@ -145,16 +148,13 @@ class OnrampStack(cdk.Stack):
         messaging = self.messaging
         self._output("ApiUrl", self.api.url)
         self._output("ApiId", self.api.api.api_id)
-        self._output("ConfigUrl", f"{self.api.url}{CONFIG_PATH}")
-        self._output("WebhookUrl", f"{self.api.url}{WEBHOOK_PATH}")
+        self._output("ConfigUrl", f"{self.api.url}{path_of('public')}")
+        self._output("WebhookUrl", f"{self.api.url}{path_of('signed')}")
         if self.api.domain is not None:
             self._output("ApiDomainTarget", self.api.domain.regional_domain_name)
         self._output("TableName", self.storage.table.table_name)
-        self._output("JobsQueueUrl", messaging.jobs.queue_url)
-        self._output("JobsDlqUrl", messaging.jobs_dlq.queue_url)
-        self._output("EventsQueueUrl", messaging.events.queue_url)
-        self._output("EventsDlqUrl", messaging.events_dlq.queue_url)
-        self._output("SchedulesDlqUrl", messaging.schedules_dlq.queue_url)
+        for name, queue in messaging.by_name.items():
+            self._output(f"{logical_id(name)}Url", queue.queue_url)
         self._output("SecretArn", self.secrets_keys.secret.secret_arn)
         self._output("BusName", messaging.bus.event_bus_name)
         self._output("AlarmTopicArn", self.alarms.topic.topic_arn)

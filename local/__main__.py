@@ -33,6 +33,8 @@ _TOLD = (
 _INTERRUPTED = 130
 # The tenants' tokens live for an hour.
 _LONGEST_MINUTES = 50
+# As many numbers as one call of the API submits.
+_MOST_NUMBERS = 48
 
 
 def main() -> int:
@@ -73,7 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="walk through one signup, then stop everything")
-    demo.add_argument("--numbers", type=_positive, default=1, help="numbers of one account (default: 1)")
+    demo.add_argument(
+        "--numbers",
+        type=_numbers,
+        default=1,
+        help=f"numbers of one account, at most {_MOST_NUMBERS} (default: 1)",
+    )
     add_arguments(demo)
     serve = commands.add_parser("serve", help="keep everything up, with a page to click through a signup")
     serve.add_argument(
@@ -115,6 +122,13 @@ def _minutes(text: str) -> float:
     if not 0 < minutes <= _LONGEST_MINUTES:
         raise argparse.ArgumentTypeError(f"more than 0, at most {_LONGEST_MINUTES}")
     return minutes
+
+
+def _numbers(text: str) -> int:
+    number = _positive(text)
+    if number > _MOST_NUMBERS:
+        raise argparse.ArgumentTypeError(f"at most {_MOST_NUMBERS}, as many as one call submits")
+    return number
 
 
 def _positive(text: str) -> int:

@@ -3,8 +3,9 @@
 import contextlib
 import secrets
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import httpx
@@ -14,20 +15,25 @@ from local.journey import (
     JourneyError,
     Json,
     Poll,
-    expect,
     is_settled,
     read_channel_key,
+    resource_of,
     send_message,
     submitted,
 )
-from local.options import RunOptions
+from local.options import FAST_BUDGET, RunOptions, where_unset
 from local.progress import Terminal
 from local.run import LocalStack, local_stack
 
 TENANT = "demo-tenant"
 CONNECTED = "connected"
 
+MANY = 4
+"""More numbers would wait long for the partner budget, and be too many lines to tell one by one."""
+
 _CONNECT_SECONDS = 120.0
+_LONGEST_SECONDS = 900.0
+_WORKERS = 4
 _SHOWN = 8
 _LOG_LINES = 15
 # Lambda's own lines around each invocation, and metrics.
@@ -46,6 +52,8 @@ class ChannelKey:
 def run_demo(options: RunOptions, *, numbers: int, terminal: Terminal) -> None:
     """Brings everything up, walks through one signup and takes everything down.
 
+    With more than ``MANY`` numbers the partner budget is a faster one, unless one was asked for.
+
     Args:
         options: How the run is put together.
         numbers: How many numbers of one WhatsApp Business Account are connected, 1 or more.
@@ -55,6 +63,8 @@ def run_demo(options: RunOptions, *, numbers: int, terminal: Terminal) -> None:
         JourneyError: The signup did not end as it has to.
     """
     terminal.title("Onramp on this machine: AWS emulated, Meta and 360dialog simulated")
+    if numbers > MANY:
+        options = accelerated(options, terminal)
     with local_stack(options, progress=terminal.step) as run:
         terminal.note(f"API {run.api_url}")
         try:
@@ -70,13 +80,24 @@ def run_demo(options: RunOptions, *, numbers: int, terminal: Terminal) -> None:
     terminal.title(f"Done in {terminal.total():.1f} s.")
 
 
+def accelerated(options: RunOptions, terminal: Terminal) -> RunOptions:
+    """Fills in a faster partner budget and more workers, and says so; what was asked for stays."""
+    workers = max(options.queue_concurrency, _WORKERS)
+    fast = replace(where_unset(options, FAST_BUDGET), queue_concurrency=workers)
+    terminal.note(
+        f"accelerated: {fast.budget_calls} Partner API calls in {fast.budget_window_seconds} s instead of "
+        "360dialog's 5 in 30 s, which so many numbers would wait for"
+    )
+    return fast
+
+
 def _walk(run: LocalStack, numbers: int, terminal: Terminal) -> None:
     terminal.title("A customer signs up")
     with terminal.step("tenant signed in (JWT of the local identity provider)"):
         front_end = run.front_end(TENANT)
     with front_end:
         signup = _sign_up(run, front_end, numbers, terminal)
-        _print_timeline(signup, terminal)
+        _print_timeline(signup, terminal, each=numbers <= MANY)
     terminal.title("The tenant's server uses what was connected")
     keys = _fetch_keys(run, signup, terminal)
     _send(run, keys[0], terminal)
@@ -93,12 +114,11 @@ def _sign_up(run: LocalStack, front_end: FrontEnd, numbers: int, terminal: Termi
     with terminal.step(f"{_counted(numbers, 'number')} submitted"):
         # One number is claimed by the browser's message; several have to be named.
         front_end.submit(signup_id, ids if numbers > 1 else None)
-    if numbers > 1:
+    if 1 < numbers <= MANY:
         terminal.note("360dialog takes few calls in a time, so several numbers wait for each other")
-    watch = Watch(terminal)
-    signup = front_end.watch(
-        signup_id, until=is_settled, timeout_seconds=_CONNECT_SECONDS * numbers, on_poll=watch
-    )
+    watch = Watch(terminal, each=numbers <= MANY)
+    patience = min(_CONNECT_SECONDS * numbers, _LONGEST_SECONDS)
+    signup = front_end.watch(signup_id, until=is_settled, timeout_seconds=patience, on_poll=watch)
     check_connected(signup, ids)
     terminal.done(f"connected; {watch.polls} polls, {watch.unchanged} of them 304", watch.seconds)
     return signup
@@ -106,9 +126,10 @@ def _sign_up(run: LocalStack, front_end: FrontEnd, numbers: int, terminal: Termi
 
 @dataclass(slots=True)
 class Watch:
-    """Tells every change of a number's state while a signup is polled."""
+    """Tells every change of a number's state while a signup is polled; of many numbers how many are where."""
 
     terminal: Terminal
+    each: bool = True
     polls: int = 0
     unchanged: int = 0
     _started: float = field(default_factory=time.monotonic)
@@ -123,11 +144,17 @@ class Watch:
         """Takes one answer."""
         self.polls += 1
         self.unchanged += not poll.changed
-        for number in submitted(poll.signup):
-            name, status = _name(number), number["status"]
-            if self._seen.get(name) != status:
-                self._seen[name] = status
-                self.terminal.note(f"{self.seconds:6.2f} s  {name} is {status}")
+        seen = {_name(number): number["status"] for number in submitted(poll.signup)}
+        changed = {name: status for name, status in seen.items() if self._seen.get(name) != status}
+        self._seen = seen
+        for line in self._lines(changed):
+            self.terminal.note(f"{self.seconds:6.2f} s  {line}")
+
+    def _lines(self, changed: dict[str, str]) -> list[str]:
+        if self.each or not changed:
+            return [f"{name} is {status}" for name, status in changed.items()]
+        counted = Counter(self._seen.values()).most_common()
+        return [", ".join(f"{count} {status}" for status, count in counted)]
 
 
 def check_connected(signup: Json, phone_number_ids: Sequence[str]) -> None:
@@ -151,17 +178,18 @@ def check_connected(signup: Json, phone_number_ids: Sequence[str]) -> None:
 
 
 def _fetch_keys(run: LocalStack, signup: Json, terminal: Terminal) -> list[ChannelKey]:
-    keys = []
-    for number in submitted(signup):
-        channel_id = number["channel_id"]
-        with terminal.step(f"key of channel {channel_id} fetched (SigV4)"):
-            answer = expect(
-                read_channel_key(run.api_url, channel_id, run.aws, http=run.http), httpx.codes.OK
-            ).json()
-        keys.append(ChannelKey(channel_id=channel_id, address=answer["address"], api_key=answer["api_key"]))
+    channels = [str(number["channel_id"]) for number in submitted(signup)]
+    with terminal.step(f"{_counted(len(channels), 'key')} fetched (SigV4)"):
+        keys = [_fetch_key(run, channel_id) for channel_id in channels]
     if len({key.api_key for key in keys}) != len(keys):
         raise JourneyError("two channels were given the same key")
     return keys
+
+
+def _fetch_key(run: LocalStack, channel_id: str) -> ChannelKey:
+    answer = read_channel_key(run.api_url, channel_id, run.aws, http=run.http)
+    told = resource_of(answer, httpx.codes.OK)
+    return ChannelKey(channel_id=channel_id, address=told["address"], api_key=told["api_key"])
 
 
 def _send(run: LocalStack, key: ChannelKey, terminal: Terminal) -> None:
@@ -182,17 +210,27 @@ def _tell_logs(run: LocalStack, terminal: Terminal) -> None:
         terminal.note(line)
 
 
-def _print_timeline(signup: Json, terminal: Terminal) -> None:
+def _print_timeline(signup: Json, terminal: Terminal, *, each: bool) -> None:
+    timeline = signup.get("timeline", [])
+    if not each:
+        terminal.title(f"The newest {len(timeline)} facts in the timeline of the signup")
+        for event, count in Counter(entry["event"] for entry in timeline).items():
+            terminal.note(f"{count:4} {event}")
+        return
     terminal.title("Timeline of the signup")
     before: datetime | None = None
-    for entry in signup.get("timeline", []):
+    for entry in timeline:
         at = datetime.fromisoformat(entry["at"])
         # Two functions write at once, each by its own clock.
         seconds = max(0.0, (at - before).total_seconds()) if before else 0.0
-        extra = {k: v for k, v in entry.items() if k not in {"at", "event"} and v is not None}
-        told = " ".join(f"{name}={value}" for name, value in list(extra.items())[:_SHOWN])
-        terminal.note(f"+{seconds:6.2f} s  {entry['event']}  {told}".rstrip())
+        terminal.note(f"+{seconds:6.2f} s  {entry['event']}  {_shown(entry)}".rstrip())
         before = at
+
+
+def _shown(entry: Json) -> str:
+    """What an entry of the timeline tells beside its time and name."""
+    told = {name: value for name, value in entry.items() if name not in {"at", "event"} and value}
+    return " ".join(f"{name}={value}" for name, value in list(told.items())[:_SHOWN])
 
 
 def new_client() -> Json:

@@ -28,6 +28,9 @@ UNDER_WAY = frozenset(
 )
 """States of a number that change without anybody's help."""
 
+LISTED = "listed"
+"""How a number of the account is shown that nobody has submitted through this signup."""
+
 
 class JourneyError(RuntimeError):
     """An answer was not the one that the journey needs; the message shows it."""
@@ -102,7 +105,7 @@ class FrontEnd:
         """
         headers = {"Idempotency-Key": key} if key else {}
         answer = self.call("POST", "/v1/signups", body={"client": client, **fields}, headers=headers)
-        return signup_of(expect(answer, httpx.codes.CREATED))
+        return resource_of(answer, httpx.codes.CREATED)
 
     def send_code(self, signup_id: str, code: str, session_info: object = None) -> Json:
         """Hands in the code of Meta's popup; the code lives 30 seconds.
@@ -114,8 +117,7 @@ class FrontEnd:
             JourneyError: The answer is not 200.
         """
         body = {"code": code} | ({"session_info": session_info} if session_info is not None else {})
-        answer = self.call("POST", f"/v1/signups/{signup_id}/code", body=body)
-        return signup_of(expect(answer, httpx.codes.OK))
+        return resource_of(self.call("POST", f"/v1/signups/{signup_id}/code", body=body), httpx.codes.OK)
 
     def submit(self, signup_id: str, phone_number_ids: Sequence[str] | None = None) -> Json:
         """Submits numbers; without ids the one claimed or the only one.
@@ -127,8 +129,20 @@ class FrontEnd:
             JourneyError: The answer is not 202.
         """
         body = {"phone_number_ids": list(phone_number_ids)} if phone_number_ids is not None else {}
-        answer = self.call("POST", f"/v1/signups/{signup_id}/numbers", body=body)
-        return signup_of(expect(answer, httpx.codes.ACCEPTED))
+        return resource_of(
+            self.call("POST", f"/v1/signups/{signup_id}/numbers", body=body), httpx.codes.ACCEPTED
+        )
+
+    def retry(self, signup_id: str) -> Json:
+        """Runs the failed numbers of a signup again.
+
+        Returns:
+            The signup.
+
+        Raises:
+            JourneyError: The answer is not 202.
+        """
+        return resource_of(self.call("POST", f"/v1/signups/{signup_id}/retry", body={}), httpx.codes.ACCEPTED)
 
     def read(self, signup_id: str) -> Json:
         """Reads the signup.
@@ -136,7 +150,15 @@ class FrontEnd:
         Raises:
             JourneyError: The answer is not 200.
         """
-        return signup_of(expect(self.call("GET", f"/v1/signups/{signup_id}"), httpx.codes.OK))
+        return resource_of(self.call("GET", f"/v1/signups/{signup_id}"), httpx.codes.OK)
+
+    def read_number(self, phone_number_id: str) -> Json:
+        """Reads one number, whatever signup brought it.
+
+        Raises:
+            JourneyError: The answer is not 200.
+        """
+        return resource_of(self.call("GET", f"/v1/numbers/{phone_number_id}"), httpx.codes.OK)
 
     def watch(
         self,
@@ -170,7 +192,7 @@ class FrontEnd:
             answer = self.call("GET", f"/v1/signups/{signup_id}", headers=headers)
             changed = answer.status_code != httpx.codes.NOT_MODIFIED
             if changed:
-                signup = signup_of(expect(answer, httpx.codes.OK))
+                signup = resource_of(answer, httpx.codes.OK)
                 etag = answer.headers.get("etag", "")
             poll = Poll(signup, changed, pause_of(answer.headers.get("retry-after")))
             on_poll(poll)
@@ -196,11 +218,14 @@ class FrontEnd:
         self.close()
 
 
-def signup_of(answer: httpx.Response) -> Json:
-    """Reads the signup out of an answer, which holds it as ``signup`` or is it."""
-    body: Json = answer.json()
-    inner = body.get("signup", body)
-    return inner if isinstance(inner, dict) else body
+def resource_of(answer: httpx.Response, status: int) -> Json:
+    """Reads the resource that an answer with the wanted status is.
+
+    Raises:
+        JourneyError: It has another status.
+    """
+    body: Json = expect(answer, status).json()
+    return body
 
 
 def pause_of(retry_after: str | None) -> float:
@@ -278,8 +303,8 @@ def send_message(
 
 
 def submitted(signup: Json) -> list[Json]:
-    """Gives the signup's numbers that were submitted; the others of the account have no steps yet."""
-    return [number for number in signup.get("numbers") or [] if number.get("steps")]
+    """Gives the signup's numbers that were submitted; the others are those that Meta lists in the account."""
+    return [number for number in signup.get("numbers") or [] if number["status"] != LISTED]
 
 
 def is_settled(signup: Json) -> bool:

@@ -110,7 +110,7 @@ class LocalStack:
         """Gives the URL of a queue.
 
         Args:
-            name: ``Jobs``, ``JobsDlq``, ``Events`` or ``EventsDlq``.
+            name: ``Jobs``, ``JobsDlq``, ``Events``, ``EventsDlq``, ``SchedulesDlq`` or ``StreamDlq``.
         """
         return self.deployed.outputs[f"{name}QueueUrl" if not name.endswith("Dlq") else f"{name}Url"]
 

@@ -36,6 +36,8 @@ SERVE_FILE = STATE_DIR / "serve.json"
 """Where a running ``serve`` tells tools what it told the terminal."""
 
 EXAMPLE_TENANT = "acme"
+QUEUES = ("Jobs", "JobsDlq", "Events", "EventsDlq", "SchedulesDlq", "StreamDlq")
+"""The stack's queues, as ``LocalStack.queue_url`` names them."""
 
 _PAGE = Path(__file__).with_name("page")
 _RECIPIENT = "15550100000"
@@ -105,7 +107,7 @@ def describe(run: LocalStack, page_url: str) -> Json:
         "aws_region": run.aws.region,
         "stack_name": run.deployed.stack_name,
         "table_name": run.table_name,
-        "queues": {name: run.queue_url(name) for name in ("Jobs", "JobsDlq", "Events", "EventsDlq")},
+        "queues": {name: run.queue_url(name) for name in QUEUES},
         "bus_name": run.bus_name,
         "secret_id": run.secret_id,
         "functions": dict(run.deployed.functions),
@@ -302,7 +304,7 @@ def _tell(run: LocalStack, page_url: str, terminal: Terminal) -> None:
         ("API", run.api_url),
         ("webhook", run.webhook_url),
         ("table", run.table_name),
-        *((f"queue {name}", run.queue_url(name)) for name in ("Jobs", "Events", "JobsDlq", "EventsDlq")),
+        *((f"queue {name}", run.queue_url(name)) for name in QUEUES),
         ("Meta", run.upstreams.graph),
         ("360dialog", run.upstreams.partner),
     )

@@ -20,9 +20,10 @@ from typing import Any
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.bus import Listener, listening
 from local.children import STATE_DIR
 from local.journey import JourneyError, read_channel_key
-from local.options import RunOptions
+from local.options import FAST_BUDGET, RunOptions, where_unset
 from local.progress import Terminal
 from local.run import LocalStack, local_stack
 from local.soak_checks import (
@@ -30,7 +31,6 @@ from local.soak_checks import (
     DeadLetter,
     Evidence,
     KeyProbe,
-    Records,
     check_all,
     exhausted,
     median,
@@ -40,6 +40,7 @@ from local.soak_checks import (
     unquiet,
 )
 from local.soak_customers import Browser, Visit, customers
+from local.soak_records import Records, read_records
 
 type Json = dict[str, Any]
 
@@ -47,8 +48,7 @@ REPORT = STATE_DIR / "soak.json"
 LOG = STATE_DIR / "soak.log"
 
 ACCELERATED: Mapping[str, Any] = {
-    "budget_calls": 10,
-    "budget_window_seconds": 2,
+    **FAST_BUDGET,
     "retry_schedule": "2,4,6,10,15,20,30,30",
     "reconcile_after_seconds": 15,
     "queue_concurrency": 4,
@@ -64,6 +64,7 @@ _WEBHOOK_DELAY_SECONDS = 4.0
 _LOOK_SECONDS = 5.0
 _WARM_SECONDS = 300
 _EVERY_LOOKS = 2
+_STREAM_SECONDS = 30.0
 _TOLD_AT_MOST = 8
 
 # How the injected faults of requests divide among each other, in percent. A timeout costs ten real seconds.
@@ -101,16 +102,11 @@ class SoakOptions:
 
 def accelerated(options: RunOptions) -> RunOptions:
     """Fills in the compressed times where the command line gave none."""
-    unset = {
-        name: value
-        for name, value in ACCELERATED.items()
-        if name != "queue_concurrency" and getattr(options, name) is None
-    }
-    unset["messaging_webhook_url"] = options.messaging_webhook_url or _MESSAGES
     workers = max(options.queue_concurrency, ACCELERATED["queue_concurrency"])
     # Workers that were ended would have to be started again and again, the dearest thing of all here.
     emulator = dataclasses.replace(options.emulator, warm_seconds=_WARM_SECONDS)
-    return dataclasses.replace(options, **unset, queue_concurrency=workers, emulator=emulator)
+    filled = where_unset(options, {**ACCELERATED, "messaging_webhook_url": _MESSAGES})
+    return dataclasses.replace(filled, queue_concurrency=workers, emulator=emulator)
 
 
 def request_faults(rate: float) -> list[Json]:
@@ -180,7 +176,7 @@ def _tell_acceleration(options: RunOptions, terminal: Terminal) -> None:
 
 def _connect_clients(run: LocalStack) -> None:
     """Makes the AWS clients before threads ask for them: making them is not thread-safe."""
-    _ = (run.aws.dynamodb, run.aws.functions, run.aws.sqs)
+    _ = (run.aws.dynamodb, run.aws.events, run.aws.functions, run.aws.sqs)
 
 
 @dataclass(slots=True)
@@ -207,6 +203,7 @@ class _Soak:
         self.visits = [Visit(customer=one) for one in customers(self.options.signups, chance)]
         self._switch_on()
         with contextlib.ExitStack() as exits:
+            listener = exits.enter_context(listening(self.stack))
             # One pool of connections for all browsers: making a client for each would cost more than a visit.
             http = exits.enter_context(httpx.Client(timeout=40, trust_env=False))
             browser = Browser(self.stack, http=http, over=self._over, sleep=self._sleep)
@@ -218,7 +215,7 @@ class _Soak:
             faults = self._switch_off()
             settled = self.seconds
             with self.terminal.step("evidence collected"):
-                evidence = self._evidence(browser)
+                evidence = self._evidence(browser, listener)
         checks = check_all(evidence)
         report = self._report(evidence, checks, faults, settled)
         self._tell(report, checks)
@@ -302,14 +299,15 @@ class _Soak:
         """Whether nothing is left to be done by anybody."""
         ended = all(visit.done for visit in self.visits)
         queued = depths["Jobs"] + depths["Events"]
-        to_retry = any(signup_id not in self.retried for signup_id, _ in exhausted(records.signups))
-        busy = any(True for _ in open_numbers(records.signups))
+        to_retry = any(number["signup_id"] not in self.retried for number in exhausted(records))
+        busy = any(True for _ in open_numbers(records))
         return ended and not (queued or to_retry or busy or unquiet(records))
 
     def _retry_exhausted(self, browser: Browser, records: Records) -> None:
         """Runs signups again whose schedule was used up by sheer bad luck, each once."""
         by_id = {visit.signup_id: visit for visit in self.visits if visit.done}
-        for signup_id, number in exhausted(records.signups):
+        for number in exhausted(records):
+            signup_id = number["signup_id"]
             if signup_id in self.retried or signup_id not in by_id:
                 continue
             self.retried.add(signup_id)
@@ -334,10 +332,7 @@ class _Soak:
 
     def _tell_progress(self, records: Records, depths: Mapping[str, int], dialog: Json) -> None:
         states = Counter(
-            "failed" if number["failure"] else number["progress"]
-            for signup in records.signups.values()
-            for number in signup["numbers"]
-            if number["wanted"]
+            "failed" if number["failure"] else number["progress"] for number in records.numbers.values()
         )
         told = ", ".join(f"{count} {state}" for state, count in states.most_common()) or "no numbers yet"
         gone = sum(visit.done for visit in self.visits)
@@ -350,7 +345,7 @@ class _Soak:
 
     # -- the end ----------------------------------------------------------------------------------
 
-    def _evidence(self, browser: Browser) -> Evidence:
+    def _evidence(self, browser: Browser, listener: Listener) -> Evidence:
         views = {}
         for visit in self.visits:
             if visit.signup_id:
@@ -368,10 +363,12 @@ class _Soak:
             *_dead_letters(self.stack, "events", "EventsDlq"),
         ]
         depths = self._depths()
+        records = read_records(self.stack)
         return Evidence(
             visits=self.visits,
             views=views,
-            records=read_records(self.stack),
+            records=records,
+            heard=_heard(listener, {str(fact["id"]) for fact in records.facts if fact["bus"]}),
             keys={channel_id: _probe(self.stack, channel_id) for channel_id in channels},
             dialog=self._admin("GET", self._dialog, "state"),
             webhook_url=self.stack.options.messaging_webhook_url or "",
@@ -457,29 +454,16 @@ def _calls_now(dialog: Json) -> int:
     return sum(item["at"] > since and "/partners/" in item["path"] for item in dialog["requests"])
 
 
-def read_records(run: LocalStack) -> Records:
-    """Reads what the checks need from the table."""
-    signups: dict[str, Json] = {}
-    events: dict[str, str] = {}
-    parked: list[str] = []
-    due: list[str] = []
-    for item in _scan(run):
-        kind, _, name = item["pk"].partition("#")
-        if kind == "SIGNUP":
-            signups[name] = json.loads(item["data"])
-            due += [name] * ("due_at" in item)
-        elif kind == "EVENT":
-            events[name] = item.get("outcome") or f"({item['state']})"
-        elif kind == "PARKED":
-            parked.append(item["sk"])
-    return Records(signups=signups, events=events, parked=parked, due=due)
-
-
-def _scan(run: LocalStack) -> Iterator[dict[str, str]]:
-    pages = run.aws.dynamodb.get_paginator("scan").paginate(TableName=run.table_name, ConsistentRead=True)
-    for page in pages:
-        for item in page["Items"]:
-            yield {name: str(value["S"]) for name, value in item.items() if "S" in value}
+def _heard(listener: Listener, wanted: set[str]) -> list[str]:
+    """Collects the ids of facts that the bus has delivered; the last ones may still be on their way."""
+    heard: list[str] = []
+    deadline = time.monotonic() + _STREAM_SECONDS
+    while time.monotonic() < deadline:
+        heard += [str(event["detail"]["id"]) for event in listener.heard()]
+        if wanted <= set(heard):
+            break
+        time.sleep(1)
+    return heard
 
 
 def _dead_letters(run: LocalStack, queue: str, name: str) -> Iterable[DeadLetter]:

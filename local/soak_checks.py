@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from local.soak_customers import Visit
+from local.soak_records import Records
 
 type Json = dict[str, Any]
 
@@ -16,23 +17,6 @@ REFUSED_FOR_GOOD = "submission_rejected"
 """How a number fails whose account was never shared under our solution: 360dialog answers 403."""
 
 _PERCENTILE = 95
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Records:
-    """What the table holds.
-
-    Attributes:
-        signups: Stored signups by id.
-        events: Outcome by event id; for an event that is not done its state, in brackets.
-        parked: Event ids that lie under a place where they wait for a number.
-        due: Signup ids that the sweep's index still lists.
-    """
-
-    signups: Mapping[str, Json]
-    events: Mapping[str, str]
-    parked: Sequence[str] = ()
-    due: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +53,7 @@ class Evidence:
         visits: The visits.
         views: Signups by id, as the API tells them.
         records: What the table holds.
+        heard: Ids of the facts that the bus has delivered, each as often as it came.
         dialog: The 360dialog simulator's own account of what happened.
         keys: Keys of connected channels, by channel id.
         webhook_url: The address every connected channel has to have.
@@ -83,6 +68,7 @@ class Evidence:
     dialog: Json
     keys: Mapping[str, KeyProbe]
     webhook_url: str
+    heard: Sequence[str] = ()
     dead_letters: Sequence[DeadLetter] = ()
     waiting: Mapping[str, int] = field(default_factory=dict)
     retried: frozenset[str] = frozenset()
@@ -121,33 +107,27 @@ def check_all(evidence: Evidence) -> list[Check]:
     return [check(evidence) for check in _CHECKS]
 
 
-def open_numbers(signups: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
-    """Gives the submitted numbers that are neither connected nor failed, with their signup's id."""
-    for signup_id, signup in signups.items():
-        for number in signup["numbers"]:
-            if number["wanted"] and number["progress"] != "connected" and not number["failure"]:
-                yield signup_id, number
+def open_numbers(records: Records) -> Iterator[Json]:
+    """Gives the numbers that are neither connected nor failed."""
+    for number in records.numbers.values():
+        if number["progress"] != "connected" and not number["failure"]:
+            yield number
 
 
-def exhausted(signups: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
-    """Gives the numbers that failed for another reason than 360dialog's refusal, with their signup's id."""
-    for signup_id, signup in signups.items():
-        for number in signup["numbers"]:
-            if number["failure"] and number["failure"]["code"] != REFUSED_FOR_GOOD:
-                yield signup_id, number
+def exhausted(records: Records) -> Iterator[Json]:
+    """Gives the numbers that failed for another reason than 360dialog's refusal."""
+    for number in records.numbers.values():
+        if number["failure"] and number["failure"]["code"] != REFUSED_FOR_GOOD:
+            yield number
 
 
 def unquiet(records: Records) -> list[str]:
     """Names everything in the table that still waits for something to be done."""
-    found = [f"event {event} {outcome}" for event, outcome in records.events.items() if outcome[:1] == "("]
-    found += [f"event {event} is parked" for event in records.parked]
-    found += [f"signup {signup_id} is in the index of due work" for signup_id in records.due]
-    for signup_id, signup in records.signups.items():
-        found += [f"signup {signup_id} has unsent bus events"] * bool(signup["outbox"])
-        for number in signup["numbers"]:
-            left = [name for name in ("lease", "intent", "due_at") if number[name]]
-            name = number["phone_number_id"]
-            found += [f"number {name} of {signup_id} has {', '.join(left)}"] * bool(left)
+    found = [f"event {event} is {outcome}" for event, outcome in records.events.items() if outcome[:1] == "("]
+    found += [f"number {name} is in the index of due work" for name in records.due]
+    for name, number in records.numbers.items():
+        left = [part for part in ("lease", "intent", "due_at") if number[part]]
+        found += [f"number {name} of {number['signup_id']} has {', '.join(left)}"] * bool(left)
     return found
 
 
@@ -156,7 +136,7 @@ def seconds_to_connected(evidence: Evidence) -> list[float]:
     measured = []
     for visit, number in evidence.connected():
         timeline = evidence.views[visit.signup_id]["timeline"]
-        exchanged = [entry["at"] for entry in timeline if entry["event"] == "code.exchanged"]
+        exchanged = [entry["at"] for entry in timeline if entry["event"] == "signup.authorized"]
         reached = [step["at"] for step in number["steps"] if step["status"] == "connected"]
         if exchanged and reached:
             took = datetime.fromisoformat(reached[0]) - datetime.fromisoformat(exchanged[-1])
@@ -284,12 +264,31 @@ def _unexplained(evidence: Evidence, letter: DeadLetter) -> str:
         event_id = str(letter.body.get("id"))
         outcome = evidence.records.events.get(event_id, "missing")
         return "" if outcome == f"given_up:{letter.reason}" else f"event {event_id} is {outcome}"
-    signup_id = str(letter.body.get("signup_id"))
-    timeline = evidence.records.signups.get(signup_id, {}).get("timeline", [])
-    failed = any(item["event"] == "number.failed" and item["detail"] == letter.reason for item in timeline)
-    if not failed:
-        return f"signup {signup_id} does not tell of it"
-    return "" if signup_id in evidence.retried else f"signup {signup_id} was not run again"
+    phone_number_id = str(letter.body.get("phone_number_id"))
+    number = evidence.records.numbers.get(phone_number_id)
+    if number is None or not _told_of(evidence.records, phone_number_id, letter.reason):
+        return f"no fact of number {phone_number_id} tells of it"
+    retried = number["signup_id"] in evidence.retried
+    return "" if retried else f"signup {number['signup_id']} was not run again"
+
+
+def _told_of(records: Records, phone_number_id: str, code: str) -> bool:
+    return any(
+        fact["type"] == "number.failed"
+        and fact["phone_number_id"] == phone_number_id
+        and fact["detail"].get("code") == code
+        for fact in records.facts
+    )
+
+
+def _all_heard(evidence: Evidence) -> Check:
+    """Every fact that is meant for the bus has come out of it."""
+    told = {str(fact["id"]): str(fact["type"]) for fact in evidence.records.facts if fact["bus"]}
+    heard = Counter(evidence.heard)
+    wrong = [f"{kind} {fact_id} was never heard" for fact_id, kind in told.items() if fact_id not in heard]
+    wrong += [f"{fact_id} was heard and is no fact" for fact_id in heard if fact_id not in told]
+    again = heard.total() - len(heard)
+    return Check(name="every fact reached the bus", figure=f"{len(told)}, {again} again", wrong=tuple(wrong))
 
 
 def _nothing_left(evidence: Evidence) -> Check:
@@ -297,7 +296,7 @@ def _nothing_left(evidence: Evidence) -> Check:
     wrong += [f"{count} messages in the {name} queue" for name, count in evidence.waiting.items() if count]
     events = len(evidence.records.events)
     return Check(
-        name="nothing parked, due, leased or queued", figure=f"{events} events done", wrong=tuple(wrong)
+        name="nothing open, due, leased or queued", figure=f"{events} events done", wrong=tuple(wrong)
     )
 
 
@@ -314,6 +313,7 @@ _CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     _keys_live,
     _budget_held,
     _dead_letters_explained,
+    _all_heard,
     _nothing_left,
     _retried_once,
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from local.journey import FrontEnd, JourneyError, expect, pause_of, signup_of
+from local.journey import FrontEnd, JourneyError, expect, pause_of, resource_of
 from local.run import LocalStack
 
 type Json = dict[str, Any]
@@ -154,7 +154,7 @@ class Browser:
         """Reads a signup as its tenant. Raises ``JourneyError``."""
         front_end = self._front_end(visit.customer.tenant)
         answer = self._repeat(visit, lambda: front_end.call("GET", f"/v1/signups/{visit.signup_id}"))
-        return signup_of(expect(answer, httpx.codes.OK))
+        return resource_of(answer, httpx.codes.OK)
 
     def _front_end(self, tenant: str) -> FrontEnd:
         return FrontEnd(self._run.api_url, self._run.token(tenant), http=self._http)
@@ -167,7 +167,7 @@ class Browser:
         body = {"client": client, "reference": visit.customer.kind}
         path = "/v1/signups"
         answer = self._repeat(visit, lambda: front_end.call("POST", path, body=body, headers=headers))
-        visit.signup_id = signup_of(expect(answer, httpx.codes.CREATED))["id"]
+        visit.signup_id = resource_of(answer, httpx.codes.CREATED)["id"]
         self._authorize(visit, front_end)
         several = {"phone_number_ids": visit.phone_number_ids} if visit.customer.numbers > 1 else {}
         self._post(visit, front_end, f"{path}/{visit.signup_id}/numbers", several, httpx.codes.ACCEPTED)

@@ -25,6 +25,7 @@ _SECRET = "AWS::SecretsManager::Secret"
 
 _IN_CLEAR = {"Bool": {"aws:SecureTransport": "false"}}
 _CONTEXT_KEY = "kms:EncryptionContext:"
+_SEND = "sqs:SendMessage"
 
 LEAST_CONCURRENCY = 2
 """The smallest ``MaximumConcurrency`` that AWS takes for a queue."""
@@ -141,7 +142,8 @@ def as_evaluated(template: Json) -> Json:
       allows anything: the conditions on these keys go from the functions' roles;
     - it listens on plain HTTP here, which the queues' policies deny: the statements that deny what comes in
       clear go from them;
-    - it calls a log group by its ARN without the ``:*`` that AWS asks for: so do the roles then.
+    - it calls a log group by its ARN without the ``:*`` that AWS asks for: so do the roles then;
+    - it asks for a right of its own to send messages in batches, which on AWS goes with the right to send.
 
     Nothing else changes. ``kms:EncryptionContextKeys`` stays, for a condition on all values holds when there
     are none. ``kms:ViaService`` stays: a direct call lacks it on AWS as well and is refused on both, and what
@@ -160,6 +162,7 @@ def as_evaluated(template: Json) -> Json:
             for statement in policy["PolicyDocument"]["Statement"]:
                 _drop_conditions(statement, lambda key: key.startswith(_CONTEXT_KEY))
                 statement["Resource"] = _plain_log_group(statement["Resource"], groups)
+                _allow_batches(statement)
     for policy in _of_type(changed, _QUEUE_POLICY):
         document = policy["PolicyDocument"]
         document["Statement"] = [s for s in document["Statement"] if not denies_clear(s)]
@@ -177,6 +180,13 @@ def _plain_log_group(resource: Any, groups: set[str]) -> Any:  # noqa: ANN401 - 
             prefix = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:"
             return {"Fn::Sub": f"{prefix}${{{name}}}"}
     return resource
+
+
+def _allow_batches(statement: Json) -> None:
+    actions = statement.get("Action", [])
+    actions = [actions] if isinstance(actions, str) else actions
+    if _SEND in actions:
+        statement["Action"] = [*actions, f"{_SEND}Batch"]
 
 
 def _drop_conditions(statement: Json, unwanted: Callable[[str], bool]) -> None:

@@ -1,9 +1,10 @@
-"""The command ``onramp``. Today it has one subcommand, ``doctor``."""
+"""The command ``onramp``: ``doctor`` looks at a deployed stage, ``facts`` tells the bus again."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
+from ops import facts
 from ops.doctor import command as doctor
 
 INTERRUPTED = 130
@@ -20,10 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="onramp", description="Tools for operating Onramp.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    doctor.add_arguments(commands.add_parser("doctor", **doctor.DESCRIPTION))
+    for name, tool in (("doctor", doctor), ("facts", facts)):
+        command = commands.add_parser(name, **tool.DESCRIPTION)
+        tool.add_arguments(command)
+        command.set_defaults(run=tool.run)
     given = parser.parse_args(arguments)
     try:
-        return doctor.run(given)
+        status: int = given.run(given)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return INTERRUPTED
+    return status

@@ -1,6 +1,7 @@
 """What each function reads from its environment, once; what is missing is named.
 
-The variables are made by `infra/environment.py`; a test compares the two.
+This is the only place where the variables are named: each function's card in `infra/cards.py` names its
+settings class, and the deployment gives the function exactly what the class reads.
 """
 
 import json
@@ -8,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any, Final, Self
 
 
 class SettingsError(Exception):
@@ -40,11 +41,22 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class CodeExchangeSettings(Settings):
-    """`code_exchange`."""
+class StoringSettings(Settings):
+    """What everybody needs who writes records, and the facts that come with them."""
 
     table_name: str
-    bus_name: str
+    facts_kept_days: str
+
+    @property
+    def facts_kept(self) -> timedelta:
+        """How long a fact is kept."""
+        return timedelta(days=positive("facts_kept_days", self.facts_kept_days))
+
+
+@dataclass(frozen=True, slots=True)
+class CodeExchangeSettings(StoringSettings):
+    """`code_exchange`."""
+
     envelope_key_id: str
     secret_id: str
     meta_app_id: str
@@ -55,11 +67,9 @@ class CodeExchangeSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class NumberSubmissionSettings(Settings):
+class NumberSubmissionSettings(StoringSettings):
     """`number_submission`."""
 
-    table_name: str
-    bus_name: str
     jobs_queue_url: str
     tenant_claim: str
 
@@ -78,77 +88,92 @@ class SignupQueriesSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class FollowSettings(Settings):
-    """What all functions need that follow numbers at 360dialog."""
+class ReconcilerSettings(Settings):
+    """`reconciler`: it only wakes."""
 
     table_name: str
-    bus_name: str
     jobs_queue_url: str
-    events_dlq_url: str
-    secret_id: str
-    partner_id: str
-    partner_base_url: str
-    partner_budget_calls: str
-    partner_budget_window_seconds: str
-    retry_schedule_seconds: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings(StoringSettings):
+    """What both workers need: they wake numbers, and try again by the schedule."""
+
+    jobs_queue_url: str
     reconcile_after_seconds: str
+    retry_schedule_seconds: str
+
+    @property
+    def look_after(self) -> timedelta:
+        """How long a number waits for a webhook before its channel is looked up."""
+        return timedelta(seconds=positive("reconcile_after_seconds", self.reconcile_after_seconds))
 
     @property
     def retry_seconds(self) -> tuple[int, ...]:
         """The retry schedule."""
         return tuple(
-            self._int("retry_schedule_seconds", part) for part in self.retry_schedule_seconds.split(",")
+            positive("retry_schedule_seconds", part) for part in self.retry_schedule_seconds.split(",")
         )
 
-    @property
-    def reconcile_after(self) -> timedelta:
-        """How long a number waits for a webhook before its channel is read."""
-        return timedelta(seconds=self._int("reconcile_after_seconds", self.reconcile_after_seconds))
+
+@dataclass(frozen=True, slots=True)
+class OnboardingWorkerSettings(WorkerSettings):
+    """`onboarding_worker`. `messaging_webhook_headers` is a JSON object of strings."""
+
+    jobs_dlq_url: str
+    envelope_key_id: str
+    secret_id: str
+    partner_id: str
+    solution_id: str
+    partner_base_url: str
+    partner_budget_calls: str
+    partner_budget_window_seconds: str
+    messaging_base_url: str
+    messaging_webhook_url: str
+    messaging_webhook_headers: str
 
     @property
     def budget_calls(self) -> int:
         """Partner API calls in one window."""
-        return self._int("partner_budget_calls", self.partner_budget_calls)
+        return positive("partner_budget_calls", self.partner_budget_calls)
 
     @property
     def budget_window(self) -> timedelta:
         """The window."""
         return timedelta(
-            seconds=self._int("partner_budget_window_seconds", self.partner_budget_window_seconds)
+            seconds=positive("partner_budget_window_seconds", self.partner_budget_window_seconds)
         )
 
-    def _int(self, name: str, value: str) -> int:
-        try:
-            number = int(value)
-        except ValueError:
-            number = 0
-        if number < 1:
-            raise SettingsError(f"{name.upper()} must hold positive whole numbers")
-        return number
-
 
 @dataclass(frozen=True, slots=True)
-class OnboardingWorkerSettings(FollowSettings):
-    """`onboarding_worker`. `messaging_webhook_headers` is a JSON object of strings."""
-
-    jobs_dlq_url: str
-    envelope_key_id: str
-    solution_id: str
-    messaging_base_url: str
-    messaging_webhook_url: str
-    messaging_webhook_headers: str
-
-
-@dataclass(frozen=True, slots=True)
-class PartnerEventWorkerSettings(FollowSettings):
+class PartnerEventWorkerSettings(WorkerSettings):
     """`partner_event_worker`."""
 
     events_queue_url: str
+    events_dlq_url: str
 
 
 @dataclass(frozen=True, slots=True)
-class ReconcilerSettings(FollowSettings):
-    """`reconciler`: no more than following needs."""
+class EventPublisherSettings(Settings):
+    """`event_publisher`."""
+
+    table_name: str
+    bus_name: str
+
+
+WEBHOOK_RECEIVER: Final = ("EVENTS_QUEUE_URL", "POWERTOOLS_METRICS_NAMESPACE", "SECRET_ID", "STAGE")
+"""What `webhook_receiver` reads by hand; it starts without this module."""
+
+
+def positive(name: str, value: str) -> int:
+    """A variable, or a part of one, that holds a positive whole number. Raises `SettingsError`."""
+    try:
+        number = int(value)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise SettingsError(f"{name.upper()} must hold positive whole numbers")
+    return number
 
 
 def json_object(name: str, value: str) -> dict[str, Any]:

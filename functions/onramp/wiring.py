@@ -1,8 +1,14 @@
-"""The composition root: real adapters behind the ports, made once when a function is first used."""
+"""The composition root: real adapters behind the ports, made once when a function is first used.
+
+`Runtime` is what all functions have. Below it stands one for each deployed function, of the same name, which
+gives exactly the ports that its role may use. What calls Meta and 360dialog is imported by need only.
+"""
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,16 +17,27 @@ from aws_lambda_powertools import Logger, Metrics
 from botocore.config import Config
 
 from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsQueue
-from onramp.adapters.dynamo import DynamoStore
+from onramp.adapters.dynamo import FACTS_KEPT, DynamoStore
 from onramp.adapters.system import PowertoolsTelemetry, SystemClock
-from onramp.settings import FollowSettings, Settings
+from onramp.domain.budget import BudgetRule
+from onramp.ports import Ports, Rules
+from onramp.ports.upstreams import ChannelWebhook
+from onramp.settings import (
+    CodeExchangeSettings,
+    EventPublisherSettings,
+    NumberSubmissionSettings,
+    OnboardingWorkerSettings,
+    PartnerEventWorkerSettings,
+    ReconcilerSettings,
+    Settings,
+    SignupQueriesSettings,
+    json_object,
+)
 
 if TYPE_CHECKING:
     import httpx
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
-
-    from onramp.usecases.onboarding import Follow
 
 AWS_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 """For our own services: two seconds to connect, five to answer, three tries."""
@@ -72,9 +89,19 @@ class Runtime:
         """The table's service."""
         return boto3.client("dynamodb", config=AWS_CONFIG)
 
-    def store(self, table_name: str) -> DynamoStore:
-        """The table."""
-        return DynamoStore(self.dynamodb, table_name, self.clock)
+    def ports(self, table_name: str, facts_kept: timedelta = FACTS_KEPT) -> Ports:
+        """What every function has: the table, time, and telling."""
+        store = DynamoStore(self.dynamodb, table_name, self.clock, self._unreadable, facts_kept=facts_kept)
+        return Ports(store=store, clock=self.clock, telemetry=self.telemetry)
+
+    def _unreadable(self, record: str) -> None:
+        """An item that was left out of a list, for its neighbours' sake."""
+        self.telemetry.warn("record cannot be read", record=record)
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        """The queue service."""
+        return boto3.client("sqs", config=AWS_CONFIG)
 
     def bus(self, bus_name: str) -> EventBridgeBus:
         """The bus."""
@@ -88,46 +115,94 @@ class Runtime:
         """Reads one value of the deployer's secret."""
         return Secret(boto3.client("secretsmanager", config=AWS_CONFIG), secret_id).value
 
-    def sqs(self) -> "SQSClient":
-        """The queue service."""
-        return boto3.client("sqs", config=AWS_CONFIG)
 
+def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
+    """Meta, and the key under which tokens are stored."""
+    from onramp.adapters.meta_graph import MetaGraph  # noqa: PLC0415
 
-def follow_ports(
-    runtime: Runtime, settings: FollowSettings, sqs: "SQSClient", dead_jobs: str = ""
-) -> "Follow":
-    """The ports with which numbers are followed. `dead_jobs`: the dead-letter queue of who runs jobs."""
-    from onramp.adapters.dynamo import DynamoBudget  # noqa: PLC0415 - only for functions that call 360dialog
-    from onramp.adapters.partner_api import PartnerApi  # noqa: PLC0415
-    from onramp.domain.budget import BudgetRule  # noqa: PLC0415
-    from onramp.usecases.onboarding import Follow  # noqa: PLC0415
-
-    store = runtime.store(settings.table_name)
     secret = runtime.secret(settings.secret_id)
-    return Follow(
-        store=store,
-        events=store,
-        budget=DynamoBudget(
-            runtime.dynamodb,
-            settings.table_name,
-            runtime.clock,
-            partner_id=settings.partner_id,
-            rule=BudgetRule(settings.budget_calls, settings.budget_window),
+    return replace(
+        runtime.ports(settings.table_name, settings.facts_kept),
+        vault=runtime.vault(settings.envelope_key_id),
+        meta=MetaGraph(
+            client=runtime.http,
+            clock=runtime.clock,
+            base_url=settings.graph_base_url.rstrip("/"),
+            version=settings.graph_version,
+            app_id=settings.meta_app_id,
+            app_secret=lambda: secret("meta_app_secret"),
         ),
-        queue=SqsQueue(
-            sqs, jobs=settings.jobs_queue_url, dead_jobs=dead_jobs, dead_events=settings.events_dlq_url
-        ),
-        bus=runtime.bus(settings.bus_name),
+    )
+
+
+def number_submission(runtime: Runtime, settings: NumberSubmissionSettings) -> Ports:
+    """The jobs queue."""
+    return replace(
+        runtime.ports(settings.table_name, settings.facts_kept),
+        queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url),
+    )
+
+
+def signup_queries(runtime: Runtime, settings: SignupQueriesSettings) -> Ports:
+    """The key under which channels' keys are stored."""
+    return replace(
+        runtime.ports(settings.table_name),
+        vault=runtime.vault(settings.envelope_key_id),
+    )
+
+
+def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> Ports:
+    """360dialog with its budget, the keys, and the dead letters of the jobs."""
+    from onramp.adapters.messaging_api import MessagingApi  # noqa: PLC0415
+    from onramp.adapters.partner_api import PartnerApi  # noqa: PLC0415
+
+    secret = runtime.secret(settings.secret_id)
+    headers = json_object("MESSAGING_WEBHOOK_HEADERS", settings.messaging_webhook_headers)
+    return replace(
+        runtime.ports(settings.table_name, settings.facts_kept),
+        queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_jobs=settings.jobs_dlq_url),
         partner=PartnerApi(
             client=runtime.http,
             base_url=settings.partner_base_url.rstrip("/"),
             partner_id=settings.partner_id,
             partner_key=lambda: secret("partner_api_key"),
-            solution_id=getattr(settings, "solution_id", ""),
-            messaging_url=getattr(settings, "messaging_base_url", "").rstrip("/"),
+            solution_id=settings.solution_id,
+            messaging_url=settings.messaging_base_url.rstrip("/"),
         ),
-        clock=runtime.clock,
-        telemetry=runtime.telemetry,
-        retry_seconds=settings.retry_seconds,
-        reconcile_after=settings.reconcile_after,
+        messaging=MessagingApi(runtime.http),
+        vault=runtime.vault(settings.envelope_key_id),
+        rules=Rules(
+            retry_seconds=settings.retry_seconds,
+            look_after=settings.look_after,
+            budget=BudgetRule(settings.budget_calls, settings.budget_window),
+            webhook=ChannelWebhook(
+                url=settings.messaging_webhook_url,
+                headers={name: str(value) for name, value in headers.items()},
+            ),
+        ),
+    )
+
+
+def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings) -> Ports:
+    """The jobs queue, and the dead letters of the events."""
+    return replace(
+        runtime.ports(settings.table_name, settings.facts_kept),
+        queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_events=settings.events_dlq_url),
+        rules=Rules(retry_seconds=settings.retry_seconds, look_after=settings.look_after),
+    )
+
+
+def reconciler(runtime: Runtime, settings: ReconcilerSettings) -> Ports:
+    """The jobs queue."""
+    return replace(
+        runtime.ports(settings.table_name),
+        queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url),
+    )
+
+
+def event_publisher(runtime: Runtime, settings: EventPublisherSettings) -> Ports:
+    """The bus, which nobody else has."""
+    return replace(
+        runtime.ports(settings.table_name),
+        bus=runtime.bus(settings.bus_name),
     )

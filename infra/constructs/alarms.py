@@ -14,9 +14,9 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.catalogue import FUNCTIONS, FunctionName, logical_id
-from infra.constructs.messaging import QueueName
-from infra.constructs.metrics import OWN, Measured
+from infra.cards import CARDS, counted_by, logical_id
+from infra.constructs.metrics import Measured
+from infra.grants import QueueName
 
 RUNBOOK = "docs/runbook.md"
 
@@ -45,7 +45,7 @@ class AlarmSpec:
 
 def _own(name: str, statistic: str = "Sum") -> Source:
     def metrics(measured: Measured) -> Iterator[tuple[str, cloudwatch.Metric]]:
-        counting = OWN[name]
+        counting = counted_by(name)
         for function in counting:
             part = logical_id(function) if len(counting) > 1 else ""
             yield part, measured.own(name, function, statistic=statistic)
@@ -68,7 +68,7 @@ def _oldest(queue: QueueName) -> Source:
     return _queue(queue, "ApproximateAgeOfOldestMessage")
 
 
-def _function(function: FunctionName, name: str, statistic: str = "Sum") -> Source:
+def _function(function: str, name: str, statistic: str = "Sum") -> Source:
     def metrics(measured: Measured) -> Iterator[tuple[str, cloudwatch.Metric]]:
         yield "", measured.function(function, name, statistic=statistic)
 
@@ -77,7 +77,7 @@ def _function(function: FunctionName, name: str, statistic: str = "Sum") -> Sour
 
 def _every_function(name: str) -> Source:
     def metrics(measured: Measured) -> Iterator[tuple[str, cloudwatch.Metric]]:
-        for function in FUNCTIONS:
+        for function in CARDS:
             yield logical_id(function), measured.function(function, name)
 
     return metrics
@@ -112,21 +112,38 @@ ALARMS = (
         source=_dead_letters("schedules_dlq"),
     ),
     AlarmSpec(
+        anchor="stream-dead-letters",
+        about="Facts could not be put on the bus for almost a day and were given up; publish them again.",
+        source=_dead_letters("stream_dlq"),
+    ),
+    AlarmSpec(
         anchor="jobs-queue-old",
         about="A job has waited for half an hour: the onboarding worker stands still or cannot keep up.",
-        source=_oldest("jobs"),
+        source=_oldest("jobs_queue"),
         threshold=1800,
     ),
     AlarmSpec(
         anchor="events-queue-old",
         about="A webhook has waited for a quarter of an hour: the event worker stands still.",
-        source=_oldest("events"),
+        source=_oldest("events_queue"),
         threshold=900,
+    ),
+    AlarmSpec(
+        anchor="facts-late",
+        about="Facts have waited for the bus for a quarter of an hour; after 23 hours they are given up.",
+        source=_function("event_publisher", "IteratorAge", "Maximum"),
+        threshold=900_000,
     ),
     AlarmSpec(
         anchor="numbers-stale",
         about="A submitted number has waited for 360dialog for more than an hour.",
         source=_own("NumbersStale"),
+        minutes=60,
+    ),
+    AlarmSpec(
+        anchor="numbers-attention",
+        about="Something about a number needs a person although its messages may flow.",
+        source=_own("NumbersAttention"),
         minutes=60,
     ),
     AlarmSpec(
@@ -181,15 +198,32 @@ ALARMS = (
         silence=cloudwatch.TreatMissingData.BREACHING,
     ),
     AlarmSpec(
-        anchor="events-unmatched",
-        about="An event waited a day for its signup in vain: a channel that we do not know.",
-        source=_own("EventsUnmatched"),
+        anchor="records-crashed",
+        about="A message or a record made a function stumble; it comes back, and its neighbours are done.",
+        source=_own("RecordsCrashed"),
+    ),
+    AlarmSpec(
+        anchor="events-unresolved",
+        about="Ten events within an hour found no number: their channels are not known here.",
+        source=_own("EventsUnresolved"),
+        threshold=10,
+        minutes=60,
     ),
     AlarmSpec(
         anchor="channels-unknown",
-        about="360dialog bills channels that no signup knows.",
+        about="360dialog bills channels that belong to no number of ours.",
         source=_own("ChannelsUnknown"),
         minutes=60,
+    ),
+    AlarmSpec(
+        anchor="census-silent",
+        about="No page of the census was read for thirty hours: lost webhooks heal one by one, if at all.",
+        source=_own("CensusPages"),
+        below=True,
+        periods=5,
+        datapoints=5,
+        minutes=360,
+        silence=cloudwatch.TreatMissingData.BREACHING,
     ),
     AlarmSpec(
         anchor="client-duplicates",

@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigw
@@ -15,13 +13,11 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from constructs import Construct
 
-from infra.catalogue import FunctionName, logical_id
+from contract.routes import ROUTES, Access, Route
+from infra.cards import logical_id
 from infra.config import ApiConfig, StageConfig
 from infra.constructs.removal import removal_policy
 
-Guard = Literal["jwt", "iam", "open"]
-CONFIG_PATH = "/v1/config"
-WEBHOOK_PATH = "/v1/webhooks/360dialog"
 REQUEST_HEADERS = ("authorization", "content-type", "idempotency-key", "if-none-match")
 ANSWER_HEADERS = ("etag", "location", "retry-after")
 # 360dialog redelivers in bursts, and a webhook refused is one that comes again.
@@ -44,33 +40,15 @@ ACCESS_LOG = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One route: `guard` says who is let through to the function."""
-
-    method: Literal["GET", "POST"]
-    path: str
-    function: FunctionName
-    guard: Guard = "jwt"
-
-    @property
-    def key(self) -> str:
-        """What API Gateway calls it."""
-        return f"{self.method} {self.path}"
+def key_of(route: Route) -> str:
+    """What API Gateway calls a route."""
+    return f"{route.method} {route.path}"
 
 
-ROUTES = (
-    Route("GET", CONFIG_PATH, "signup_queries", "open"),
-    Route("POST", "/v1/signups", "code_exchange"),
-    Route("GET", "/v1/signups", "signup_queries"),
-    Route("GET", "/v1/signups/{signup_id}", "signup_queries"),
-    Route("POST", "/v1/signups/{signup_id}/code", "code_exchange"),
-    Route("POST", "/v1/signups/{signup_id}/numbers", "number_submission"),
-    Route("POST", "/v1/signups/{signup_id}/retry", "number_submission"),
-    Route("GET", "/v1/channels/{channel_id}/api-key", "signup_queries", "iam"),
-    # Open to the gateway: the function checks 360dialog's signature.
-    Route("POST", WEBHOOK_PATH, "webhook_receiver", "open"),
-)
+def path_of(access: Access) -> str:
+    """The path of the only route that is open in this way. Raises `ValueError` when there are more."""
+    (path,) = (route.path for route in ROUTES if route.access == access)
+    return path
 
 
 class Api(Construct):
@@ -83,7 +61,7 @@ class Api(Construct):
         *,
         config: ApiConfig,
         stage: StageConfig,
-        functions: Mapping[FunctionName, lambda_.IFunction],
+        functions: Mapping[str, lambda_.IFunction],
         issuer: str,
         audience: tuple[str, ...],
     ) -> None:
@@ -107,10 +85,12 @@ class Api(Construct):
                 max_age=cdk.Duration.hours(1),
             ),
         )
-        self._guards: Mapping[Guard, apigw.IHttpRouteAuthorizer] = {
+        self._guards: Mapping[Access, apigw.IHttpRouteAuthorizer] = {
             "jwt": authorizers.HttpJwtAuthorizer("Jwt", issuer, jwt_audience=list(audience)),
             "iam": authorizers.HttpIamAuthorizer(),
-            "open": apigw.HttpNoneAuthorizer(),
+            "public": apigw.HttpNoneAuthorizer(),
+            # Open to the gateway: the function checks the signature.
+            "signed": apigw.HttpNoneAuthorizer(),
         }
         routes = self._add_routes(functions)
         self.log_group = logs.LogGroup(
@@ -126,7 +106,7 @@ class Api(Construct):
         """The API's address."""
         return f"https://{self._config.domain_name}" if self.domain else self.api.api_endpoint
 
-    def _add_routes(self, functions: Mapping[FunctionName, lambda_.IFunction]) -> list[apigw.HttpRoute]:
+    def _add_routes(self, functions: Mapping[str, lambda_.IFunction]) -> list[apigw.HttpRoute]:
         targets = {
             name: integrations.HttpLambdaIntegration(logical_id(name), function)
             for name, function in functions.items()
@@ -138,7 +118,7 @@ class Api(Construct):
                 path=route.path,
                 methods=[apigw.HttpMethod[route.method]],
                 integration=targets[route.function],
-                authorizer=self._guards[route.guard],
+                authorizer=self._guards[route.access],
             )
         ]
 
@@ -165,7 +145,7 @@ class Api(Construct):
         stage.node.add_dependency(*routes)
 
     def _limits(self, route: Route) -> dict[str, int]:
-        if route.path == WEBHOOK_PATH:
+        if route.access == "signed":
             return {"ThrottlingRateLimit": WEBHOOKS_PER_SECOND, "ThrottlingBurstLimit": WEBHOOK_BURST}
         return {
             "ThrottlingRateLimit": self._config.throttle_rate,

@@ -6,16 +6,16 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from infra.catalogue import FUNCTIONS, FunctionName
-from infra.constructs.messaging import QueueName
+from infra.cards import CARDS
 from infra.constructs.metrics import Measured
+from infra.grants import QueueName
 
 WIDTH = 24
 HEIGHT = 6
 BUSINESS = "# Is the business well?"
 PARTS = "# Which part is not?\nWhat each alarm means and what to do: `docs/runbook.md`"
-QUEUES: tuple[QueueName, ...] = ("jobs", "events")
-DEAD_LETTERS: tuple[QueueName, ...] = ("jobs_dlq", "events_dlq", "schedules_dlq")
+QUEUES: tuple[QueueName, ...] = ("jobs_queue", "events_queue")
+DEAD_LETTERS: tuple[QueueName, ...] = ("jobs_dlq", "events_dlq", "schedules_dlq", "stream_dlq")
 
 
 class Dashboard(Construct):
@@ -40,6 +40,7 @@ class Dashboard(Construct):
                 self._queues(),
                 self._webhooks(),
                 self._partner(),
+                self._world(),
                 self._ground(),
             ],
         )
@@ -55,7 +56,7 @@ class Dashboard(Construct):
     def _signups(self) -> Sequence[cloudwatch.IWidget]:
         measured = self._measured
         steps = ("SignupsOpened", "SignupsAuthorized", "NumbersConnected", "NumbersFailed")
-        worker: FunctionName = "onboarding_worker"
+        worker = "onboarding_worker"
         return [
             cloudwatch.SingleValueWidget(
                 title="In the time shown",
@@ -77,8 +78,8 @@ class Dashboard(Construct):
                 "Waiting for 360dialog",
                 [
                     measured.total("NumbersStale", label="looked at after an hour"),
-                    measured.total("NumbersHealed", label="carried on by the sweep"),
-                    measured.total("EventsParked", label="events without a signup yet"),
+                    measured.total("NumbersHealed", label="carried on without a webhook"),
+                    measured.total("EventsUnresolved", label="events without a number yet"),
                 ],
                 width=6,
             ),
@@ -90,7 +91,7 @@ class Dashboard(Construct):
             self._codes("Refused by Meta, by code", "MetaRefusals", "code_exchange"),
         ]
 
-    def _codes(self, title: str, metric: str, function: FunctionName) -> cloudwatch.IWidget:
+    def _codes(self, title: str, metric: str, function: str) -> cloudwatch.IWidget:
         """A metric by the code it was counted with. Codes are in the log: too many for dimensions."""
         return cloudwatch.LogQueryWidget(
             title=title,
@@ -116,9 +117,7 @@ class Dashboard(Construct):
         ]
 
     def _functions(self, title: str, metric: str, statistic: str) -> cloudwatch.IWidget:
-        metrics = [
-            self._measured.function(name, metric, statistic=statistic, label=name) for name in FUNCTIONS
-        ]
+        metrics = [self._measured.function(name, metric, statistic=statistic, label=name) for name in CARDS]
         return _graph(f"Functions: {title}", metrics, width=8)
 
     def _queues(self) -> Sequence[cloudwatch.IWidget]:
@@ -145,7 +144,7 @@ class Dashboard(Construct):
     def _webhooks(self) -> Sequence[cloudwatch.IWidget]:
         measured = self._measured
         outcomes = ("Accepted", "Rejected", "Refused", "TooLarge", "Empty")
-        events = ("Applied", "Duplicate", "Stored", "Unknown", "Unmatched", "GivenUp", "Unreadable")
+        events = ("Applied", "Duplicate", "Stored", "Unknown", "Unresolved", "GivenUp", "Unreadable")
         return [
             _graph("Webhooks", [measured.total(f"Webhooks{name}") for name in outcomes], width=8),
             _graph(
@@ -188,6 +187,7 @@ class Dashboard(Construct):
                     for name in (
                         "JobsSentAgain",
                         "RecordsCrashed",
+                        "NumbersAttention",
                         "ChannelsUnknown",
                         "MetaConfigurationErrors",
                         "PartnerConfigurationErrors",
@@ -195,6 +195,22 @@ class Dashboard(Construct):
                 ],
                 width=8,
             ),
+        ]
+
+    def _world(self) -> Sequence[cloudwatch.IWidget]:
+        measured = self._measured
+        return [
+            _graph(
+                "Facts for the bus",
+                [measured.total("FactsPublished"), measured.total("FactsRefused")],
+                width=8,
+            ),
+            _graph(
+                "Facts: age of the oldest, ms",
+                [measured.function("event_publisher", "IteratorAge", statistic="Maximum", label="oldest")],
+                width=8,
+            ),
+            _graph("Census: pages", [measured.total("CensusPages")], width=8),
         ]
 
     def _ground(self) -> Sequence[cloudwatch.IWidget]:

@@ -1,4 +1,4 @@
-"""The seven Lambda functions, each with a role and a log group of its own."""
+"""The Lambda functions, one for each card, each with a role and a log group of its own."""
 
 from collections.abc import Mapping
 
@@ -9,11 +9,12 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.bundling import Bundle
-from infra.catalogue import FUNCTIONS, FunctionName, FunctionSpec, PackageName, logical_id
+from infra.cards import CARDS, Card, PackageName
 from infra.config import DeploymentConfig
 from infra.constructs.removal import removal_policy
 from infra.environment import ResourceNames, environment_of
-from infra.permissions import Resource, statements_of
+from infra.grants import Resource
+from infra.permissions import statements_of
 
 
 class Functions(Construct):
@@ -34,31 +35,31 @@ class Functions(Construct):
         self._bundles = bundles
         self._resources = resources
         self._arns = arns
-        self.logs: Mapping[FunctionName, logs.LogGroup] = {
+        self.logs: Mapping[str, logs.LogGroup] = {
             name: logs.LogGroup(
                 self,
-                f"{logical_id(name)}Logs",
+                f"{card.logical_id}Logs",
                 retention=logs.RetentionDays.ONE_MONTH,
                 removal_policy=removal_policy(config.stage),
             )
-            for name in FUNCTIONS
+            for name, card in CARDS.items()
         }
-        self.by_name: Mapping[FunctionName, lambda_.Function] = {
-            name: self._function(name, spec) for name, spec in FUNCTIONS.items()
+        self.by_name: Mapping[str, lambda_.Function] = {
+            name: self._function(card) for name, card in CARDS.items()
         }
 
-    def _function(self, name: FunctionName, spec: FunctionSpec) -> lambda_.Function:
+    def _function(self, card: Card) -> lambda_.Function:
         tracing = self._config.stage.tracing
-        log_group = self.logs[name]
+        log_group = self.logs[card.name]
         role = iam.Role(
             self,
-            f"{logical_id(name)}Role",
+            f"{card.logical_id}Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description=f"Onramp: {name}",
+            description=f"Onramp: {card.name}",
             inline_policies={
                 "Own": iam.PolicyDocument(
                     statements=statements_of(
-                        function=name,
+                        function=card.name,
                         arns=self._arns,
                         log_group_arn=log_group.log_group_arn,
                         tracing=tracing,
@@ -66,24 +67,24 @@ class Functions(Construct):
                 )
             },
         )
-        bundle = self._bundles[spec.package]
+        bundle = self._bundles[card.package]
         return lambda_.Function(
             self,
-            logical_id(name),
-            description=spec.about,
+            card.logical_id,
+            description=card.about,
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=(
                 lambda_.Architecture.ARM_64 if bundle.machine == "aarch64" else lambda_.Architecture.X86_64
             ),
             code=lambda_.Code.from_asset(str(bundle.path)),
-            handler=f"{name}.handler",
-            timeout=cdk.Duration.seconds(spec.timeout),
-            memory_size=spec.memory,
-            # Convenience grants of the library must not widen what the table of permissions says.
+            handler=f"{card.name}.handler",
+            timeout=cdk.Duration.seconds(card.timeout),
+            memory_size=card.memory,
+            # Convenience grants of the library must not widen what the card says.
             role=role.without_policy_updates(),
             log_group=log_group,
             # Lambda's own lines become JSON too: one query finds starts, reports and ours.
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE if tracing else lambda_.Tracing.DISABLED,
-            environment=environment_of(function=name, config=self._config, resources=self._resources),
+            environment=environment_of(function=card.name, config=self._config, resources=self._resources),
         )

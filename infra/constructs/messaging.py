@@ -1,13 +1,11 @@
 """Queues between the functions, and the bus to the partner's own systems."""
 
-from typing import Literal
-
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-QueueName = Literal["jobs", "jobs_dlq", "events", "events_dlq", "schedules_dlq"]
+from infra.grants import QueueName
 
 RETENTION = cdk.Duration.days(14)
 # Six times the workers' timeout, as Lambda asks for.
@@ -19,7 +17,7 @@ LARGE_MESSAGE_BYTES = 1024 * 1024
 
 
 class Messaging(Construct):
-    """Jobs and events, each with its dead letters; the dead letters of schedules; the bus."""
+    """Jobs and events with their dead letters, the dead letters of schedules and stream, the bus."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
@@ -31,6 +29,8 @@ class Messaging(Construct):
         )
         # EventBridge and Lambda put into it; no queue may name it as its own dead letters.
         self.schedules_dlq = self._dead_letters("SchedulesDlq", source=None)
+        # Lambda puts into it what of the table's stream it gives up.
+        self.stream_dlq = self._dead_letters("StreamDlq", source=None)
         self.bus = events.EventBus(
             self,
             "Bus",
@@ -42,11 +42,12 @@ class Messaging(Construct):
     def by_name(self) -> dict[QueueName, sqs.Queue]:
         """All queues."""
         return {
-            "jobs": self.jobs,
+            "jobs_queue": self.jobs,
             "jobs_dlq": self.jobs_dlq,
-            "events": self.events,
+            "events_queue": self.events,
             "events_dlq": self.events_dlq,
             "schedules_dlq": self.schedules_dlq,
+            "stream_dlq": self.stream_dlq,
         }
 
     def _dead_letters(

@@ -1,8 +1,7 @@
-"""What is measured: our own metrics and who counts them, and those of AWS for what the stack is made of."""
+"""What dashboards and alarms look at: our own metrics, and those of AWS for what the stack is made of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -10,55 +9,11 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 
-from infra.catalogue import FunctionName
-from infra.constructs.messaging import QueueName
-from infra.environment import METRICS_NAMESPACE
+from infra.cards import counted_by
+from infra.grants import QueueName
+from infra.metrics import NAMESPACE
 
 PERIOD = cdk.Duration.minutes(5)
-
-# Whoever takes parked events up applies them.
-_APPLIERS: tuple[FunctionName, ...] = ("partner_event_worker", "onboarding_worker", "reconciler")
-_WORKERS: tuple[FunctionName, ...] = ("onboarding_worker", "partner_event_worker")
-
-# Every metric that the functions count, and the functions that do.
-OWN: Mapping[str, tuple[FunctionName, ...]] = MappingProxyType(
-    {
-        "BudgetUsed": _APPLIERS,
-        "BudgetWaited": _APPLIERS,
-        "ChannelsUnknown": ("reconciler",),
-        "ClientDuplicates": ("onboarding_worker",),
-        "ClientsMade": ("onboarding_worker",),
-        "EventsApplied": _APPLIERS,
-        "EventsDuplicate": _APPLIERS,
-        "EventsGivenUp": _APPLIERS,
-        "EventsParked": _APPLIERS,
-        "EventsStored": ("partner_event_worker",),
-        "EventsUnknown": ("partner_event_worker",),
-        "EventsUnmatched": _APPLIERS,
-        "EventsUnreadable": ("partner_event_worker",),
-        "JobsSentAgain": ("reconciler",),
-        "KeysFoundDead": ("onboarding_worker",),
-        "KeysMade": ("onboarding_worker",),
-        "MetaConfigurationErrors": ("code_exchange",),
-        "MetaRefusals": ("code_exchange",),
-        "NumbersConnected": ("onboarding_worker",),
-        "NumbersFailed": ("onboarding_worker", "reconciler"),
-        "NumbersHealed": ("reconciler",),
-        "NumbersStale": ("reconciler",),
-        "PartnerConfigurationErrors": ("onboarding_worker", "reconciler"),
-        "PartnerThrottled": _APPLIERS,
-        "RecordsCrashed": _WORKERS,
-        "SecondsFromCodeToConnected": ("onboarding_worker",),
-        "SignupsAuthorized": ("code_exchange",),
-        "SignupsOpened": ("code_exchange",),
-        "WebhookMilliseconds": ("webhook_receiver",),
-        "WebhooksAccepted": ("webhook_receiver",),
-        "WebhooksEmpty": ("webhook_receiver",),
-        "WebhooksRefused": ("webhook_receiver",),
-        "WebhooksRejected": ("webhook_receiver",),
-        "WebhooksTooLarge": ("webhook_receiver",),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,28 +25,29 @@ class Measured:
     """
 
     stage: str
-    functions: Mapping[FunctionName, lambda_.IFunction]
-    logs: Mapping[FunctionName, logs.ILogGroup]
+    functions: Mapping[str, lambda_.IFunction]
+    logs: Mapping[str, logs.ILogGroup]
     queues: Mapping[QueueName, sqs.IQueue]
     api_id: str
     table_name: str
 
     def own(
-        self, name: str, function: FunctionName, *, statistic: str = "Sum", label: str | None = None
+        self, name: str, function: str, *, statistic: str = "Sum", label: str | None = None
     ) -> cloudwatch.Metric:
         """One of our metrics, as one function counts it. Raises `ValueError` when it does not."""
-        if function not in OWN[name]:
+        if function not in counted_by(name):
             raise ValueError(f"{function} does not count {name}")
         # The receiver writes its metrics by hand, without the dimension that Powertools adds.
         service = {} if function == "webhook_receiver" else {"service": function}
         dimensions = {**service, "stage": self.stage}
-        return _metric(METRICS_NAMESPACE, name, dimensions, statistic=statistic, label=label)
+        return _metric(NAMESPACE, name, dimensions, statistic=statistic, label=label)
 
     def total(self, name: str, *, label: str | None = None) -> cloudwatch.IMetric:
         """The sum of one of our metrics over all functions that count it; for dashboards."""
-        parts = [self.own(name, function) for function in OWN[name]]
-        if len(parts) == 1:
-            return self.own(name, OWN[name][0], label=label or name)
+        counting = counted_by(name)
+        if len(counting) == 1:
+            return self.own(name, counting[0], label=label or name)
+        parts = [self.own(name, function) for function in counting]
         prefix = name[0].lower() + name[1:]
         named = {f"{prefix}{n}": part for n, part in enumerate(parts)}
         return cloudwatch.MathExpression(
@@ -99,7 +55,7 @@ class Measured:
         )
 
     def function(
-        self, function: FunctionName, name: str, *, statistic: str = "Sum", label: str | None = None
+        self, function: str, name: str, *, statistic: str = "Sum", label: str | None = None
     ) -> cloudwatch.Metric:
         """A metric of Lambda."""
         dimensions = {"FunctionName": self.functions[function].function_name}

@@ -1,4 +1,7 @@
-"""The table that holds every record."""
+"""The table that holds every record, its indexes, and its stream."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
@@ -7,9 +10,20 @@ from constructs import Construct
 
 from infra.config import StageConfig
 from infra.constructs.removal import removal_policy
+from infra.grants import IndexName
 
-BY_TENANT = "by_tenant"
-BY_DUE = "by_due"
+# By name: the attributes of its key. An item that lacks one of them is not in the index. Keys alone are
+# projected: what an index finds is read again before anybody acts on it, and a write costs nothing there
+# unless it changes the key.
+INDEXES: Mapping[IndexName, tuple[str, ...]] = MappingProxyType(
+    {
+        "by_tenant": ("tenant_key", "created_key"),  # a tenant's signups or numbers of one status, by age
+        "by_due": ("due_shard", "due_at"),  # what has to be done, by the time it is due
+        "by_channel": ("channel_key",),  # numbers by their channel, or by their WABA while they have none
+        "by_digits": ("digits_key",),  # numbers by their digits
+        "by_place": ("place_key", "place_sort"),  # 360dialog's events by what they are about
+    }
+)
 TTL_ATTRIBUTE = "expires_at_epoch"
 
 
@@ -28,27 +42,29 @@ class Storage(Construct):
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
             encryption_key=key,
             time_to_live_attribute=TTL_ATTRIBUTE,
+            stream=dynamodb.StreamViewType.NEW_IMAGE,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
             removal_policy=removal_policy(stage),
             deletion_protection=removal_policy(stage) is cdk.RemovalPolicy.RETAIN,
         )
-        # A tenant's signups, newest first.
-        self.table.add_global_secondary_index(
-            index_name=BY_TENANT,
-            partition_key=dynamodb.Attribute(name="tenant_key", type=text),
-            sort_key=dynamodb.Attribute(name="created_key", type=text),
-            projection_type=dynamodb.ProjectionType.ALL,
-        )
-        # Work by the time it is due; only items with pending work are in it.
-        self.table.add_global_secondary_index(
-            index_name=BY_DUE,
-            partition_key=dynamodb.Attribute(name="due_shard", type=text),
-            sort_key=dynamodb.Attribute(name="due_at", type=text),
-            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
-        )
+        for name, (partition, *sort) in INDEXES.items():
+            self.table.add_global_secondary_index(
+                index_name=name,
+                partition_key=dynamodb.Attribute(name=partition, type=text),
+                sort_key=dynamodb.Attribute(name=sort[0], type=text) if sort else None,
+                projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+            )
 
-    def index_arn(self, name: str) -> str:
+    @property
+    def stream_arn(self) -> str:
+        """The ARN of the table's stream."""
+        arn = self.table.table_stream_arn
+        if arn is None:
+            raise TypeError("the table has no stream")
+        return arn
+
+    def index_arn(self, name: IndexName) -> str:
         """The ARN of one of the table's indexes."""
         return f"{self.table.table_arn}/index/{name}"

@@ -66,8 +66,7 @@ export class Api {
   }
 
   async #signup(method, path, options) {
-    const body = await read(await this.call(method, path, options));
-    return body.signup ?? body;
+    return read(await this.call(method, path, options));
   }
 
   open(request, key) {
@@ -83,13 +82,17 @@ export class Api {
     return this.#signup("POST", `/v1/signups/${encodeURIComponent(id)}/numbers`, { body });
   }
 
+  read(id) {
+    return this.#signup("GET", `/v1/signups/${encodeURIComponent(id)}`);
+  }
+
   retry(id) {
     return this.#signup("POST", `/v1/signups/${encodeURIComponent(id)}/retry`, { body: {} });
   }
 
   async list() {
     const body = await read(await this.call("GET", "/v1/signups?limit=10"));
-    return body.signups ?? body.items ?? [];
+    return body.signups;
   }
 
   /**
@@ -104,10 +107,12 @@ export class Api {
         const headers = etag ? { "If-None-Match": etag } : {};
         const response = await this.call("GET", `/v1/signups/${encodeURIComponent(id)}`, { headers, signal });
         seconds = Math.min(5, Math.max(0.3, Number(response.headers.get("Retry-After")) || 1));
-        if (response.status !== 304) {
+        if (response.status === 304) {
+          // Unread, even an empty body counts as a request that failed.
+          await response.text();
+        } else {
           etag = response.headers.get("ETag");
-          const body = await read(response);
-          const signup = body.signup ?? body;
+          const signup = await read(response);
           show(signup);
           if (until(signup)) return signup;
         }

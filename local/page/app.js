@@ -80,9 +80,7 @@ async function resume(id) {
   stopWatching();
   state.claimed = null;
   // A fresh read rather than the entry of the list, which may be older.
-  const response = await state.api.call("GET", `/v1/signups/${encodeURIComponent(id)}`);
-  const body = await response.json();
-  const signup = body.signup ?? body;
+  const signup = await state.api.read(id);
   tellOutcomes(signup);
   show(signup);
   if (submitted(signup).length && !isSettled(signup)) watch();

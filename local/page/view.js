@@ -11,7 +11,6 @@ const STOPPED = new Set(["failed", "restricted", "cancelled"]);
 const EVENTS = {
   "signup.opened": "Signup opened",
   "signup.authorized": "Ownership of the account proved",
-  "code.exchanged": "Code exchanged for a token",
 };
 
 /** Makes an element: attributes by name, `text` for its text, then children. */
@@ -23,9 +22,9 @@ export function element(tag, { text, ...attributes } = {}, ...children) {
   return made;
 }
 
-/** Numbers of a signup that were submitted; the others of the account have no steps yet. */
+/** Numbers of a signup that were submitted; the others are those that Meta lists in the account. */
 export function submitted(signup) {
-  return (signup.numbers ?? []).filter((number) => number.steps?.length);
+  return (signup.numbers ?? []).filter((number) => number.status !== "listed");
 }
 
 /** Whether nothing of the signup changes by itself any more. */

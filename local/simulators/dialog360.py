@@ -27,9 +27,10 @@ from local.simulators.world import Customer, PhoneNumber, Waba, World
 
 PARTNER_API = "/api/v2/"
 TIERS = ("basic", "regular", "premium")
-_CLIENT_FILTERS = ("id", "contact_info.email", "name")
+_CLIENT_FILTERS = ("id", "contact_info.email", "contact_user.email", "name")
 _CHANNEL_FILTERS = (
     "id",
+    "external_id",
     "client_id",
     "status",
     "setup_info.phone_number",
@@ -258,7 +259,7 @@ class DialogServer:
             if client.created_at <= fresh_since
         ]
         if not options.ignore_client_filters:
-            fold = () if options.email_filter_case_sensitive else ("contact_info.email",)
+            fold = () if options.email_filter_case_sensitive else ("contact_info.email", "contact_user.email")
             views = _matching(views, filters, _CLIENT_FILTERS, fold)
         return self._page(request, "clients", views, filters)
 
@@ -358,8 +359,10 @@ class DialogServer:
 
     def _submitted_before(self, waba: Waba, number: PhoneNumber) -> bool:
         return any(
-            channel.waba_external_id == waba.id and channel.phone_digits == number.digits and not channel.dead
+            channel.phone_number_id == number.id
+            or (channel.waba_external_id == waba.id and channel.phone_digits == number.digits)
             for channel in self.hub.channels.values()
+            if not channel.dead
         )
 
     def new_channel(self, customer: Customer, waba: Waba, client: Client, number: PhoneNumber) -> Channel:
@@ -373,9 +376,11 @@ class DialogServer:
             waba_name=waba.name,
             business_id=customer.business_id,
             business_name=customer.business_name,
+            phone_number_id=number.id,
             phone_digits=number.digits,
             phone_name=number.verified_name,
             plus=self._either(self.hub.options.phone_plus, "with"),
+            spelling=self.hub.options.phone_spelling,
             created_at=self.now(),
         )
         self.hub.channels[channel.id] = channel
@@ -434,8 +439,9 @@ class DialogServer:
         return channel_view(
             channel,
             self.hub.clients.get(channel.client_id),
+            options,
             blank_phone=self.now() < since + lag,
-            hide_external_id=in_list and options.hide_external_id_in_list,
+            hide_waba_id=in_list and options.hide_external_id_in_list,
         )
 
     # -- keys -----------------------------------------------------------------------------------

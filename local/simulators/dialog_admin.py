@@ -45,12 +45,16 @@ class ChannelChange:
     fb_account_status: str | None = None
     error: str | None = None
     phone_digits: str | None = None
+    external_id: str | None = None
     cancelled: bool | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class ForeignChannel:
-    """Body of `POST /admin/channels`: a live, billed channel that nobody submitted. Sends no event."""
+    """Body of `POST /admin/channels`: a live, billed channel that nobody submitted. Sends no event.
+
+    With a WABA of a customer and one of its numbers (digits), it is that number's.
+    """
 
     client_id: str | None = None
     waba_external_id: str | None = None
@@ -241,7 +245,8 @@ def _stranger(meta: MetaServer, wanted: ForeignChannel) -> tuple[Customer, Waba,
     digits = wanted.phone_number or f"1999{world.rng.randrange(10**7):07d}"
     number = PhoneNumber(id=world.digits(), display_phone_number=digits, verified_name="Unknown")
     if found is not None:
-        return found[0], found[1], number
+        known = (item for item in found[1].numbers if item.digits == number.digits)
+        return found[0], found[1], next(known, number)
     business_id = world.digits(16)
     waba = Waba(id=wanted.waba_external_id or world.digits(), name="Unknown", numbers=[number])
     customer = Customer(

@@ -6,6 +6,7 @@ from typing import Literal
 from local.simulators.clock import iso
 from local.simulators.web import Json
 
+type PhoneSpelling = Literal["plain", "zeros", "double"]
 type ChannelState = Literal["submitted", "created", "ready", "running", "live"]
 
 STATES: tuple[ChannelState, ...] = ("submitted", "created", "ready", "running", "live")
@@ -41,6 +42,8 @@ class DialogOptions:
     phone_lag_seconds: float = 0.0
     ignore_channel_filters: bool = False
     phone_plus: Literal["with", "without", "random"] = "without"
+    phone_spelling: PhoneSpelling = "plain"
+    channel_external_id: Literal["right", "missing", "wrong"] = "right"
     hide_external_id_in_list: bool = False
     key_shape: Literal["flat", "list", "random"] = "flat"
     key_drops_webhook: bool = True
@@ -138,7 +141,10 @@ class ApiKey:
 
 @dataclass(slots=True, kw_only=True)
 class Channel:
-    """A phone number at 360dialog. `phone_digits` are Meta's, times are epoch seconds."""
+    """A phone number at 360dialog. `phone_digits` and `phone_number_id` are Meta's, times are epoch seconds.
+
+    `external_id` is shown in place of what the options say.
+    """
 
     id: str
     client_id: str
@@ -147,9 +153,12 @@ class Channel:
     waba_name: str
     business_id: str
     business_name: str
+    phone_number_id: str
     phone_digits: str
     phone_name: str
     plus: bool
+    spelling: PhoneSpelling = "plain"
+    external_id: str | None = None
     created_at: float
     state: ChannelState = "submitted"
     status: str = "pending"
@@ -167,8 +176,21 @@ class Channel:
 
     @property
     def phone_number(self) -> str:
-        """The number as this channel shows it: digits, with or without a plus sign."""
-        return f"+{self.phone_digits}" if self.plus else self.phone_digits
+        """The number as this channel shows it."""
+        digits = other_spelling(self.phone_digits) if self.spelling == "double" else self.phone_digits
+        if self.plus:
+            return f"+{digits}"
+        return f"00{digits}" if self.spelling == "zeros" else digits
+
+    def shown_external_id(self, options: DialogOptions) -> str | None:
+        """Meta's phone number id, something else that looks like one, or nothing."""
+        if self.external_id is not None:
+            return self.external_id
+        return {
+            "right": self.phone_number_id,
+            "missing": None,
+            "wrong": self.phone_number_id[::-1],
+        }[options.channel_external_id]
 
     @property
     def dead(self) -> bool:
@@ -221,10 +243,28 @@ class Hub:
         self.refused_duplicates = 0
 
 
+def other_spelling(digits: str) -> str:
+    """The other way in which the same number is written, in the countries that have two."""
+    for one, other, length in (("521", "52", 13), ("549", "54", 13), ("52", "521", 12), ("54", "549", 12)):
+        if digits.startswith(one) and len(digits) == length:
+            return other + digits.removeprefix(one)
+    if digits.startswith("55") and len(digits) == 12:  # noqa: PLR2004 - Brazil, without the ninth digit
+        return f"{digits[:4]}9{digits[4:]}"
+    if digits.startswith("55") and len(digits) == 13 and digits[4] == "9":  # noqa: PLR2004 - and with it
+        return digits[:4] + digits[5:]
+    return digits
+
+
 def channel_view(
-    channel: Channel, client: Client | None, *, blank_phone: bool, hide_external_id: bool
+    channel: Channel,
+    client: Client | None,
+    options: DialogOptions,
+    *,
+    blank_phone: bool,
+    hide_waba_id: bool,
 ) -> Json:
     """Return a channel as the Partner API and the webhooks show it."""
+    external_id = channel.shown_external_id(options)
     phone = None if blank_phone else channel.phone_number
     waba: Json = {
         "id": channel.waba_record_id,
@@ -241,11 +281,12 @@ def channel_view(
             "type": "SELF",
         },
     }
-    if hide_external_id:
+    if hide_waba_id:
         del waba["external_id"]
     running = channel.state in ("running", "live")
     return {
         "id": channel.id,
+        **({} if external_id is None else {"external_id": external_id}),
         "client_id": channel.client_id,
         "account_mode": channel.account_mode,
         "status": channel.status,

@@ -44,8 +44,9 @@ class Lifecycle:
         view = channel_view(
             channel,
             self.hub.clients.get(channel.client_id),
+            self.hub.options,
             blank_phone=covered and faults.empty_phone_at_live and event == "channel_live",
-            hide_external_id=covered and faults.missing_external_id,
+            hide_waba_id=covered and faults.missing_external_id,
         )
         return channel_data(view, channel, self.hub)
 

@@ -120,7 +120,7 @@ class Messaging:
 
 def _status_body(channel: Channel, message_id: str, to: str, status: str, at: float) -> Json:
     """Meta's own webhook body, which 360dialog passes on as it is."""
-    number = {"display_phone_number": channel.phone_digits, "phone_number_id": channel.id}
+    number = {"display_phone_number": channel.phone_digits, "phone_number_id": channel.phone_number_id}
     entry = {"id": message_id, "status": status, "timestamp": str(int(at)), "recipient_id": to.lstrip("+")}
     value = {"messaging_product": "whatsapp", "metadata": number, "statuses": [entry]}
     change = {"field": "messages", "value": value}

@@ -33,6 +33,8 @@ from local.simulators.web import Json
 from local.simulators.world import BusinessToken, Customer, PhoneNumber, Waba, World
 
 WHATSAPP_SCOPES = ("whatsapp_business_management", "whatsapp_business_messaging")
+EVENTS_SCOPE = ("whatsapp_business_manage_events",)
+"""What real tokens have shown in place of them since June 2026."""
 _CODE_FORM = re.compile(r"AQ[A-Za-z0-9_-]{20,}")
 _VERSION = re.compile(r"v(\d+)\.\d+")
 
@@ -172,7 +174,8 @@ class MetaServer:
             return [{"scope": "public_profile"}]
         if grants == "scopes_only":
             return [{"scope": scope} for scope in WHATSAPP_SCOPES]
-        return [{"scope": scope, "target_ids": self._target_ids(customer)} for scope in WHATSAPP_SCOPES]
+        scopes = EVENTS_SCOPE if grants == "events_scope" else WHATSAPP_SCOPES
+        return [{"scope": scope, "target_ids": self._target_ids(customer)} for scope in scopes]
 
     def _target_ids(self, customer: Customer) -> list[str]:
         """List granted WABAs in a new order each time, but never with the wanted one first by luck."""
@@ -376,7 +379,7 @@ def number_node(number: PhoneNumber) -> Json:
         "id": number.id,
         "display_phone_number": number.display_phone_number,
         "verified_name": number.verified_name,
-        "code_verification_status": "VERIFIED",
+        "code_verification_status": number.code_verification_status,
         "quality_rating": number.quality_rating,
         "status": "CONNECTED" if number.is_on_biz_app else "PENDING",
         "platform_type": "ON_PREMISE" if number.is_on_biz_app else "NOT_APPLICABLE",

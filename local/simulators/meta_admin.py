@@ -24,6 +24,7 @@ class NewNumber:
     display_phone_number: str | None = None
     verified_name: str | None = None
     is_on_biz_app: bool | None = None
+    code_verification_status: str = "VERIFIED"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -183,6 +184,7 @@ class MetaAdmin:
             display_phone_number=wanted.display_phone_number or made_up,
             verified_name=wanted.verified_name or owner,
             is_on_biz_app=on_app if wanted.is_on_biz_app is None else wanted.is_on_biz_app,
+            code_verification_status=wanted.code_verification_status,
         )
 
     def _finished(self, customer: Customer, wanted: NewCode) -> Json:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from local.simulators.clock import Now
 
-type Grants = Literal["target_ids", "scopes_only", "no_entries"]
+type Grants = Literal["target_ids", "events_scope", "scopes_only", "no_entries"]
 type TokenMode = Literal["valid", "expired", "invalid", "other_app", "error"]
 type Finish = Literal[
     "FINISH",
@@ -31,6 +31,7 @@ class PhoneNumber:
     verified_name: str
     is_on_biz_app: bool = False
     quality_rating: str = "GREEN"
+    code_verification_status: str = "VERIFIED"
 
     @property
     def digits(self) -> str:

@@ -4,7 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ops.doctor.checks import api, clock, data, identity, meta, partner, queues, secret, stack, webhooks
+from ops.doctor.checks import (
+    api,
+    clock,
+    data,
+    identity,
+    meta,
+    partner,
+    queues,
+    schedules,
+    secret,
+    stack,
+    webhooks,
+)
 from ops.doctor.findings import Finding
 from ops.doctor.stage import Stage
 
@@ -42,7 +54,8 @@ CHECKS: Final = (
     Check("jwt-issuer", "the identity provider's keys can be read", identity.jwt_issuer),
     Check("allowed-origins", "pages are named exactly, over https", identity.allowed_origins),
     Check("dead-letters", "nothing has been given up", queues.dead_letters),
+    Check("consumers", "queues and stream are handed to their functions", queues.consumers),
     Check("queue-age", "nothing waits too long", queues.queue_age),
-    Check("table", "the data is protected as the stage says", data.table),
-    Check("reconciler", "the schedules are on and run", data.reconciler),
+    Check("table", "indexes and stream are there, the data is protected", data.table),
+    Check("reconciler", "the schedules are on and run", schedules.schedules),
 )

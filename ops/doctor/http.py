@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from onramp.domain.partner_events import mapping
+from onramp.domain.text import mapping
 from ops.doctor.findings import Stop, fail
 
 TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)

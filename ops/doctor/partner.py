@@ -1,51 +1,25 @@
 """360dialog's Partner API as the doctor uses it: few calls, each within the stage's common budget."""
 
 import json
-import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import httpx
 
-from onramp.adapters.dynamo_budget import DynamoBudget
 from onramp.adapters.upstream import retry_after
-from onramp.domain.budget import BudgetRule
-from onramp.domain.errors import BudgetUnavailable
+from onramp.domain.errors import PutOff, Throttled
+from onramp.usecases.budgeting import rest, spare_gate
 from ops.doctor.findings import Stop, skipped
 from ops.doctor.http import read_object, send
-from ops.doctor.once import Once
+from ops.doctor.records import ports_of
+from ops.stage.once import Once
 
 if TYPE_CHECKING:
     from ops.doctor.stage import Stage
-
-DEFAULT_CALLS: Final = 5
-DEFAULT_WINDOW: Final = 30
-NOTICED: Final = timedelta(seconds=2)
-
-
-@dataclass(frozen=True, slots=True)
-class _BudgetClock:
-    """`onramp.ports.Clock` by AWS's time: a wrong clock here must not spoil the functions' budget."""
-
-    stage: "Stage"
-
-    def now(self) -> datetime:
-        offset = self.stage.secret().offset
-        # A Date header is exact to the second: only a difference beyond that is one.
-        return self.stage.clock.now() + (offset if abs(offset) > NOTICED else timedelta(0))
-
-    def sleep(self, seconds: float) -> None:
-        self.stage.clock.sleep(seconds)
-
-    def draw(self) -> float:
-        return secrets.randbelow(1000) / 1000
-
-    def new_id(self) -> str:
-        return secrets.token_hex(16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,50 +72,28 @@ class PartnerDesk:
             content=json.dumps(body).encode() if body is not None else None,
         )
         if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            self._push_back(retry_after(answer))
+            # What cannot be written down cannot be helped: the check tells of the refusal itself.
+            rest(
+                ports_of(stage),
+                Throttled("partner_throttled", retry_after=retry_after(answer)),
+                everybody=True,
+            )
         return answer
 
     def _wait_for_budget(self) -> None:
         """Take a slot that signups leave free; wait for one as long as the stage has patience."""
-        clock = _BudgetClock(self._stage)
-        give_up = clock.now() + timedelta(seconds=self._stage.patience)
-        while True:
-            try:
-                later = self._budget(clock).take_spare(clock.now())
-            except BudgetUnavailable as trouble:
-                self.uncounted = str(trouble)
-                return
-            if later is None:
-                return
-            if later > give_up:
-                raise Stop(
-                    skipped(
-                        "signups are using the partner budget; the doctor gives way to them",
-                        f"Run it again after {later:%H:%M:%S} UTC, or with a longer --timeout.",
-                    )
-                )
-            clock.sleep(max(0.1, (later - clock.now()).total_seconds()))
-
-    def _push_back(self, seconds: float | None) -> None:
-        clock = _BudgetClock(self._stage)
         try:
-            self._budget(clock).push_back(clock.now(), seconds)
-        except BudgetUnavailable as trouble:
-            self.uncounted = str(trouble)
-
-    def _budget(self, clock: _BudgetClock) -> DynamoBudget:
-        values = self._stage.values
-        rule = BudgetRule(
-            calls=values.number("partner.budget_calls", DEFAULT_CALLS),
-            window=timedelta(seconds=values.number("partner.budget_window_seconds", DEFAULT_WINDOW)),
-        )
-        return DynamoBudget(
-            self._stage.aws.dynamodb,
-            self._stage.output("TableName"),
-            clock,
-            partner_id=self._stage.value("partner.partner_id"),
-            rule=rule,
-        )
+            spare_gate(ports_of(self._stage), timedelta(seconds=self._stage.patience))()
+        except PutOff as wait:
+            if wait.bounded:  # the table does not answer, or is not ours to write
+                self.uncounted = str(wait.__cause__ or wait.reason)
+                return
+            raise Stop(
+                skipped(
+                    "signups are using the partner budget; the doctor gives way to them",
+                    f"Run it again after {wait.until:%H:%M:%S} UTC, or with a longer --timeout.",
+                )
+            ) from None
 
 
 def _address(answer: httpx.Response) -> WebhookAddress:

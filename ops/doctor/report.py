@@ -1,7 +1,6 @@
 """What the doctor shows: a table for people, JSON for machines, progress while it works."""
 
 import json
-import shutil
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ from ops.doctor.catalogue import Check
 from ops.doctor.findings import Level
 from ops.doctor.runner import Examined
 from ops.doctor.stage import Stage
+from ops.terminal import Line
 
 _SIGNS: Final = {Level.OK: "✓", Level.WARN: "!", Level.FAIL: "✗", Level.SKIPPED: "-"}
 _COLOURS: Final = {Level.OK: "32", Level.WARN: "33", Level.FAIL: "31", Level.SKIPPED: "2"}
-_NARROWEST: Final = 60
-_WIDEST: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,33 +97,14 @@ def _wrapped(text: str, room: int, *, first: str = "", others: str = "") -> list
     )
 
 
-def table_width() -> int:
-    """How wide the table may be on this terminal."""
-    return max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size().columns))
-
-
-@dataclass(slots=True)
-class ProgressLine:
+class ProgressLine(Line):
     """One line that says which checks still run; only on a terminal."""
 
-    out: TextIO
-    total: int
-    _shown: int = 0
+    def __init__(self, out: TextIO, total: int) -> None:
+        super().__init__(out)
+        self._total = total
 
     def __call__(self, running: Sequence[Check], done: Sequence[Examined]) -> None:
         """Show the state of things."""
-        if self.out.isatty():
-            names = ", ".join(check.name for check in running)
-            self._show(f"{len(done)} of {self.total} checks done; {names}"[: table_width() - 1])
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._shown:
-            self._show("")
-            self.out.write("\r")
-            self.out.flush()
-
-    def _show(self, text: str) -> None:
-        self.out.write("\r" + text.ljust(self._shown))
-        self.out.flush()
-        self._shown = len(text)
+        names = ", ".join(check.name for check in running)
+        self.show(f"{len(done)} of {self._total} checks done; {names}")

@@ -12,6 +12,7 @@ from typing import Final
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
+from onramp.domain.errors import UnavailableError
 from ops.doctor.catalogue import Check
 from ops.doctor.findings import Finding, Stop, fail, warn
 from ops.doctor.stage import Stage
@@ -113,16 +114,22 @@ def _finding(stage: Stage, check: Check) -> Finding:
         return check.run(stage)
     except Stop as stop:
         return stop.finding
-    except ClientError as error:
-        return _refused_by_aws(error)
-    except BotoCoreError as error:
-        return fail(f"AWS cannot be asked ({type(error).__name__})", "Check credentials, region and network.")
+    except (ClientError, BotoCoreError, UnavailableError) as error:
+        return _aws_trouble(error)
     except httpx.HTTPError as error:
         return fail(
             f"no answer ({type(error).__name__})", "Check this machine's network and its proxy settings."
         )
     except Exception as error:  # noqa: BLE001 - a check that breaks must not take the others along
         return _crashed(error)
+
+
+def _aws_trouble(error: Exception) -> Finding:
+    """AWS does not do what was asked; behind an error of a port stands what AWS said."""
+    cause = error.__cause__ if isinstance(error, UnavailableError) and error.__cause__ else error
+    if isinstance(cause, ClientError):
+        return _refused_by_aws(cause)
+    return fail(f"AWS cannot be asked ({type(cause).__name__})", "Check credentials, region and network.")
 
 
 def _refused_by_aws(error: ClientError) -> Finding:

@@ -8,9 +8,9 @@ from email.utils import parsedate_to_datetime
 
 from botocore.exceptions import ClientError
 
-from onramp.signature import usable_secrets
-from ops.doctor.aws import Aws
+from onramp.inbound.signature import usable_secrets
 from ops.doctor.findings import Finding, Stop, fail, skipped
+from ops.stage.aws import Aws
 
 TEXTS = ("meta_app_secret", "partner_api_key")
 PLATFORM = "platform_secrets"

@@ -8,28 +8,15 @@ from typing import Final
 
 import httpx
 
-from infra.catalogue import FunctionName
-from ops.doctor.aws import Aws, DeployedFunction, StackFacts, list_resources, read_functions
-from ops.doctor.configuration import Values
+from infra.environment import CONFIGURED
 from ops.doctor.findings import Stop, skipped
-from ops.doctor.once import Once
 from ops.doctor.partner import PartnerDesk
 from ops.doctor.secret import Secret, read_secret
+from ops.stage.aws import Aws, DeployedFunction, StackFacts, list_resources, read_functions
+from ops.stage.configuration import Values
+from ops.stage.once import Once
 
-LOCAL_VALUES: Final[Mapping[str, str]] = {
-    "GRAPH_BASE_URL": "meta.graph_base_url",
-    "GRAPH_VERSION": "meta.graph_version",
-    "META_APP_ID": "meta.app_id",
-    "META_CONFIG_ID": "meta.config_id",
-    "PARTNER_BASE_URL": "partner.base_url",
-    "PARTNER_ID": "partner.partner_id",
-    "SOLUTION_ID": "partner.solution_id",
-    "PARTNER_BUDGET_CALLS": "partner.budget_calls",
-    "PARTNER_BUDGET_WINDOW_SECONDS": "partner.budget_window_seconds",
-    "MESSAGING_BASE_URL": "messaging.base_url",
-    "MESSAGING_WEBHOOK_URL": "messaging.webhook_url",
-}
-"""What a local run gives its functions in place of the file's values."""
+_COMPOUND: Final = (list, tuple, dict)
 
 
 def _now() -> datetime:
@@ -72,7 +59,7 @@ class Stage:
     patience: float = 40.0
     secret: Once[Secret] = field(init=False)
     resources: Callable[[], dict[str, dict[str, str]]] = field(init=False)
-    functions: Callable[[], dict[FunctionName, DeployedFunction]] = field(init=False)
+    functions: Callable[[], dict[str, DeployedFunction]] = field(init=False)
     partner: PartnerDesk = field(init=False)
 
     def __post_init__(self) -> None:
@@ -117,12 +104,15 @@ class Stage:
         return f"{self.value('meta.app_id')}|{self.secret().text('meta_app_secret')}"
 
 
-def local_values(values: Values, functions: Mapping[FunctionName, DeployedFunction]) -> dict[str, object]:
-    """What a local run's functions were given in place of the file's values, by ``section.key``."""
+def local_values(values: Values, functions: Mapping[str, DeployedFunction]) -> dict[str, object]:
+    """What a local run's functions were given in place of the file's values, by ``section.key``.
+
+    Addresses, ids and numbers; lists and tables no run replaces.
+    """
     found: dict[str, object] = {}
     for function in functions.values():
-        for variable, name in LOCAL_VALUES.items():
-            if function.environment.get(variable):
+        for variable, name in CONFIGURED.items():
+            if function.environment.get(variable) and not isinstance(values.get(name), _COMPOUND):
                 found[name] = function.environment[variable]
     # The same text as in the file stays as it is there.
     return {name: value for name, value in found.items() if str(values.get(name)) != value}

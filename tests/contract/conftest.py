@@ -1,43 +1,73 @@
-"""The same tests for the stores in memory, on moto and on MiniStack (marker `flow`)."""
+"""The same tests for every store: in memory, on the counting table, on moto, on MiniStack (marker `flow`)."""
 
 import contextlib
+import itertools
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from harness.dynamodb import CountingDynamo
+from harness.table import make_table
 from local.children import run_folder
 from local.ministack import emulator
-from onramp.adapters.dynamo import DynamoBudget, DynamoStore
-from onramp.domain.budget import BudgetRule
-from onramp.ports import BudgetStore, ClientStore, EventStore, SignupStore
-from tests.fakes import ManualClock, MemoryBudget, MemoryStore
-from tests.table import make_table
+from onramp.adapters.dynamo import DynamoStore
+from onramp.adapters.dynamo.items import key_of
+from onramp.adapters.memory import ManualClock, MemoryStore
+from onramp.domain.records import Stored
+from onramp.ports.storage import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-RULE = BudgetRule(calls=5, window=timedelta(seconds=30))
-
 IN_MEMORY = pytest.param("memory", id="memory")
+COUNTING = pytest.param("counting", id="counting")
 ON_MOTO = pytest.param("moto", id="moto")
 ON_MINISTACK = pytest.param("ministack", id="ministack", marks=pytest.mark.flow)
+_SEEDS = itertools.count(1)
+"""Each test has ids of its own: a transaction's token holds for all tables of a MiniStack, and all tests."""
 
 
-@dataclass(frozen=True)
-class Stores:
-    """The stores under test and the clock they share. `budget` makes one for a partner under `RULE`."""
+@dataclass
+class Stage:
+    """A store under test, its clock, and what it could not read."""
 
-    signups: SignupStore
-    clients: ClientStore
-    events: EventStore
-    budget: Callable[[str], BudgetStore]
+    store: Store
     clock: ManualClock
+    unreadable: list[str] = field(default_factory=list)
+    client: Any = None
+    table: str = ""
+
+    def spoil(self, record: Stored) -> None:
+        """Make what is stored of a record unreadable."""
+        if isinstance(self.store, MemoryStore):
+            self.store.spoil(record)
+        else:
+            self.set(record, data={"S": '{"spoiled": '})
+
+    def set(self, record: Stored, **attributes: dict[str, Any]) -> None:
+        """Set attributes of a record's item, as DynamoDB writes them, behind the store's back."""
+        self.client.update_item(
+            TableName=self.table,
+            Key=self._key(record),
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
+            ExpressionAttributeNames={f"#{name}": name for name in attributes},
+            ExpressionAttributeValues={f":{name}": value for name, value in attributes.items()},
+        )
+
+    def item(self, record: Stored) -> dict[str, dict[str, Any]]:
+        """A record's item as DynamoDB has it."""
+        answer = self.client.get_item(TableName=self.table, Key=self._key(record), ConsistentRead=True)
+        return dict(answer["Item"])
+
+    @staticmethod
+    def _key(record: Stored) -> dict[str, dict[str, str]]:
+        pk, sk = key_of(record.KIND, record.identity)
+        return {"pk": {"S": pk}, "sk": {"S": sk}}
 
 
 @pytest.fixture(scope="session")
@@ -47,31 +77,23 @@ def ministack_dynamodb() -> "Iterator[DynamoDBClient]":
         yield running.aws.dynamodb
 
 
-def on_dynamodb(client: "DynamoDBClient") -> Stores:
-    """Stores on a table of their own."""
-    clock = ManualClock()
+def in_memory() -> Stage:
+    """A store over a dictionary."""
+    clock, unreadable = ManualClock(seed=next(_SEEDS)), list[str]()
+    return Stage(MemoryStore(clock, unreadable.append), clock, unreadable)
+
+
+def on_dynamodb(client: "DynamoDBClient", *, make: bool = True) -> Stage:
+    """A store on a table of its own."""
+    clock, unreadable = ManualClock(seed=next(_SEEDS)), list[str]()
     table = f"records-{uuid.uuid4().hex}"
-    make_table(client, table)
-    store = DynamoStore(client, table, clock)
-    return Stores(
-        store,
-        store,
-        store,
-        lambda partner: DynamoBudget(client, table, clock, partner_id=partner, rule=RULE),
-        clock,
-    )
-
-
-def in_memory() -> Stores:
-    """Stores over dictionaries."""
-    clock = ManualClock()
-    store = MemoryStore(clock)
-    budgets: dict[str, MemoryBudget] = {}
-    return Stores(store, store, store, lambda name: budgets.setdefault(name, MemoryBudget(RULE)), clock)
+    if make:
+        make_table(client, table)
+    return Stage(DynamoStore(client, table, clock, unreadable.append), clock, unreadable, client, table)
 
 
 @contextlib.contextmanager
-def _on_moto() -> Iterator[Stores]:
+def _on_moto() -> Iterator[Stage]:
     with mock_aws():
         client = boto3.client(
             "dynamodb", region_name="eu-central-1", aws_access_key_id="test", aws_secret_access_key="test"
@@ -80,21 +102,46 @@ def _on_moto() -> Iterator[Stores]:
             yield on_dynamodb(client)
 
 
+def _made(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    match request.param:
+        case "memory":
+            yield in_memory()
+        case "counting":
+            yield on_dynamodb(cast("DynamoDBClient", CountingDynamo()), make=False)
+        case "moto":
+            with _on_moto() as made:
+                yield made
+        case _:
+            yield on_dynamodb(request.getfixturevalue("ministack_dynamodb"))
+
+
+@pytest.fixture(params=[IN_MEMORY, COUNTING, ON_MOTO, ON_MINISTACK])
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """An empty store, one variant after the other."""
+    yield from _made(request)
+
+
 @pytest.fixture(params=[IN_MEMORY, ON_MOTO, ON_MINISTACK])
-def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
-    """Empty stores, one variant after the other."""
-    if request.param == "memory":
-        yield in_memory()
-    elif request.param == "moto":
-        with _on_moto() as made:
-            yield made
-    else:
-        yield on_dynamodb(request.getfixturevalue("ministack_dynamodb"))
+def strict(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """Those that refuse what DynamoDB refuses; the counting table only counts."""
+    yield from _made(request)
+
+
+@pytest.fixture(params=[COUNTING, ON_MOTO, ON_MINISTACK])
+def table(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """Those that have items."""
+    yield from _made(request)
+
+
+@pytest.fixture(params=[ON_MOTO, ON_MINISTACK])
+def real_table(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """Those that know every type of attribute that DynamoDB has."""
+    yield from _made(request)
 
 
 @pytest.fixture(params=[IN_MEMORY, ON_MINISTACK])
-def shared(request: pytest.FixtureRequest) -> Stores:
-    """Empty stores that may be used by several threads; moto's may not."""
+def shared(request: pytest.FixtureRequest) -> Stage:
+    """An empty store that may be used by several threads; moto's may not."""
     if request.param == "memory":
         return in_memory()
     return on_dynamodb(request.getfixturevalue("ministack_dynamodb"))

@@ -1,14 +1,18 @@
-"""Signups, events and names that the contract tests are made of."""
+"""Records, events and names that the contract tests are made of."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from onramp.domain.partner_events import Channel, PartnerEvent, read_event
-from onramp.domain.signup import Client, Number, Signup, Waba
-from onramp.ports import Pointer
-from tests.fakes import START
+from onramp.adapters.memory import START
+from onramp.domain.facts import FactType
+from onramp.domain.ledger import EventRecord
+from onramp.domain.number import Number, WabaOf
+from onramp.domain.partner_events import read_event
+from onramp.domain.records import Fact, Stored
+from onramp.domain.signup import Client, Signup
+from onramp.ports.storage import Store
 
 HOSTILE: Final = (
     "a#b",
@@ -26,12 +30,11 @@ HOSTILE: Final = (
     '{"S":"x"}',
 )
 """Names that would be taken for another where they are put into a key carelessly."""
+HALF: Final = "half \ud83d of a character"
 
 
-def signup(
-    signup_id: str = "s1", tenant: str = "acme", *, now: datetime = START, digits: str = "4915123456789"
-) -> Signup:
-    """An authorized signup with one number, `p-<id>`."""
+def signup(signup_id: str = "s1", tenant: str = "acme", *, now: datetime = START, **more: Any) -> Signup:
+    """A signup that nothing is told of."""
     made = Signup.open(
         signup_id=signup_id,
         tenant=tenant,
@@ -40,40 +43,41 @@ def signup(
         reference=None,
         now=now,
     )
-    made.outbox = []
-    made.waba = Waba(id="w1", proof="granted_ids")
-    made.numbers = [Number(phone_number_id=f"p-{signup_id}", display_phone_number=f"+{digits}")]
-    return made
+    made.told.clear()
+    return made.model_copy(update=more)
 
 
-def pointer(of: Signup, phone_number_id: str | None = None, digits: str | None = None) -> Pointer:
-    """Where claims on a signup's first number lead."""
-    return Pointer(
-        signup_id=of.id,
-        phone_number_id=of.numbers[0].phone_number_id if phone_number_id is None else phone_number_id,
-        tenant=of.tenant,
-        waba_id=of.waba.id if of.waba else "",
-        digits=of.numbers[0].digits if digits is None else digits,
-    )
+def number(phone_number_id: str = "1001", tenant: str = "acme", **more: Any) -> Number:
+    """A number of WABA `w1`."""
+    values: dict[str, Any] = {
+        "signup_id": "s1",
+        "waba": WabaOf(id="w1"),
+        "digits": "4915123456789",
+        "created_at": START,
+    }
+    return Number(phone_number_id=phone_number_id, tenant=tenant, **{**values, **more})
 
 
-def event(event_id: str = "e1", name: str = "channel_created", **data: object) -> PartnerEvent:
+def event(
+    event_id: str = "e1", *, now: datetime = START, name: str = "channel_created", **data: Any
+) -> EventRecord:
     """An event about channel `c1` of WABA `w1`."""
-    return read_event(
-        {
-            "id": event_id,
-            "event": name,
-            "data": {
-                "id": "c1",
-                "waba_account": {"external_id": "w1"},
-                "setup_info": {"phone_number": "+49 151 23456789"},
-                **data,
-            },
-        }
-    )
+    content = {"id": "c1", "waba_account": {"external_id": "w1"}, **data}
+    return EventRecord.of(read_event({"id": event_id, "event": name, "data": content}), now)
 
 
-CHANNEL: Final = Channel(id="c1", waba_id="w1", digits="4915123456789")
+def fact(
+    subject: str = "s1", at: datetime = START, fact_type: str = FactType.SIGNUP_OPENED, **more: Any
+) -> Fact:
+    """Something that happened."""
+    return Fact(type=fact_type, at=at, subject=subject, **more)
+
+
+def stored[R: Stored](store: Store, record: R) -> R:
+    """A record as it is stored now."""
+    found = store.read(type(record), *record.identity)
+    assert found is not None
+    return found
 
 
 def at_once(count: int, work: Callable[[int], object]) -> list[object]:

@@ -1,139 +1,158 @@
-import base64
-from datetime import timedelta
+"""Lists: newest first, each record once, by what it is now."""
+
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from onramp.domain.signup import Signup
-from onramp.domain.states import SignupStatus
-from tests.contract.conftest import Stores
-from tests.contract.examples import HOSTILE, signup
+from onramp.adapters.memory import START
+from onramp.domain.signup import SIGNUP_LIFETIME, Signup, Waba
+from onramp.domain.states import Progress, SignupStatus, Standing
+from onramp.ports.storage import Position
+from tests.contract.conftest import Stage
+from tests.contract.examples import HOSTILE, number, signup
+
+WABA = Waba(id="w1", proof="granted_ids")
+STATES: tuple[dict[str, Any], ...] = (
+    {"waba": WABA},
+    {"waba": WABA, "counts": {"onboarding": 1}},
+    {"waba": WABA, "counts": {"connected": 1}},
+    {"waba": WABA, "counts": {"failed": 1}},
+    {},
+)
 
 
-def fill(stores: Stores, count: int, tenant: str = "acme", prefix: str = "s") -> list[str]:
-    """Signups in the order of a list: newest first. Several begin in the same millisecond."""
+def fill(stage: Stage, count: int, tenant: str = "acme", prefix: str = "s") -> list[str]:
+    """Signups of all states, newest first. Several begin in the same millisecond."""
     ids = []
     for index in range(count):
         name = f"{prefix}{index:04d}"
-        stores.signups.create_signup(signup(name, tenant, now=stores.clock.now()), None)
+        stage.store.commit(signup(name, tenant, now=stage.clock.now(), **STATES[index % len(STATES)]))
         if index % 3 == 0:
-            stores.clock.advance(timedelta(milliseconds=1))
+            stage.clock.advance(timedelta(milliseconds=1))
         ids.append(name)
     return ids[::-1]
 
 
-def walk(stores: Stores, tenant: str, status: str | None, limit: int) -> list[list[Signup]]:
+def walk(
+    stage: Stage, tenant: str = "acme", status: str | None = None, limit: int = 5, now: datetime | None = None
+) -> list[list[str]]:
     """Every page there is."""
-    pages = []
-    cursor = None
+    pages: list[list[str]] = []
+    before: Position | None = None
     while True:
-        page = stores.signups.list_signups(tenant, status, cursor, limit)
-        pages.append(list(page.signups))
-        if page.cursor is None:
+        found = stage.store.signups_of(tenant, status, before, limit, now or stage.clock.now())
+        if not found:
             return pages
-        cursor = page.cursor
+        pages.append([position.id for position in found])
+        before = found[-1]
 
 
-def ids_of(pages: list[list[Signup]]) -> list[str]:
-    return [found.id for page in pages for found in page]
+def ids(pages: list[list[str]]) -> list[str]:
+    return [name for page in pages for name in page]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 5, 10, 11, 100])
-def test_a_walk_sees_every_signup_once_newest_first(stores: Stores, limit: int) -> None:
-    expected = fill(stores, 10)
-    pages = walk(stores, "acme", None, limit)
-    assert ids_of(pages) == expected
-    assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
-    assert pages[-1]
+@pytest.mark.parametrize("limit", [1, 2, 5, 13, 100])
+def test_a_walk_sees_every_signup_once_newest_first(stage: Stage, limit: int) -> None:
+    expected = fill(stage, 13)
+    pages = walk(stage, limit=limit)
+    assert ids(pages) == expected
+    assert all(len(page) == limit for page in pages[:-1])
 
 
-def test_an_unknown_tenant_has_an_empty_list(stores: Stores) -> None:
-    fill(stores, 2)
-    page = stores.signups.list_signups("bravo", None, None, 10)
-    assert (list(page.signups), page.cursor) == ([], None)
+def test_a_position_is_what_a_cursor_needs(stage: Stage) -> None:
+    stage.store.commit(signup("a#b", now=START))
+    (position,) = stage.store.signups_of("acme", None, None, 9, START)
+    assert position == Position(START.replace(microsecond=123_000), "a#b")
+    assert stage.store.signups_of("acme", None, position, 9, START) == []
 
 
-def test_tenants_see_only_their_own(stores: Stores) -> None:
+def test_an_unknown_tenant_has_an_empty_list(stage: Stage) -> None:
+    fill(stage, 2)
+    assert walk(stage, "bravo") == []
+
+
+def test_tenants_see_only_their_own(stage: Stage) -> None:
     for index, tenant in enumerate(HOSTILE):
-        stores.signups.create_signup(signup(f"s{index}", tenant), None)
+        stage.store.commit(signup(f"s{index}", tenant), number(str(index), tenant))
     for index, tenant in enumerate(HOSTILE):
-        assert ids_of(walk(stores, tenant, None, 10)) == [f"s{index}"]
+        assert ids(walk(stage, tenant)) == [f"s{index}"]
+        assert [found.id for found in stage.store.numbers_of(tenant, None, None, 9)] == [str(index)]
 
 
-def test_a_cursor_of_another_tenant_shows_nothing_of_theirs(stores: Stores) -> None:
-    fill(stores, 4, "acme", "a")
-    fill(stores, 4, "bravo", "b")
-    foreign = stores.signups.list_signups("bravo", None, None, 2).cursor
-    page = stores.signups.list_signups("acme", None, foreign, 10)
-    assert {found.tenant for found in page.signups} == {"acme"}
+def test_a_position_of_another_tenant_shows_nothing_of_theirs(stage: Stage) -> None:
+    fill(stage, 4, "acme", "a")
+    fill(stage, 4, "bravo", "b")
+    foreign = stage.store.signups_of("bravo", None, None, 2, START)[-1]
+    found = stage.store.signups_of("acme", None, foreign, 10, START)
+    assert {position.id[0] for position in found} == {"a"}
 
 
-def test_signups_made_during_a_walk_do_not_disturb_it(stores: Stores) -> None:
-    expected = fill(stores, 4)
-    first = stores.signups.list_signups("acme", None, None, 2)
-    fill(stores, 3, prefix="new")
-    second = stores.signups.list_signups("acme", None, first.cursor, 2)
-    assert [found.id for found in (*first.signups, *second.signups)] == expected
+def test_signups_made_during_a_walk_do_not_disturb_it(stage: Stage) -> None:
+    expected = fill(stage, 4)
+    now = stage.clock.now()
+    first = stage.store.signups_of("acme", None, None, 2, now)
+    stage.clock.advance(timedelta(seconds=1))
+    fill(stage, 3, prefix="new")
+    second = stage.store.signups_of("acme", None, first[-1], 2, now)
+    assert [position.id for position in (*first, *second)] == expected
 
 
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        "",
-        "!",
-        "ä",
-        "YWJj",
-        "a",
-        base64.urlsafe_b64encode(b"\xff\xfe").decode(),
-        base64.urlsafe_b64encode(b"2031-05-06T07:08:09.123Z").decode(),
-        base64.urlsafe_b64encode(b"2031-05-06T07:08:09.123Z#").decode(),
-        base64.urlsafe_b64encode(b"x2031-05-06T07:08:09.123Z#s1").decode(),
-        "\ud800",
-    ],
-)
-def test_a_cursor_that_is_not_ours_is_refused(stores: Stores, cursor: str) -> None:
-    fill(stores, 1)
-    with pytest.raises(ValueError):  # noqa: PT011 - the port promises no more
-        stores.signups.list_signups("acme", None, cursor, 10)
+@pytest.mark.parametrize("limit", [1, 3, 100])
+@pytest.mark.parametrize("index", range(len(STATES)))
+def test_a_status_is_exact(stage: Stage, index: int, limit: int) -> None:
+    everything = fill(stage, 20)
+    status = signup(now=START, **STATES[index]).status(START)
+    expected = [name for name in everything if int(name[1:]) % len(STATES) == index]
+    assert ids(walk(stage, status=status, limit=limit)) == expected
+    assert walk(stage, status="nonsense") == []
 
 
-def test_a_status_is_the_one_of_now(stores: Stores) -> None:
-    stored = signup("open")
-    stored.waba = None
-    stored.numbers = []
-    stores.signups.create_signup(stored, None)
-    assert ids_of(walk(stores, "acme", SignupStatus.OPEN, 10)) == ["open"]
-    stores.clock.advance(timedelta(hours=25))
-    assert ids_of(walk(stores, "acme", SignupStatus.OPEN, 10)) == []
-    assert ids_of(walk(stores, "acme", SignupStatus.EXPIRED, 10)) == ["open"]
+def test_a_signup_moves_with_its_status(stage: Stage) -> None:
+    record = signup()
+    stage.store.commit(record)
+    assert ids(walk(stage, status=SignupStatus.OPEN)) == ["s1"]
+    record.waba = WABA
+    stage.store.commit(record)
+    assert ids(walk(stage, status=SignupStatus.OPEN)) == []
+    assert ids(walk(stage, status=SignupStatus.AUTHORIZED)) == ["s1"]
+    assert ids(walk(stage)) == ["s1"]
 
 
-@pytest.mark.parametrize("limit", [1, 3, 4, 10])
-def test_a_filtered_walk_sees_every_match(
-    stores: Stores, limit: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("onramp.adapters.dynamo_signups._PAGE", 3)
-    expected: list[str] = []
-    for index in range(20):
-        made = signup(f"s{index:04d}", now=stores.clock.advance(timedelta(seconds=1)))
-        if index % 5 == 0:
-            made.numbers[0].wanted = True
-            expected.insert(0, made.id)
-        stores.signups.create_signup(made, None)
-    pages = walk(stores, "acme", "onboarding", limit)
-    assert ids_of(pages) == expected
-    assert all(page for page in pages)
-    assert ids_of(walk(stores, "acme", "nonsense", limit)) == []
+def test_an_open_signup_counts_as_expired_from_its_age_on(stage: Stage) -> None:
+    for hours in range(4):
+        stage.store.commit(signup(f"s{hours}", now=START + timedelta(hours=hours)))
+    done: Signup = signup("done", now=START, waba=WABA)
+    stage.store.commit(done)
+    now = START + SIGNUP_LIFETIME + timedelta(hours=1)
+    assert ids(walk(stage, status=SignupStatus.OPEN, now=now)) == ["s3", "s2"]
+    assert ids(walk(stage, status=SignupStatus.EXPIRED, now=now, limit=1)) == ["s1", "s0"]
+    assert ids(walk(stage, status=SignupStatus.OPEN, now=START)) == ["s3", "s2", "s1", "s0"]
+    assert ids(walk(stage, status=SignupStatus.EXPIRED, now=START)) == []
 
 
-def test_a_rare_status_is_searched_in_bounded_steps(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onramp.adapters.dynamo_signups._PAGE", 4)
-    for module in ("onramp.adapters.dynamo_signups", "tests.fakes"):
-        monkeypatch.setattr(f"{module}.MOST_LOOKED_AT", 6)
-    oldest = signup("oldest", now=stores.clock.now())
-    oldest.numbers[0].wanted = True
-    stores.signups.create_signup(oldest, None)
-    stores.clock.advance(timedelta(seconds=1))
-    fill(stores, 14)
-    pages = walk(stores, "acme", "onboarding", 5)
-    assert [len(page) for page in pages] == [0, 0, 1]
-    assert ids_of(pages) == ["oldest"]
+# --- numbers
+
+
+def numbers(stage: Stage, standing: Standing | None = None, limit: int = 2) -> list[str]:
+    found: list[str] = []
+    before: Position | None = None
+    while page := stage.store.numbers_of("acme", standing, before, limit):
+        assert len(page) <= limit
+        found += [position.id for position in page]
+        before = page[-1]
+    return found
+
+
+def test_numbers_are_listed_by_their_class_newest_first(stage: Stage) -> None:
+    words = (Progress.PENDING, Progress.CONNECTED, Progress.LIVE, "charmed")
+    for index in range(12):
+        at = START + timedelta(minutes=index)
+        stage.store.commit(number(f"{index:02d}", created_at=at, progress=words[index % 4]))
+    stage.store.commit(number("gone", created_at=START - timedelta(1), cancelled_at=START))
+    everything = [f"{index:02d}" for index in reversed(range(12))]
+    assert numbers(stage) == [*everything, "gone"]
+    assert numbers(stage, Standing.CONNECTED) == ["09", "05", "01"]
+    assert numbers(stage, Standing.ONBOARDING) == [name for name in everything if int(name) % 4 != 1]
+    assert numbers(stage, Standing.CANCELLED) == ["gone"]
+    assert numbers(stage, Standing.FAILED) == []

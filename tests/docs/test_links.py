@@ -9,16 +9,21 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
     [
-        ROOT / "README.md",
+        *ROOT.glob("*.md"),
         *(ROOT / "docs").glob("*.md"),
         ROOT / "events" / "README.md",
         ROOT / "local" / "simulators" / "README.md",
+        ROOT / "ops" / "README.md",
     ]
 )
 MARK = "*(not there yet)*"
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+REFERENCE = re.compile(r"^\[[^\]]+\]: (\S+)$", re.MULTILINE)
+USED = re.compile(r"(?<!!)\[([^\]`]+)\](?![(:\[])")
 MARKED = re.compile(rf"`([^`]+)` {re.escape(MARK)}")
-PROMISES = 14
+PROMISES = 17
+FRONT_DOOR = 200
+NEWCOMERS_LOOK_FOR = ("README.md", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 
 
 def name_of(document: Path) -> str:
@@ -30,7 +35,9 @@ def prose(document: Path) -> str:
 
 
 def links(document: Path) -> Iterator[str]:
-    return (found.group(1) for found in LINK.finditer(prose(document)))
+    text = prose(document)
+    yield from LINK.findall(text)
+    yield from REFERENCE.findall(text)
 
 
 def anchors(document: Path) -> set[str]:
@@ -56,6 +63,49 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def test_what_is_called_missing_is_missing(document: Path) -> None:
     arrived = [path for path in MARKED.findall(prose(document)) if (ROOT / path).exists()]
     assert not arrived, f"{name_of(document)}: these are there now, make them links: {', '.join(arrived)}"
+
+
+def test_names_in_brackets_that_stand_for_links_are_explained() -> None:
+    text = prose(ROOT / "docs" / "upstreams.md")
+    explained = set(re.findall(r"^\[([^\]]+)\]: ", text, flags=re.MULTILINE))
+    assert set(USED.findall(text)) == explained
+
+
+@pytest.mark.parametrize("name", NEWCOMERS_LOOK_FOR)
+def test_a_newcomer_finds_what_is_looked_for(name: str) -> None:
+    assert (ROOT / name).read_text(encoding="utf-8").strip()
+
+
+def test_the_licence_is_the_one_that_is_named() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text
+    assert "Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+
+
+def test_the_readme_is_a_front_door() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= FRONT_DOOR
+
+
+def test_the_readme_leads_to_every_document() -> None:
+    led = {link.partition("#")[0] for link in links(ROOT / "README.md")}
+    assert not {name_of(document) for document in (ROOT / "docs").glob("*.md")} - led
+
+
+def test_a_recipe_names_files_that_exist() -> None:
+    recipes = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Recipes")[2]
+    files = {
+        name for name in re.findall(r"`([\w./-]+)`", recipes) if "/" in name and not name.startswith(".")
+    }
+    assert files
+    assert not [name for name in sorted(files) if not (ROOT / name).exists()]
+
+
+def test_what_is_new_has_its_place() -> None:
+    told = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.*)$", told, flags=re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d", heading) for heading in headings[1:])
 
 
 def promises() -> list[str]:

@@ -18,9 +18,11 @@ import pytest
 from moto import mock_aws
 
 from bench import writes
-from infra.catalogue import FUNCTIONS, logical_id
+from harness.world import World
+from infra.cards import CARDS, logical_id
+from infra.metrics import METRICS
 from infra.node import use_packaged_node
-from infra.permissions import GRANTS
+from onramp.adapters.dynamo import DynamoStore
 from onramp.domain.errors import FAILURES
 from onramp.domain.states import Step
 from ops.doctor import command as doctor
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 use_packaged_node()
 
 from infra.constructs.alarms import ALARMS  # noqa: E402 - after Node is chosen
-from infra.constructs.metrics import OWN  # noqa: E402
 from tests.infra.conftest import synthesize  # noqa: E402
 
 type Template = Mapping[str, Any]
@@ -41,11 +42,12 @@ type Template = Mapping[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = {
     name: (ROOT / name).read_text(encoding="utf-8")
-    for name in ("README.md", "docs/runbook.md", "docs/cost.md", "docs/security.md")
+    for name in ("README.md", "docs/deploying.md", "docs/runbook.md", "docs/cost.md", "docs/security.md")
 }
 RUNBOOK, COST, SECURITY = TEXTS["docs/runbook.md"], TEXTS["docs/cost.md"], TEXTS["docs/security.md"]
 CODE = "\n".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "functions").rglob("*.py")))
-HANDS_ON = ("README.md", "docs/runbook.md")
+HANDS_ON = ("docs/deploying.md", "docs/runbook.md")
+TABLE = "records"
 NOT_OURS = {
     "EnvelopeKey",  # a resource of the stack
     "ApproximateNumberOfMessages",
@@ -112,24 +114,27 @@ def test_the_fields_that_are_asked_for_are_written() -> None:
 
 
 def test_the_log_groups_that_are_asked_exist() -> None:
-    groups = [*(f"Functions{logical_id(name)}Logs" for name in FUNCTIONS), "ApiAccessLog"]
+    groups = [*(f"Functions{logical_id(name)}Logs" for name in CARDS), "ApiAccessLog"]
     for name in re.findall(r"insights ((?:Functions|Api)\w*)(?!<)\b", RUNBOOK):
         assert any(group.startswith(name) for group in groups), name
 
 
 def test_the_keys_are_those_of_the_table() -> None:
     prefixes = set(re.findall(r"[`'\"]([A-Z]+)#", RUNBOOK + SECURITY))
+    known = set(re.findall(r'KIND: ClassVar\[str\] = "([A-Z]+)"', CODE)) | set(
+        re.findall(r'f"([A-Z]+)#', CODE)
+    )
     assert len(prefixes) > 5
-    assert not [prefix for prefix in prefixes if f'f"{prefix}#' not in CODE]
+    assert not prefixes - known
 
 
 def test_names_are_metrics_or_outputs_of_the_stack(template: Template) -> None:
-    known = set(OWN) | set(template["Outputs"]) | NOT_OURS
+    known = set(METRICS) | set(template["Outputs"]) | NOT_OURS
     for name in HANDS_ON:
         named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", TEXTS[name]))
         assert not named - known, name
         asked = set(re.findall(r"\$\(out (\w+)\)", TEXTS[name]))
-        assert asked
+        assert asked, name
         assert not asked - set(template["Outputs"]), name
 
 
@@ -183,7 +188,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> "Iterator[DynamoDBClient]":
     }.items():
         monkeypatch.setenv(name, value)
     with mock_aws(), contextlib.closing(boto3.client("dynamodb")) as client:
-        make_table(client, writes.TABLE)
+        make_table(client, TABLE)
         yield client
 
 
@@ -192,31 +197,37 @@ def keys_of(client: "DynamoDBClient", table: str) -> Counter[str]:
     return Counter(item["pk"]["S"] for item in items)
 
 
+def a_world(client: "DynamoDBClient") -> World:
+    return World(store=lambda clock: DynamoStore(client, TABLE, clock))
+
+
 def test_a_copy_has_everything_but_the_budget(dynamodb: "DynamoDBClient", copy_table: dict[str, Any]) -> None:
     make_table(dynamodb, "restored")
-    with writes.CountedWorld(dynamodb) as world:
-        world.onboard()
-    copy_table["copy"](writes.TABLE, "restored", new_keys=False)
-    lost = keys_of(dynamodb, writes.TABLE) - keys_of(dynamodb, "restored")
-    assert lost == Counter({"BUDGET#localPA": 1})
+    with a_world(dynamodb) as world:
+        signup = world.submitted(world.customer())
+        world.run(until=world.settled(signup.id))
+    copy_table["copy"](TABLE, "restored", new_keys=False)
+    lost = keys_of(dynamodb, TABLE) - keys_of(dynamodb, "restored")
+    assert lost == Counter({"BUDGET#default": 1})
 
 
 def test_a_copy_with_new_keys_connects_its_numbers_anew(
     dynamodb: "DynamoDBClient", copy_table: dict[str, Any]
 ) -> None:
-    # The program goes by the time of day.
-    with writes.CountedWorld(dynamodb) as world:
-        signup = world.onboard()
-        before = signup.numbers[0].key
-        copy_table["copy"](writes.TABLE, writes.TABLE, new_keys=True)
-        moved = world.load(signup.id)
-        assert moved.numbers[0].key is None
-        assert moved.numbers[0].next_step is Step.CONNECT
+    with a_world(dynamodb) as world:
+        signup = world.submitted(world.customer())
+        world.run(until=world.settled(signup.id))
+        (number,) = world.numbers(signup.id)
+        before = number.key
+        copy_table["copy"](TABLE, TABLE, new_keys=True)
+        moved = world.number(number.phone_number_id)
+        assert moved.key is None
+        assert moved.next_step is Step.CONNECT
         world.clock.sleep(600)
-        world.run(until=lambda: world.load(signup.id).numbers[0].key is not None, seconds=3600)
+        world.run(until=lambda: world.number(number.phone_number_id).key is not None, seconds=3600)
         world.run(seconds=60)
         world.assert_connected(signup.id)
-        after = world.load(signup.id).numbers[0]
+        after = world.number(number.phone_number_id)
         assert after.key is not None
         assert before is not None
         assert after.key.secret != before.secret
@@ -242,29 +253,28 @@ def test_the_standing_costs_are_those_of_the_template(template: Template) -> Non
             secrets=has["AWS::SecretsManager::Secret"],
             alarms=has["AWS::CloudWatch::Alarm"],
             dashboards=has["AWS::CloudWatch::Dashboard"],
-            metrics=sum(len(functions) for functions in OWN.values()),
+            metrics=sum(len(card.metrics) for card in CARDS.values()),
         )
         == writes.STANDING
     )
 
 
 def test_the_memory_is_what_the_functions_have() -> None:
-    assert {spec.memory for spec in FUNCTIONS.values()} == {writes.MEMORY_GB * 1024}
+    assert {card.memory for card in CARDS.values()} == {writes.MEMORY_GB * 1024}
 
 
 def test_sizes_and_sums_of_the_prose_are_those_that_are_played() -> None:
     measured = writes.measure()
-    assert f"{measured.opened_bytes / 1000:.1f} KB when it is opened" in COST
-    assert f"{measured.connected_bytes / 1000:.1f} KB when it is connected" in COST
-    assert f"{measured.full_bytes / 1000:.0f} KB)" in COST
+    assert f"a connected number has {measured.number_bytes / 1000:.1f} KB" in COST
+    assert f"its signup {measured.signup_bytes / 1000:.1f} KB" in COST
     # Lambda's lines are assumed a little longer than the one that can be measured.
     assert 0.8 * writes.LINE_BYTES < measured.receiver_line_bytes < writes.LINE_BYTES
     million = writes.tables()["million"].splitlines()[-1].replace("*", "").split("|")
-    goal, in_tens, one, _, about, long_past = (float(cell) for cell in million[2:-1])
+    goal, in_tens, one, _, about = (float(cell) for cell in million[2:-1])
     assert abs(goal - 4.2) < 0.1
     assert f"**{in_tens:.1f}** when the" in " ".join(COST.split())
     assert f"**{one:.1f}** when they trickle in" in " ".join(COST.split())
-    assert f"events about numbers: {about:.0f}**, and {long_past:.0f} for" in " ".join(COST.split())
+    assert f"events about numbers: about {about:.0f}**" in " ".join(COST.split())
 
 
 # --- security ---------------------------------------------------------------------------------------
@@ -274,8 +284,8 @@ def test_the_roles_are_those_of_the_stack() -> None:
     told = [[cell.replace("`", "") for cell in row] for row in rows(SECURITY, "roles")]
     assert told == [
         [function, grant.resource, ", ".join(sorted(grant.actions)), grant.purpose or ""]
-        for function, grants in GRANTS.items()
-        for grant in grants
+        for function, card in CARDS.items()
+        for grant in card.grants
     ]
 
 
@@ -293,7 +303,8 @@ def test_what_is_kept_is_kept_so_long(template: Template) -> None:
     }
     assert seconds == {14 * 86_400}
     assert "EVENT_KEPT: Final = timedelta(days=30)" in CODE
-    assert "IDEMPOTENCY_KEPT: Final = timedelta(hours=24)" in CODE
+    assert "REMEMBERED_FOR: Final = timedelta(hours=24)" in CODE
+    assert "FACTS_KEPT: Final = timedelta(days=400)" in CODE
 
 
 # --- finding them -----------------------------------------------------------------------------------

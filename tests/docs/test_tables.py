@@ -1,38 +1,69 @@
-"""The README's tables say what the code says."""
+"""The tables of the documents say what the code says."""
 
-import ast
 import re
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 import pytest
 
+from contract.routes import ROUTES
+from infra.cards import CARDS, counted_by
 from infra.config import overridable_values
+from infra.metrics import METRICS
+from onramp.domain.budget import BudgetState
+from onramp.domain.census import Census
+from onramp.domain.clients import ClientRecord
 from onramp.domain.errors import FAILURES, PROBLEMS
-from onramp.domain.states import EVENT_RULES, Effect, Progress
+from onramp.domain.facts import FACTS
+from onramp.domain.ledger import EventRecord
+from onramp.domain.number import Number
+from onramp.domain.signup import Exchange, Listed, Remembered, Signup
+from onramp.domain.states import SignupStatus, Status
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMON = {"id", "at", "signup_id", "tenant", "reference", "phone_number_id", "channel_id"}
+RECORDS = (Signup, Exchange, Listed, Remembered, Number, ClientRecord, EventRecord, BudgetState, Census)
+GUARDS = {
+    "public": "everybody",
+    "jwt": "tenant",
+    "iam": "your servers (IAM, SigV4)",
+    "signed": "360dialog (signature)",
+}
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def rows_behind(text: str, mark: str) -> list[list[str]]:
+    """The rows of the first table behind a mark, without its head; cells without their back quotes."""
+    lines = text.partition(mark)[2].splitlines()
+    behind = dropwhile(lambda line: not line.startswith("|"), lines)
+    rows = list(takewhile(lambda line: line.startswith("|"), behind))
+    assert rows, f"there is no table behind {mark}"
+    return [[cell.strip().replace("`", "") for cell in row.strip("|").split("|")] for row in rows[2:]]
 
 
 def table(mark: str) -> list[list[str]]:
-    """The rows of the table behind a comment that begins with `mark`, without its head."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    rest = readme.partition(f"<!-- {mark}:")[2].partition("-->")[2].lstrip().splitlines()
-    rows = list(takewhile(bool, rest))
-    assert rows, f"the README has no table marked {mark}"
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
+    """A table of the reference, by the comment in front of it."""
+    return rows_behind(text_of("docs/reference.md"), f"<!-- {mark}:")
 
 
-def bare(cell: str) -> str:
-    return cell.strip("`")
+def yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def test_the_routes_are_those_of_the_code() -> None:
+    told = [(row[0], row[1]) for row in table("routes")]
+    routes = [(f"{route.method} {route.path}", GUARDS[route.access]) for route in ROUTES]
+    assert sorted(told) == sorted(routes)
 
 
 def test_the_errors_are_those_of_the_code() -> None:
-    told = {
-        bare(code): (int(status), title, again == "yes") for code, status, title, again, _ in table("errors")
-    }
-    assert told == {code: (kind.status, kind.title, kind.retryable) for code, kind in PROBLEMS.items()}
+    told = [row[:4] for row in table("errors")]
+    assert told == [
+        [code, str(kind.status), kind.title, yes(kind.retryable)] for code, kind in PROBLEMS.items()
+    ]
 
 
 def test_every_error_says_what_to_do() -> None:
@@ -40,58 +71,56 @@ def test_every_error_says_what_to_do() -> None:
 
 
 def test_the_failures_are_those_of_the_code() -> None:
-    told = {bare(code): (title, again == "yes") for code, again, title in table("failures")}
-    assert told == {code: (kind.title, kind.retryable) for code, kind in FAILURES.items()}
+    assert table("failures") == [
+        [code, yes(kind.retryable), kind.title, kind.action] for code, kind in FAILURES.items()
+    ]
+
+
+def test_the_facts_are_those_of_the_code() -> None:
+    assert table("facts") == [
+        [str(name), ", ".join(kind.detail), yes(kind.bus), kind.about.replace("`", "")]
+        for name, kind in FACTS.items()
+    ]
+
+
+def test_further_fields_are_further_ones() -> None:
+    assert not [name for name, kind in FACTS.items() if COMMON & set(kind.detail)]
+
+
+def test_the_metrics_are_those_of_the_code() -> None:
+    assert table("metrics") == [
+        [name, metric.unit, ", ".join(counted_by(name)), metric.about] for name, metric in METRICS.items()
+    ]
 
 
 def test_the_configuration_is_that_of_the_stack() -> None:
-    assert [bare(row[0]) for row in table("configuration")] == list(overridable_values())
+    assert [row[0] for row in table("configuration")] == list(overridable_values())
 
 
 @pytest.mark.parametrize("name", overridable_values())
 def test_the_example_file_mentions_every_value(name: str) -> None:
     section, _, key = name.partition(".")
-    example = (ROOT / "config" / "example.toml").read_text(encoding="utf-8")
-    part = example.partition(f"[{section}")[2]
+    part = text_of("config/example.toml").partition(f"[{section}")[2]
     assert re.search(rf"\b{key}\b", part), name
 
 
-class Told(ast.NodeVisitor):
-    """The bus events of the code, by type, with the fields that are theirs alone."""
-
-    def __init__(self) -> None:
-        self.events: dict[str, set[str]] = {}
-
-    def visit_Call(self, node: ast.Call) -> None:
-        called = node.func
-        if isinstance(called, ast.Attribute) and called.attr == "tell":
-            fields = {keyword.arg for keyword in node.keywords if keyword.arg}
-            self.events |= dict.fromkeys(names(node.args[0]), fields)
-        if isinstance(called, ast.Name) and called.id == "BusEvent":
-            given = {keyword.arg: keyword.value for keyword in node.keywords}
-            detail = given["detail"]
-            if isinstance(given["type"], ast.Constant) and isinstance(detail, ast.Dict):
-                keys = {key.value for key in detail.keys if isinstance(key, ast.Constant)}
-                self.events[str(given["type"].value)] = {str(key) for key in keys}
-        self.generic_visit(node)
+def test_the_guide_explains_every_status_of_a_signup() -> None:
+    told = rows_behind(text_of("docs/front-end.md"), "## What a signup is")
+    assert {row[0] for row in told} == set(SignupStatus)
 
 
-def names(event: ast.expr) -> set[str]:
-    """The types an argument can be: a text, or `number.` and every value of what follows it."""
-    if isinstance(event, ast.Constant):
-        return {str(event.value)}
-    noted = {name for name, rule in EVENT_RULES.items() if rule.effect is Effect.NOTE}
-    ranges = {
-        "number.{progress}": {str(progress) for progress in list(Progress)[1:]},
-        "number.{event.name}": noted,
-    }
-    return {f"number.{value}" for value in ranges[ast.unparse(event)[2:-1]]}
+def test_the_guide_explains_every_status_of_a_number() -> None:
+    told = rows_behind(text_of("docs/front-end.md"), "## What a number is")
+    assert {name for row in told for name in row[0].split(", ")} == set(Status)
 
 
-def test_the_bus_events_are_those_of_the_code() -> None:
-    code = Told()
-    for file in sorted((ROOT / "functions").rglob("*.py")):
-        code.visit(ast.parse(file.read_text(encoding="utf-8")))
-    told = {bare(row[0]): set(re.findall(r"`(\w+)`", row[1])) for row in table("bus")}
-    assert told == code.events
-    assert not any(fields & COMMON for fields in told.values())
+def test_the_functions_are_those_of_the_stack() -> None:
+    told = rows_behind(text_of("docs/architecture.md"), "<!-- functions:")
+    assert [(row[0], row[2]) for row in told] == [(card.name, f"{card.timeout} s") for card in CARDS.values()]
+
+
+def test_the_records_of_the_data_are_those_of_the_code() -> None:
+    told = rows_behind(text_of("docs/architecture.md"), "<!-- records:")
+    keys = {key.partition("#")[0] for row in told for key in row[1:3]}
+    kinds = {record.KIND for record in RECORDS}
+    assert not kinds - keys

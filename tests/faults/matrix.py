@@ -10,9 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from harness.world import Options, World
 from onramp.domain.errors import Problem
 from onramp.domain.states import Status
-from tests.world import Options, World
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 
@@ -118,9 +118,10 @@ def _bus_down(world: World) -> None:
     world.later(120, lambda: setattr(world.bus, "broken", False))
 
 
-def _budget_down(world: World) -> None:
-    world.budget.broken = True
-    world.later(120, lambda: setattr(world.budget, "broken", False))
+def _table_down(world: World) -> None:
+    """While the number is on its way: the browser has its answer by then."""
+    world.later(1, lambda: setattr(world.store, "broken", True))
+    world.later(120, lambda: setattr(world.store, "broken", False))
 
 
 def _existing_client(email: str) -> Callable[[World], None]:
@@ -154,7 +155,7 @@ ROWS: Final = [
     Row("webhooks", "phone number comes late", _dialog(phone_lag_seconds=60)),
     Row("our side", "three jobs never reach the queue", _lose_jobs),
     Row("our side", "bus down for two minutes", _bus_down),
-    Row("our side", "budget's storage down for two minutes", _budget_down),
+    Row("our side", "table down for two minutes", _table_down),
     Row("our side", "budget of 1 call", lambda _: None, Options(budget_calls=1)),
     Row("grants", "no target ids", lambda _: None, customer={"grants": "scopes_only"}),
     Row("grants", "no WhatsApp scopes", lambda _: None, customer={"grants": "no_entries"}),
@@ -177,20 +178,20 @@ def run(row: Row) -> Result:
             world.fault_free()
             signup = world.submitted(world.customer(), key="again")
         world.run(until=world.settled(signup.id))
-        number = world.load(signup.id).numbers[0]
+        number = world.numbers(signup.id)[0]
         told = str(number.status)
-        if number.status is Status.FAILED and number.failure:
+        if number.failure:
             told = f"failed: {number.failure.code}, retry, "
-            world.submit.retry(world.load(signup.id))
+            world.retry(signup.id)
             world.run(until=world.settled(signup.id))
-            number = world.load(signup.id).numbers[0]
+            number = world.numbers(signup.id)[0]
             told += str(number.status)
         took = world.clock.now() - begun
         world.run(seconds=1_200)
         state = world.dialog_state()
         assert made_before == 0
         channels = state["channels"]
-        alive = number.status is Status.CONNECTED and world.key_lives(world.load(signup.id))
+        alive = number.status == Status.CONNECTED and world.key_lives(world.numbers(signup.id)[0])
         return Result(
             row=row,
             browser=browser,

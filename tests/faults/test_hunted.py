@@ -1,38 +1,26 @@
-"""Ways to lose or double something that were found by hunting for them, kept as tests."""
+"""Ways to lose or double something that were found by hunting for them, kept as tests.
+
+Those that outsiders have named are in `test_kinds.py`.
+"""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from onramp.domain.errors import Ambiguous, Permanent, PutOff, Transient
-from onramp.domain.signup import Number, Signup
-from onramp.domain.states import Progress, Status
-from onramp.usecases.reconcile import report
-from tests.world import Killed, Options, World
-
-
-class Stub:
-    """A port with some of its methods replaced; each gets the real port first."""
-
-    def __init__(self, real: Any, methods: dict[str, Callable[..., Any]]) -> None:
-        self._real = real
-        self._methods = methods
-
-    def __getattr__(self, name: str) -> Any:
-        method = self._methods.get(name)
-        if method is None:
-            return getattr(self._real, name)
-        return lambda *args, **kwargs: method(self._real, *args, **kwargs)
-
-
-def stub(world: World, **methods: Callable[..., Any]) -> None:
-    """Replace methods of 360dialog's port."""
-    partner: Any = world.follow.partner
-    partner._port = Stub(partner._port, methods)
+from harness.killing import Killed
+from harness.stub import stub
+from harness.world import Options, World
+from onramp.domain.errors import Ambiguous, Permanent, Transient
+from onramp.domain.ledger import EventRecord, Outcome
+from onramp.domain.number import Number, channel_place
+from onramp.domain.records import HUB
+from onramp.domain.signup import Signup
+from onramp.domain.states import Progress, Status, reaches
+from onramp.ports.upstreams import Page
 
 
 def tell(world: World, event_id: str, name: str, **data: Any) -> None:
@@ -41,16 +29,16 @@ def tell(world: World, event_id: str, name: str, **data: Any) -> None:
 
 
 def only(world: World, signup: Signup) -> Number:
-    return world.load(signup.id).numbers[0]
+    (number,) = world.numbers(signup.id)
+    return number
 
 
-def facts(signup: Signup, channel_id: str) -> dict[str, Any]:
-    """A channel object that is this signup's number."""
-    assert signup.waba is not None
+def facts(number: Number, channel_id: str) -> dict[str, Any]:
+    """A channel object that is this number's."""
     return {
         "id": channel_id,
-        "waba_account": {"external_id": signup.waba.id},
-        "setup_info": {"phone_number": signup.numbers[0].digits},
+        "waba_account": {"external_id": number.waba.id},
+        "setup_info": {"phone_number": number.digits},
     }
 
 
@@ -65,16 +53,20 @@ def unanswered() -> Iterator[World]:
     """A world in which the first submission works and is not answered, and no webhook comes."""
     with World() as world:
         world.lose_webhook = lambda _: True
-        seen: list[int] = []
-
-        def submit(real: Any, submission: Any, gate: Any) -> None:
-            real.submit_number(submission, gate)
-            seen.append(1)
-            if len(seen) == 1:
-                raise Ambiguous("partner_unavailable")
-
-        stub(world, submit_number=submit)
+        stub(world, submit_number=lose_first_answer())
         yield world
+
+
+def lose_first_answer() -> Any:
+    seen: list[int] = []
+
+    def submit(real: Any, submission: Any, gate: Any) -> None:
+        real.submit_number(submission, gate)
+        seen.append(1)
+        if len(seen) == 1:
+            raise Ambiguous("partner_unavailable")
+
+    return submit
 
 
 @pytest.mark.parametrize(
@@ -87,18 +79,18 @@ def test_a_look_that_fails_does_not_forget_what_it_was_to_settle(
 ) -> None:
     looks: list[int] = []
 
-    def look(real: Any, client_id: str, gate: Any) -> Any:
+    def look(real: Any, filters: Any, offset: int, gate: Any) -> Any:
         looks.append(1)
         if len(looks) == 1:
             gate()
             raise trouble
-        return real.list_channels(client_id, gate)
+        return real.list_channels(filters, offset, gate)
 
-    stub(unanswered, list_channels=look)
+    stub(unanswered, submit_number=lose_first_answer(), list_channels=look)
     signup = unanswered.submitted(unanswered.customer())
     unanswered.run(600)
     if only(unanswered, signup).failure:
-        unanswered.submit.retry(unanswered.load(signup.id))
+        unanswered.retry(signup.id)
         unanswered.run(600)
     unanswered.assert_connected(signup.id)
     unanswered.assert_nothing_doubled()
@@ -107,12 +99,14 @@ def test_a_look_that_fails_does_not_forget_what_it_was_to_settle(
 def test_a_channel_that_has_no_phone_number_yet_is_waited_for(unanswered: World) -> None:
     until = unanswered.clock.now() + timedelta(minutes=3)
 
-    def nameless(real: Any, client_id: str, gate: Any) -> Any:
-        channels = real.list_channels(client_id, gate)
-        early = unanswered.clock.now() < until
-        return [replace(channel, digits="") if early else channel for channel in channels]
+    def nameless(real: Any, filters: Any, offset: int, gate: Any) -> Any:
+        page = real.list_channels(filters, offset, gate)
+        if unanswered.clock.now() >= until:
+            return page
+        hidden = [replace(channel, digits="", external_id=None) for channel in page.items]
+        return Page(hidden, page.next_offset)
 
-    stub(unanswered, list_channels=nameless)
+    stub(unanswered, submit_number=lose_first_answer(), list_channels=nameless)
     signup = unanswered.submitted(unanswered.customer())
     unanswered.run(until=unanswered.settled(signup.id))
     unanswered.assert_connected(signup.id)
@@ -125,8 +119,22 @@ def test_an_exhausted_submission_is_settled_by_looking_when_it_is_retried() -> N
         world.lose_webhook = lambda _: True
         signup = world.submitted(world.customer())
         world.run(60)
-        assert only(world, signup).status is Status.FAILED
-        world.submit.retry(world.load(signup.id))
+        assert only(world, signup).status == Status.FAILED
+        world.retry(signup.id)
+        world.run(until=world.settled(signup.id))
+        world.assert_connected(signup.id)
+        world.assert_nothing_doubled()
+
+
+def test_a_retry_right_after_an_unanswered_submission_waits_for_360dialogs_lists() -> None:
+    with World(Options(retry_seconds=())) as world:
+        world.admin("dialog", "options", {"channel_list_lag_seconds": 20}, "PATCH")
+        world.lose_webhook = lambda _: True
+        stub(world, submit_number=lose_first_answer())
+        signup = world.submitted(world.customer())
+        world.run(until=world.settled(signup.id))
+        assert only(world, signup).status == Status.FAILED
+        world.retry(signup.id)
         world.run(until=world.settled(signup.id))
         world.assert_connected(signup.id)
         world.assert_nothing_doubled()
@@ -167,22 +175,9 @@ def test_a_redriven_job_does_not_take_a_number_back_from_a_later_signup() -> Non
         world.run(7_200, until=world.settled(second.id))
         world.queue.redrive()
         world.run(120)
-        assert only(world, first).status is Status.FAILED
+        assert world.load(first.id).submitted == []
         world.assert_connected(second.id)
         world.assert_nothing_doubled()
-
-
-@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
-def test_the_end_of_an_old_channel_is_not_the_end_of_the_number(first: bool) -> None:
-    with World() as world:
-        signup = world.submitted(world.customer())
-        ended = {**facts(signup, "oldCH"), "cancelled_at": "2026-01-01T00:00:00Z"}
-        if first:
-            tell(world, "old", "cancellation_processed", **ended)
-        world.run(600)
-        tell(world, "old", "cancellation_processed", **ended)
-        world.run(60)
-        world.assert_connected(signup.id)
 
 
 def test_events_that_overtake_a_refusal_win() -> None:
@@ -191,7 +186,7 @@ def test_events_that_overtake_a_refusal_win() -> None:
 
         def submit(real: Any, submission: Any, gate: Any) -> None:
             real.submit_number(submission, gate)
-            tell(world, "created", "channel_created", **facts(opened[0], "newCH"))
+            tell(world, "created", "channel_created", **facts(only(world, opened[0]), "newCH"))
             message = next(message for message in world.queue.messages if message.kind == "event")
             world.queue.messages.remove(message)
             world.handle(message)
@@ -205,7 +200,28 @@ def test_events_that_overtake_a_refusal_win() -> None:
         assert number.due_at is not None
 
 
-def test_an_event_parked_under_a_channel_acts_when_the_sweep_finds_the_channel() -> None:
+def test_an_event_that_binds_its_own_channel_at_its_second_try_acts_once() -> None:
+    """It lies in the ledger of the channel that it tells of, and must not be written twice in one write."""
+    with World() as world:
+        world.lose_webhook = lambda _: True
+        customer = world.customer()
+        waba = customer["wabas"][0]
+        tell(
+            world,
+            "early",
+            "account_restriction",
+            id="newCH",
+            waba_account={"external_id": waba["id"]},
+            setup_info={"phone_number": waba["numbers"][0]["display_phone_number"]},
+        )
+        world.run(5)
+        signup = world.submitted(customer)
+        world.run(30)
+        assert only(world, signup).channel_id == "newCH"
+        assert [fact.type for fact in world.store.all_facts()].count("number.restricted") == 1
+
+
+def test_an_event_kept_under_a_channel_acts_when_a_look_finds_the_channel() -> None:
     with World() as world:
         world.lose_webhook = lambda _: True
 
@@ -221,21 +237,16 @@ def test_an_event_parked_under_a_channel_acts_when_the_sweep_finds_the_channel()
         assert only(world, signup).restriction == "account_restriction"
 
 
-def test_a_parked_event_whose_channel_cannot_be_read_keeps_waiting() -> None:
+def test_an_event_of_a_channel_that_nobody_knows_costs_nothing_and_is_kept() -> None:
     with World() as world:
-        troubles: list[Exception] = [Permanent("channel_missing", status=404)]
-
-        def read(_real: Any, _channel_id: str, gate: Any) -> None:
-            gate()
-            raise troubles[-1]
-
-        stub(world, read_channel=read)
+        before = world.dialog_state()["budget"]["requests"]
         tell(world, "live", "channel_live", id="foreignCH")
-        world.run(120)
-        troubles.append(Transient("partner_unavailable", status=503))
         world.run(23 * 3_600)
         assert not world.queue.dead_events
-        assert [parked.event.id for parked in world.store.parked("CHANNEL#foreignCH")] == ["live"]
+        assert [record.id for record in world.store.ledger(channel_place(HUB, "foreignCH"), 9)] == ["live"]
+        assert world.dialog_state()["budget"]["requests"] - before <= 3
+        (record,) = world.store.records(EventRecord)
+        assert record.outcome == Outcome.UNRESOLVED
 
 
 def test_a_run_that_died_long_ago_delays_no_connection() -> None:
@@ -250,22 +261,23 @@ def test_a_run_that_died_long_ago_delays_no_connection() -> None:
 
         stub(world, submit_number=submit)
         signup = world.submitted(world.customer())
-        world.run(until=lambda: only(world, signup).progress.reaches(Progress.LIVE))
+        world.run(until=lambda: reaches(only(world, signup).progress, Progress.LIVE))
         live_at = world.clock.now()
         world.run(until=world.settled(signup.id))
         assert world.clock.now() - live_at < timedelta(minutes=1)
 
 
-def test_the_report_reads_more_pages_than_one_window_allows() -> None:
+def test_the_census_reads_more_pages_than_one_window_allows() -> None:
     with World(Options(budget_calls=5)) as world:
+        pages: list[int] = []
 
-        def five_pages(_real: Any, _client_id: str | None, gate: Any) -> list[Any]:
-            for _ in range(5):
-                gate()
-            return []
+        def many(_real: Any, _filters: Any, offset: int, gate: Any) -> Page[Any]:
+            gate()
+            pages.append(offset)
+            return Page([], offset + 200 if len(pages) < 12 else None)
 
-        stub(world, list_channels=five_pages)
-        try:
-            report(world.follow)
-        except PutOff as wait:
-            pytest.fail(wait.reason)
+        stub(world, list_channels=many)
+        world.queue.wake_census(HUB)
+        world.run(600)
+        assert pages == [200 * index for index in range(12)]
+        assert not world.telemetry.warnings()

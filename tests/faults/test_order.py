@@ -12,32 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from onramp.adapters.dynamo import DynamoBudget, DynamoStore
-from onramp.domain.budget import BudgetRule
-from onramp.domain.signup import Number
+from harness.killing import Killer
+from harness.world import Message, Options, World
+from onramp.adapters.dynamo import DynamoStore
+from onramp.domain.number import Number
+from onramp.usecases.submit_numbers import submit_numbers
 from tests.table import make_table
-from tests.world import Killer, Message, Options, World
 
-OPTIONS = Options(retry_seconds=(5, 30, 300), reconcile_after=timedelta(minutes=10))
+OPTIONS = Options(retry_seconds=(5, 30, 300), look_after=timedelta(minutes=10))
 AFTERWARDS = ("account_violation", "account_restriction", "cancellation_request", "channel_status_changed")
-
-
-class Shaky(Killer):
-    """A killer that can be loaded again and again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._in: int | None = None
-        self._late = False
-
-    def load(self, steps: int, *, after: bool) -> None:
-        """Kill at the side effect that is `steps` ahead."""
-        self._at = len(self.calls) + steps
-        self._after = after
-
-    def unload(self) -> None:
-        """Do no more harm."""
-        self._at = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +58,7 @@ def final(number: Number) -> tuple[Any, ...]:
         number.failure,
         number.lease,
         number.due_at,
-        [step.status for step in number.steps][-1],
+        list(number.steps)[-1],
     )
 
 
@@ -83,7 +66,7 @@ class Chaos:
     """A world whose webhooks are held back and delivered at the tester's will."""
 
     def __init__(self, make: Callable[[Killer], World]) -> None:
-        self.killer = Shaky()
+        self.killer = Killer()
         self.world = make(self.killer)
         self.held: list[str] = []
         self.world.lose_webhook = self._hold
@@ -110,8 +93,8 @@ class Chaos:
         deeds: dict[str, Callable[[], object]] = {
             "deliver": lambda: self._deliver(action.index),
             "work": lambda: self._work(action.index),
-            "kill before": lambda: self.killer.load(action.index, after=False),
-            "kill after": lambda: self.killer.load(action.index, after=True),
+            "kill before": lambda: self.killer.kill_in(action.index),
+            "kill after": lambda: self.killer.kill_in(action.index, after=True),
             "pass": lambda: self.world.let_channels_walk(action.seconds),
             "sweep": self.world.sweep,
             "resubmit": self._resubmit,
@@ -126,7 +109,8 @@ class Chaos:
             self._work(len(self.world.queue.messages) - 1)
 
     def _resubmit(self) -> None:
-        self.world.patiently(lambda: self.world.submit.submit(self.world.load(self.signup_id), (), None))
+        world = self.world
+        world.patiently(lambda: submit_numbers(world.ports, world.load(self.signup_id), (), None))
 
     def _work(self, index: int) -> None:
         now = self.world.clock.now().timestamp()
@@ -137,12 +121,12 @@ class Chaos:
             self.world.handle(message)
 
     def _retry(self) -> None:
-        if any(number.failure for number in self.world.load(self.signup_id).numbers):
-            self.world.patiently(lambda: self.world.submit.retry(self.world.load(self.signup_id)))
+        if any(number.failure for number in self.world.numbers(self.signup_id)):
+            self.world.retry(self.signup_id)
 
     def finish(self) -> tuple[Any, ...]:
         """Deliver everything that was ever sent, let all retries run, and give the end."""
-        self.killer.unload()
+        self.killer.spare()
         world = self.world
         for _ in range(6):
             world.run(seconds=1_800)
@@ -154,11 +138,8 @@ class Chaos:
         state = world.dialog_state()
         assert len(state["clients"]) == 1
         assert not state["duplicate_submissions"]
-        signup = world.load(self.signup_id)
-        number = signup.numbers[0]
-        assert number.key is not None
-        found = world.messaging.read_webhook(world.stored_key(signup, number))
-        assert found is not None, "the stored key is dead or its webhook is not set"
+        number = world.numbers(self.signup_id)[0]
+        assert world.key_lives(number), "the stored key is dead or its webhook is not set"
         return final(number)
 
 
@@ -206,15 +187,7 @@ def test_any_interleaving_ends_in_the_same_record_in_dynamodb(script: list[Actio
         make_table(dynamodb, "order")
 
         def make(killer: Killer) -> World:
-            return World(
-                OPTIONS,
-                killer=killer,
-                store=lambda clock: DynamoStore(dynamodb, "order", clock),
-                budget=_budget,
-            )
-
-        def _budget(clock: Any, rule: BudgetRule) -> DynamoBudget:
-            return DynamoBudget(dynamodb, "order", clock, partner_id="localPA", rule=rule)
+            return World(OPTIONS, killer=killer, store=lambda clock: DynamoStore(dynamodb, "order", clock))
 
         play(make, script)
 

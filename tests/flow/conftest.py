@@ -1,5 +1,6 @@
 """The whole local run, once for all flow tests: they share the stack and differ in tenant and customer."""
 
+import contextlib
 import secrets
 from collections.abc import Iterator
 
@@ -31,11 +32,23 @@ def run() -> Iterator[LocalStack]:
         yield stack
 
 
-@pytest.fixture
-def tenant(run: LocalStack) -> Iterator[Tenant]:
-    name = f"tenant-{secrets.token_hex(4)}"
+@contextlib.contextmanager
+def signed_in(run: LocalStack, kind: str) -> Iterator[Tenant]:
+    name = f"{kind}-{secrets.token_hex(4)}"
     with run.front_end(name) as front_end:
         yield Tenant(run=run, name=name, front_end=front_end)
+
+
+@pytest.fixture
+def tenant(run: LocalStack) -> Iterator[Tenant]:
+    with signed_in(run, "tenant") as tenant:
+        yield tenant
+
+
+@pytest.fixture
+def rival(run: LocalStack) -> Iterator[Tenant]:
+    with signed_in(run, "rival") as rival:
+        yield rival
 
 
 @pytest.fixture

@@ -4,18 +4,22 @@ One module on purpose: workers of pytest-xdist take whole modules, so the stack 
 """
 
 import hashlib
+import json
 import shutil
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from local import deploy, stack
+from local.bus import listening
 from local.demo import new_client
-from local.journey import FrontEnd, is_settled, read_channel_key, send_message, signup_of, submitted
+from local.journey import FrontEnd, is_settled, read_channel_key, send_message, submitted
 from local.run import LocalStack
 from local.template import Overlay
-from tests.flow.walks import Dialog, Tenant
+from tests.flow.walks import Dialog, Tenant, bus_events
 
 pytestmark = pytest.mark.flow
 
@@ -28,6 +32,13 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, object]
     assert body["status"] == status
     assert {"type", "title", "detail", "retryable", "request_id"} <= body.keys()
     return body
+
+
+def eventually(done: Callable[[], bool], *, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.2)
 
 
 # --- the way to connected -----------------------------------------------------------------------
@@ -61,6 +72,51 @@ def test_two_numbers_of_one_account_get_a_channel_and_a_key_each(tenant: Tenant,
         shown = "".join(filter(str.isdigit, number["display_phone_number"]))
         assert "".join(filter(str.isdigit, channel["phone_number"])) == shown
         assert channel["keys_made"] == 1
+
+
+def test_a_number_that_is_not_submitted_stays_listed(tenant: Tenant) -> None:
+    signup_id, shared = tenant.authorized(wabas=[{"numbers": [{}, {}]}])
+    wanted, other = (number["id"] for number in shared["wabas"][0]["numbers"])
+    tenant.front_end.submit(signup_id, [wanted])
+    signup = tenant.settled(signup_id)
+    assert {number["phone_number_id"]: number["status"] for number in signup["numbers"]} == {
+        wanted: "connected",
+        other: "listed",
+    }
+    assert signup["status"] == "connected"
+    missing = tenant.front_end.call("GET", f"/v1/numbers/{other}")
+    problem(missing, 404, "not_found")
+
+
+def test_a_customer_who_comes_back_keeps_channel_and_key(tenant: Tenant, dialog: Dialog) -> None:
+    first, shared = tenant.authorized()
+    tenant.front_end.submit(first)
+    [number] = submitted(tenant.settled(first))
+    before = tenant.key(number["channel_id"])
+    again = tenant.popup_again(shared["business_id"])
+    second = tenant.opened()
+    tenant.front_end.send_code(second, again["code"], shared["session_info"])
+    tenant.front_end.submit(second)
+    signup = tenant.settled(second)
+    [reconnected] = submitted(signup)
+    assert signup["status"] == "connected", signup
+    assert reconnected["channel_id"] == number["channel_id"]
+    assert reconnected["signup_id"] == second
+    assert tenant.key(number["channel_id"]) == before
+    [channel] = dialog.channels_of(shared["wabas"][0]["id"])
+    assert channel["keys_made"] == 1
+    assert submitted(tenant.front_end.read(first)) == []
+
+
+def test_a_number_that_another_tenant_has_is_refused(tenant: Tenant, rival: Tenant, dialog: Dialog) -> None:
+    first, shared = tenant.authorized()
+    tenant.front_end.submit(first)
+    tenant.settled(first)
+    second, again = rival.opened(), rival.popup_again(shared["business_id"])
+    rival.front_end.send_code(second, again["code"], shared["session_info"])
+    answer = rival.front_end.call("POST", f"/v1/signups/{second}/numbers", body={})
+    problem(answer, 409, "number_taken")
+    assert len(dialog.channels_of(shared["wabas"][0]["id"])) == 1
 
 
 def test_the_code_alone_is_enough(tenant: Tenant) -> None:
@@ -97,7 +153,7 @@ def test_repeated_and_reordered_webhooks_end_in_one_living_key(tenant: Tenant, d
     assert channel["keys_made"] == 1
 
 
-def test_lost_webhooks_are_made_up_for_by_the_reconciler(tenant: Tenant, dialog: Dialog) -> None:
+def test_lost_webhooks_are_made_up_for_by_a_look(tenant: Tenant, dialog: Dialog) -> None:
     dialog.call("POST", "webhook-faults", {"drop": 1.0})
     signup_id, _ = tenant.authorized()
     tenant.front_end.submit(signup_id)
@@ -111,9 +167,21 @@ def test_lost_webhooks_are_made_up_for_by_the_reconciler(tenant: Tenant, dialog:
     assert signup["status"] == "connected", signup
 
 
-def test_the_report_of_the_reconciler_runs(run: LocalStack, dialog: Dialog) -> None:
-    dialog.call("POST", "channels", {})
-    assert run.invoke("reconciler", {"task": "report"})["error"] is None
+def test_a_census_carries_on_who_heard_nothing_and_tells_of_channels_that_are_not_ours(
+    tenant: Tenant, dialog: Dialog
+) -> None:
+    dialog.call("POST", "webhook-faults", {"drop": 1.0})
+    signup_id, shared = tenant.authorized()
+    tenant.front_end.submit(signup_id)
+    eventually(lambda: [c["state"] for c in dialog.channels_of(shared["wabas"][0]["id"])] == ["live"])
+    unknown = dialog.call("POST", "channels", {})["id"]
+    with listening(tenant.run) as listener:
+        assert tenant.run.invoke("reconciler", {"task": "census"})["error"] is None
+        events = bus_events(listener, until="channels.unknown")
+    assert tenant.settled(signup_id)["status"] == "connected"
+    detail = next(event["detail"] for event in events if event["detail-type"] == "channels.unknown")
+    assert unknown in detail["channel_ids"].split(",")
+    assert detail["tenant"] is None
 
 
 def test_a_refused_number_fails_with_a_reason_and_a_retry_connects_it(tenant: Tenant, dialog: Dialog) -> None:
@@ -142,7 +210,8 @@ def test_an_outage_without_end_is_given_up_and_reported(tenant: Tenant, dialog: 
     [number] = submitted(tenant.settled(signup_id))
     assert number["status"] == "failed"
     assert number["failure"]["retryable"]
-    assert tenant.run.queue_depth("JobsDlq") == given_up + 1
+    # The record tells first; the dead letter follows.
+    eventually(lambda: tenant.run.queue_depth("JobsDlq") == given_up + 1)
     dialog.call("DELETE", "faults")
     tenant.front_end.call("POST", f"/v1/signups/{signup_id}/retry", body={})
     assert tenant.settled(signup_id)["status"] == "connected"
@@ -155,6 +224,51 @@ def test_an_outage_of_the_partner_api_is_outlived(tenant: Tenant, dialog: Dialog
     signup = tenant.connected()
     [number] = submitted(signup)
     assert dialog.channel(number["channel_id"])["keys_made"] == 1
+
+
+# --- the bus ------------------------------------------------------------------------------------
+
+
+def test_every_fact_reaches_the_bus_through_the_stream_in_the_order_of_its_signup(tenant: Tenant) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=5)
+    with listening(tenant.run) as listener:
+        signup = tenant.connected()
+        events = bus_events(listener, until="number.connected")
+        mine = [event for event in events if event["detail"]["signup_id"] == signup["id"]]
+        told = [event["detail-type"] for event in mine]
+        assert told[:3] == ["signup.opened", "signup.authorized", "number.pending"]
+        assert told[-2:] == ["number.live", "number.connected"]
+        assert {event["source"] for event in mine} == {"onramp"}
+        assert {event["detail"]["tenant"] for event in mine} == {tenant.name}
+        [number] = submitted(signup)
+        last = mine[-1]["detail"]
+        assert last["phone_number_id"] == number["phone_number_id"]
+        assert last["channel_id"] == number["channel_id"]
+        ids = [event["detail"]["id"] for event in mine]
+        assert ids == sorted(set(ids))
+        span = {"since": began.isoformat(), "until": (began + timedelta(hours=1)).isoformat()}
+        answer = tenant.run.invoke("event_publisher", {"republish": {**span, "cursor": None}})
+        assert answer["error"] is None, answer
+        assert answer["payload"]["published"] >= len(mine)
+        assert answer["payload"]["cursor"] is None
+        repeated = {event["detail"]["id"] for event in bus_events(listener, until="number.connected")}
+    assert set(ids) <= repeated
+
+
+def test_the_publisher_is_handed_new_facts_alone(run: LocalStack) -> None:
+    publisher = run.deployed.functions["event_publisher"]
+    [mapping] = run.aws.functions.list_event_source_mappings(FunctionName=publisher)["EventSourceMappings"]
+    assert "/stream/" in mapping["EventSourceArn"]
+    [rule] = mapping["FilterCriteria"]["Filters"]
+    assert json.loads(rule["Pattern"]) == {
+        "eventName": ["INSERT"],
+        "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "FACT#"}]}}},
+    }
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert (
+        mapping["DestinationConfig"]["OnFailure"]["Destination"].rpartition(":")[2]
+        == (run.deployed.outputs["StreamDlqUrl"].rpartition("/")[2])
+    )
 
 
 # --- the code -----------------------------------------------------------------------------------
@@ -170,7 +284,7 @@ def test_several_accounts_and_no_message_ask_which_one(tenant: Tenant) -> None:
     assert {c["waba_id"] for c in candidates} == {wanted, shared["decoys"][0]["id"]}
     answer = tenant.front_end.call("POST", path, body={"waba_id": wanted})
     assert answer.status_code == 200, answer.text
-    assert signup_of(answer)["waba"]["id"] == wanted
+    assert answer.json()["waba"]["id"] == wanted
 
 
 def test_an_account_of_somebody_else_is_refused(tenant: Tenant) -> None:
@@ -232,6 +346,28 @@ def test_another_tenant_sees_exactly_what_a_missing_signup_shows(tenant: Tenant,
         problem(stranger.call("POST", f"/v1/signups/{signup_id}/{path}", body=body), 404, "not_found")
 
 
+def test_another_tenants_number_is_as_one_that_is_missing(tenant: Tenant, stranger: FrontEnd) -> None:
+    [number] = submitted(tenant.connected())
+    path = f"/v1/numbers/{number['phone_number_id']}"
+    assert tenant.front_end.read_number(number["phone_number_id"])["status"] == "connected"
+    problem(stranger.call("GET", path), 404, "not_found")
+    problem(stranger.call("POST", f"{path}/retry", body={}), 404, "not_found")
+    problem(tenant.front_end.call("POST", f"{path}/retry", body={}), 409, "nothing_to_retry")
+
+
+def test_a_tenant_lists_its_numbers_whatever_signup_brought_them(tenant: Tenant, stranger: FrontEnd) -> None:
+    signups = [tenant.connected(), tenant.connected()]
+    mine = [number["phone_number_id"] for signup in signups for number in submitted(signup)]
+    listed = tenant.front_end.call("GET", "/v1/numbers?status=connected").json()
+    assert [number["phone_number_id"] for number in listed["numbers"]] == mine[::-1]
+    page = tenant.front_end.call("GET", "/v1/numbers?limit=1").json()
+    assert [number["phone_number_id"] for number in page["numbers"]] == mine[::-1][:1]
+    rest = tenant.front_end.call("GET", f"/v1/numbers?limit=1&cursor={page['cursor']}").json()
+    assert [number["phone_number_id"] for number in rest["numbers"]] == mine[::-1][1:]
+    assert tenant.front_end.call("GET", "/v1/numbers?status=failed").json()["numbers"] == []
+    assert stranger.call("GET", "/v1/numbers").json()["numbers"] == []
+
+
 def test_a_tenant_lists_its_own_signups_newest_first(tenant: Tenant, stranger: FrontEnd) -> None:
     mine = [tenant.opened() for _ in range(3)]
     listed = tenant.front_end.call("GET", "/v1/signups?limit=2").json()
@@ -274,7 +410,7 @@ def test_opening_twice_with_one_idempotency_key_opens_once(tenant: Tenant) -> No
 def test_an_opened_signup_has_an_address(tenant: Tenant) -> None:
     answer = tenant.front_end.call("POST", "/v1/signups", body={"client": new_client()})
     assert answer.status_code == 201
-    assert answer.headers["location"].endswith(f"/v1/signups/{signup_of(answer)['id']}")
+    assert answer.headers["location"].endswith(f"/v1/signups/{answer.json()['id']}")
 
 
 def test_an_unknown_field_is_named(tenant: Tenant) -> None:
@@ -367,7 +503,7 @@ def test_a_person_clicks_through_the_page(page_url: str) -> None:
         page = browser.new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("requestfailed", lambda request: troubles.append(request.url))
+        page.on("requestfailed", lambda request: troubles.append(f"{request.url} {request.failure}"))
         page.goto(page_url)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("button", name="Open signup").click()
@@ -405,6 +541,10 @@ def test_a_second_stage_stands_beside_the_first_and_goes_without_it(run: LocalSt
 
 
 # --- afterwards ---------------------------------------------------------------------------------
+
+
+def test_no_fact_was_given_up_by_the_stream(run: LocalStack) -> None:
+    assert run.queue_depth("StreamDlq") == 0
 
 
 def test_no_secret_was_logged(tenant: Tenant, dialog: Dialog) -> None:

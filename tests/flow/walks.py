@@ -1,8 +1,10 @@
 """What flow tests do again and again."""
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.bus import Listener
 from local.demo import new_client
 from local.journey import FrontEnd, is_settled, read_channel_key
 from local.run import LocalStack
@@ -21,6 +23,14 @@ class Tenant:
 
     def popup(self, **fields: object) -> Json:
         shared = self.run.meta_signup(**fields)
+        self.codes.append(shared["code"])
+        return shared
+
+    def popup_again(self, business_id: str) -> Json:
+        """The same customer goes through the popup once more."""
+        url = f"{self.run.upstreams.meta_admin}/admin/codes"
+        answer = self.run.http.post(url, json={"business_id": business_id})
+        shared: Json = answer.raise_for_status().json()
         self.codes.append(shared["code"])
         return shared
 
@@ -71,3 +81,14 @@ class Dialog:
 
     def post_event(self, **fields: object) -> Json:
         return self.call("POST", "events", fields)
+
+
+def bus_events(listener: Listener, *, until: str, seconds: float = 30) -> list[Json]:
+    """What the bus delivers, up to and with the first event of a type."""
+    events: list[Json] = []
+    deadline = time.monotonic() + seconds
+    while until not in {event["detail-type"] for event in events}:
+        assert time.monotonic() < deadline, [event["detail-type"] for event in events]
+        events += listener.heard()
+        time.sleep(0.2)
+    return events

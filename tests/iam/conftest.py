@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from infra.catalogue import FUNCTIONS, FunctionName
+from infra.cards import CARDS
 from local.ministack import EmulatorOptions
 from local.options import RunOptions
 from local.run import LocalStack, local_stack
@@ -46,15 +46,16 @@ def dialog(run: LocalStack) -> Iterator[Dialog]:
 
 
 @pytest.fixture(scope="module")
-def callers(run: LocalStack) -> Iterator[Mapping[FunctionName, Caller]]:
+def callers(run: LocalStack) -> Iterator[Mapping[str, Caller]]:
     """Each function's own rights, in the hands of the test."""
     account = Account.of(run)
-    roles = {name: role_of(run, name) for name in FUNCTIONS}
+    roles = {name: role_of(run, name) for name in CARDS}
     with contextlib.ExitStack() as exits:
         yield {
             name: Caller(
                 name=name,
                 aws=exits.enter_context(acting_as(run.aws, role)),
+                root=run.aws,
                 account=account,
                 roles=roles,
             )

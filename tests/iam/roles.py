@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from infra.catalogue import FunctionName
 from local.aws import Aws
 from local.run import LocalStack
 
@@ -16,7 +15,7 @@ POLICY_NAME = "Own"
 """The one policy of each function's role."""
 
 
-def role_of(run: LocalStack, name: FunctionName) -> str:
+def role_of(run: LocalStack, name: str) -> str:
     """The ARN of a function's role."""
     settings = run.aws.functions.get_function_configuration(FunctionName=run.deployed.functions[name])
     return settings["Role"]

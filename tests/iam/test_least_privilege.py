@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -19,28 +20,30 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from infra.catalogue import FUNCTIONS, FunctionName
-from infra.permissions import GRANTS, LOG_ACTIONS
+from infra.cards import CARDS
+from infra.permissions import LOG_ACTIONS
 from local import deploy, stack
 from local.aws import ACCOUNT, Aws
+from local.bus import listening
 from local.journey import is_settled, submitted
 from local.run import LocalStack
 from local.template import denies_clear
-from tests.flow.walks import Dialog, Tenant
-from tests.iam.calls import CALLS, ROWS, UNDECIDED, Caller, QueueName, permitted
+from tests.flow.walks import Dialog, Tenant, bus_events
+from tests.iam.calls import CALLS, COLUMNS, ROWS, UNDECIDED, Caller, permitted
 from tests.iam.roles import Json, acting_as, document, new_role, reduced_to, role_of, statements_of
 
 pytestmark = pytest.mark.flow
 
-type Callers = Mapping[FunctionName, Caller]
+type Callers = Mapping[str, Caller]
 
 # Who puts something into each queue.
-SENDERS: Mapping[QueueName, FunctionName] = {
+SENDERS: Mapping[str, str] = {
     "jobs_queue": "number_submission",
     "jobs_dlq": "onboarding_worker",
     "events_queue": "webhook_receiver",
     "events_dlq": "partner_event_worker",
     "schedules_dlq": "reconciler",
+    "stream_dlq": "event_publisher",
 }
 
 
@@ -95,8 +98,28 @@ def test_a_sweep_heals_what_lost_webhooks_left_behind(tenant: Tenant, dialog: Di
     assert signup["status"] == "connected", signup
 
 
-def test_the_report_is_made(run: LocalStack) -> None:
-    assert run.invoke("reconciler", {"task": "report"})["error"] is None
+def test_the_census_is_taken(run: LocalStack) -> None:
+    assert run.invoke("reconciler", {"task": "census"})["error"] is None
+    deadline = time.monotonic() + 30
+    key = {"pk": {"S": "CENSUS#default"}, "sk": {"S": "CENSUS"}}
+    while "ended_at" not in str(run.aws.dynamodb.get_item(TableName=run.table_name, Key=key).get("Item")):
+        assert time.monotonic() < deadline, run.function_log()[-2000:]
+        time.sleep(0.2)
+
+
+def test_what_happens_reaches_the_bus_and_once_more_when_it_is_asked_for(tenant: Tenant) -> None:
+    with listening(tenant.run) as listener:
+        began = datetime.now(UTC)
+        signup_id = tenant.opened()
+        [event] = [
+            e for e in bus_events(listener, until="signup.opened") if e["detail"]["signup_id"] == signup_id
+        ]
+        span = {"since": began.isoformat(), "until": datetime.now(UTC).isoformat(), "cursor": None}
+        answer = tenant.run.invoke("event_publisher", {"republish": span})
+        assert answer["error"] is None, answer
+        assert answer["payload"]["cursor"] is None
+        again = bus_events(listener, until="signup.opened")
+    assert event["detail"] in [e["detail"] for e in again]
 
 
 # --- the signed route -------------------------------------------------------------------------------
@@ -139,21 +162,22 @@ def test_a_channels_key_is_for_roles_that_may_call_its_route(tenant: Tenant) -> 
 
 def test_the_table_speaks_of_every_call_and_every_grant() -> None:
     assert ROWS.keys() == CALLS.keys()
-    for name, grants in GRANTS.items():
+    assert set(COLUMNS) == set(CARDS)
+    for name, card in CARDS.items():
         # The table's key is opened by DynamoDB alone.
         granted = {
             " ".join((action, grant.resource, *([grant.purpose] if grant.purpose else [])))
-            for grant in grants
+            for grant in card.grants
             for action in grant.actions
             if grant.resource != "table_key"
         }
         assert set(permitted(name)) == granted | {f"{action} own_log" for action in LOG_ACTIONS}
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", CARDS)
 @pytest.mark.parametrize("call", ROWS)
 def test_a_function_can_do_what_it_must_and_is_refused_the_rest(
-    callers: Callers, name: FunctionName, call: str
+    callers: Callers, name: str, call: str
 ) -> None:
     mark = ROWS[call][name]
     if mark == "?":
@@ -174,9 +198,9 @@ def is_for_table_key(statement: Json) -> bool:
     return "kms:ViaService" in str(statement.get("Condition"))
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", CARDS)
 def test_each_right_comes_from_one_statement_and_goes_with_it(
-    run: LocalStack, callers: Callers, name: FunctionName
+    run: LocalStack, callers: Callers, name: str
 ) -> None:
     caller = callers[name]
     gone: list[str] = []

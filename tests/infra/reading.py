@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.catalogue import FunctionName, logical_id
+from infra.cards import logical_id
 
 type Template = Mapping[str, Any]
 
@@ -24,12 +24,12 @@ def one_named(template: Template, kind: str, prefix: str) -> dict[str, Any]:
     return {"LogicalId": name, **one}
 
 
-def function_of(template: Template, name: FunctionName) -> dict[str, Any]:
+def function_of(template: Template, name: str) -> dict[str, Any]:
     found = one_named(template, "AWS::Lambda::Function", f"Functions{logical_id(name)}")
     return {"LogicalId": found["LogicalId"], **found["Properties"]}
 
 
-def statements_of(template: Template, name: FunctionName) -> list[dict[str, Any]]:
+def statements_of(template: Template, name: str) -> list[dict[str, Any]]:
     role = one_named(template, "AWS::IAM::Role", f"Functions{logical_id(name)}Role")["Properties"]
     assert "ManagedPolicyArns" not in role
     assert len(role["Policies"]) == 1

@@ -10,23 +10,23 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from infra.acknowledged import ACKNOWLEDGED
-from infra.catalogue import FUNCTIONS, logical_id
+from infra.cards import CARDS
 from infra.paths import ROOT
 
-LAMBDAS = frozenset(f"Functions/{logical_id(name)}" for name in FUNCTIONS)
+LAMBDAS = frozenset(f"Functions/{card.logical_id}" for card in CARDS.values())
 ROLES = frozenset(f"{path}Role" for path in LAMBDAS)
 EVERYWHERE: Mapping[str, frozenset[str]] = {
     "AwsSolutions-APIG4": frozenset({"Api/Http/GET--v1--config", "Api/Http/POST--v1--webhooks--360dialog"}),
     "AwsSolutions-L1": LAMBDAS,
     "AwsSolutions-SMG4": frozenset({"Secrets/Secret"}),
-    "AwsSolutions-SQS3": frozenset({"Messaging/SchedulesDlq"}),
+    "AwsSolutions-SQS3": frozenset({"Messaging/SchedulesDlq", "Messaging/StreamDlq"}),
     "Serverless-LambdaDLQ": LAMBDAS,
     "Serverless-LambdaEventSourceMappingDestination": frozenset(
         {"EventsConsumer/Source", "JobsConsumer/Source"}
     ),
     "Serverless-LambdaLatestVersion": LAMBDAS,
     "Serverless-SQSRedrivePolicy": frozenset(
-        {"Messaging/EventsDlq", "Messaging/JobsDlq", "Messaging/SchedulesDlq"}
+        {"Messaging/EventsDlq", "Messaging/JobsDlq", "Messaging/SchedulesDlq", "Messaging/StreamDlq"}
     ),
 }
 WITH_TRACING: Mapping[str, frozenset[str]] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.catalogue import FUNCTIONS, FunctionName, logical_id
+from infra.cards import CARDS, logical_id
 from infra.permissions import WILDCARD_REASONS
 from tests.infra.reading import Template, actions_in, function_of, of_type, one_named, statements_of
 
@@ -17,15 +17,15 @@ def on(resource: str, *actions: str) -> Allowed:
     return frozenset((action, resource) for action in actions)
 
 
-SIGNUPS = on("table", "dynamodb:GetItem", "dynamodb:PutItem") | on("table key", "kms:Decrypt")
-EVENTS = SIGNUPS | on(
-    "table",
-    "dynamodb:ConditionCheckItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:Query",
-    "dynamodb:UpdateItem",
-)
-BUS = on("bus", "events:PutEvents")
+def items(*actions: str) -> Allowed:
+    return on("table", *(f"dynamodb:{action}" for action in actions)) | on("table key", "kms:Decrypt")
+
+
+def found_by(*indexes: str) -> Allowed:
+    return frozenset(("dynamodb:Query", index) for index in indexes)
+
+
+WRITES = ("GetItem", "BatchGetItem", "UpdateItem", "PutItem")
 SECRET = on("secret", "secretsmanager:GetSecretValue")
 POLLING = (
     "sqs:ChangeMessageVisibility",
@@ -33,34 +33,38 @@ POLLING = (
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
 )
-ALLOWED: Mapping[FunctionName, Allowed] = {
-    "code_exchange": SIGNUPS | on("envelope key", "kms:Decrypt", "kms:Encrypt") | SECRET | BUS,
-    "number_submission": SIGNUPS | on("jobs", "sqs:SendMessage") | BUS,
-    "signup_queries": on("table", "dynamodb:GetItem")
-    | on("by_tenant", "dynamodb:Query")
-    | on("table key", "kms:Decrypt")
+ALLOWED: Mapping[str, Allowed] = {
+    "code_exchange": items(*WRITES, "Query") | on("envelope key", "kms:Decrypt", "kms:Encrypt") | SECRET,
+    "number_submission": items(*WRITES, "Query") | on("jobs", "sqs:SendMessage"),
+    "signup_queries": items("GetItem", "BatchGetItem", "Query")
+    | found_by("by_tenant", "by_channel")
     | on("envelope key", "kms:Decrypt"),
     "webhook_receiver": on("events", "sqs:SendMessage") | SECRET,
-    "onboarding_worker": EVENTS
+    "onboarding_worker": items(*WRITES)
+    | found_by("by_channel", "by_digits", "by_place")
     | on("jobs", "sqs:SendMessage", *POLLING)
     | on("jobs dead letters", "sqs:SendMessage")
-    | on("events dead letters", "sqs:SendMessage")
     | on("envelope key", "kms:Decrypt", "kms:Encrypt")
-    | SECRET
-    | BUS,
-    "partner_event_worker": EVENTS
+    | SECRET,
+    "partner_event_worker": items(*WRITES)
+    | found_by("by_channel", "by_digits", "by_place")
     | on("events", *POLLING)
     | on("events dead letters", "sqs:SendMessage")
+    | on("jobs", "sqs:SendMessage"),
+    "reconciler": items("UpdateItem")
+    | found_by("by_due")
     | on("jobs", "sqs:SendMessage")
-    | SECRET
-    | BUS,
-    "reconciler": EVENTS
-    | on("by_due", "dynamodb:Query")
-    | on("jobs", "sqs:SendMessage")
-    | on("events dead letters", "sqs:SendMessage")
-    | on("schedules dead letters", "sqs:SendMessage")
-    | SECRET
-    | BUS,
+    | on("schedules dead letters", "sqs:SendMessage"),
+    "event_publisher": items("Scan")
+    | on(
+        "stream",
+        "dynamodb:DescribeStream",
+        "dynamodb:GetRecords",
+        "dynamodb:GetShardIterator",
+        "dynamodb:ListStreams",
+    )
+    | on("bus", "events:PutEvents")
+    | on("stream dead letters", "sqs:SendMessage"),
 }
 TRACING = on("everything", "xray:PutTelemetryRecords", "xray:PutTraceSegments")
 LOGGING = on("own log", "logs:CreateLogStream", "logs:PutLogEvents")
@@ -75,10 +79,11 @@ RESOURCES = {
     "events": ("AWS::SQS::Queue", "MessagingEvents"),
     "events dead letters": ("AWS::SQS::Queue", "MessagingEventsDlq"),
     "schedules dead letters": ("AWS::SQS::Queue", "MessagingSchedulesDlq"),
+    "stream dead letters": ("AWS::SQS::Queue", "MessagingStreamDlq"),
 }
 
 
-def allowed(template: Template, name: FunctionName) -> Allowed:
+def allowed(template: Template, name: str) -> Allowed:
     """What a function may do, each action with the resource in words."""
     names = {
         one_named(template, kind, prefix)["LogicalId"]: word for word, (kind, prefix) in RESOURCES.items()
@@ -99,6 +104,8 @@ def in_words(resource: Any, names: Mapping[str, str]) -> str:
     match resource:
         case "*":
             return "everything"
+        case {"Fn::GetAtt": [name, "StreamArn"]} if names[name] == "table":
+            return "stream"
         case {"Fn::GetAtt": [name, "Arn" | "SecretArn"]} | {"Ref": name}:
             return names[name]
         case {"Fn::Join": ["", [{"Fn::GetAtt": [name, "Arn"]}, text]]} if names[name] == "table":
@@ -106,13 +113,13 @@ def in_words(resource: Any, names: Mapping[str, str]) -> str:
     raise AssertionError(f"no words for {resource}")
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_may_do_exactly_this(template: Template, name: FunctionName) -> None:
+@pytest.mark.parametrize("name", CARDS)
+def test_a_function_may_do_exactly_this(template: Template, name: str) -> None:
     assert allowed(template, name) == ALLOWED[name] | LOGGING | TRACING
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_without_tracing_nothing_goes_to_everything(local_template: Template, name: FunctionName) -> None:
+@pytest.mark.parametrize("name", CARDS)
+def test_without_tracing_nothing_goes_to_everything(local_template: Template, name: str) -> None:
     assert allowed(local_template, name) == ALLOWED[name] | LOGGING
     assert "TracingConfig" not in function_of(local_template, name)
 
@@ -122,6 +129,18 @@ def test_the_receiver_sends_to_one_queue_and_reads_one_secret(template: Template
         ("sqs:SendMessage", "events"),
         ("secretsmanager:GetSecretValue", "secret"),
     }
+
+
+def test_one_function_has_the_bus_and_the_stream(template: Template) -> None:
+    for resource in ("bus", "stream"):
+        assert [name for name in CARDS if resource in {one for _, one in allowed(template, name)}] == [
+            "event_publisher"
+        ]
+
+
+def test_the_table_is_scanned_by_the_publisher_alone(template: Template) -> None:
+    scanning = [name for name in CARDS if ("dynamodb:Scan", "table") in allowed(template, name)]
+    assert scanning == ["event_publisher"]
 
 
 def wildcards(template: Template) -> Iterator[tuple[str, str]]:
@@ -151,7 +170,7 @@ def test_nothing_else_is_allowed_on_everything(template: Template) -> None:
     elsewhere = set(wildcards(template)) - in_keys
     assert elsewhere == {
         (f"AWS::IAM::Role Functions{logical_id(name)}Role", action)
-        for name in FUNCTIONS
+        for name in CARDS
         for action in WILDCARD_REASONS
     }
     assert in_keys == {
@@ -169,15 +188,15 @@ def test_each_wildcard_has_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "purpose", "actions"),
+    ("name", "purpose", "record", "actions"),
     [
-        ("code_exchange", "business_token", {"kms:Decrypt", "kms:Encrypt"}),
-        ("signup_queries", "channel_key", {"kms:Decrypt"}),
-        ("onboarding_worker", "channel_key", {"kms:Decrypt", "kms:Encrypt"}),
+        ("code_exchange", "business_token", "signup", {"kms:Decrypt", "kms:Encrypt"}),
+        ("signup_queries", "channel_key", "number", {"kms:Decrypt"}),
+        ("onboarding_worker", "channel_key", "number", {"kms:Decrypt", "kms:Encrypt"}),
     ],
 )
-def test_cipher_text_is_opened_only_for_its_purpose(
-    template: Template, name: FunctionName, purpose: str, actions: set[str]
+def test_cipher_text_is_opened_only_for_its_purpose_and_its_record(
+    template: Template, name: str, purpose: str, record: str, actions: set[str]
 ) -> None:
     key = one_named(template, "AWS::KMS::Key", "SecretsEnvelopeKey")["LogicalId"]
     (statement,) = [
@@ -186,14 +205,14 @@ def test_cipher_text_is_opened_only_for_its_purpose(
     assert actions_in(statement) == actions
     assert statement["Condition"] == {
         "StringEquals": {"kms:EncryptionContext:purpose": purpose},
-        "Null": {"kms:EncryptionContext:signup": "false", "kms:EncryptionContext:tenant": "false"},
-        "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["purpose", "signup", "tenant"]},
+        "Null": {f"kms:EncryptionContext:{record}": "false", "kms:EncryptionContext:tenant": "false"},
+        "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": sorted(["purpose", record, "tenant"])},
     }
 
 
 def test_the_tables_key_is_used_only_through_the_table(template: Template) -> None:
     key = one_named(template, "AWS::KMS::Key", "SecretsTableKey")["LogicalId"]
-    for name in FUNCTIONS:
+    for name in CARDS:
         for statement in statements_of(template, name):
             if key in json.dumps(statement["Resource"]):
                 (service,) = statement["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Join"][1:]
@@ -203,7 +222,7 @@ def test_the_tables_key_is_used_only_through_the_table(template: Template) -> No
 def test_the_library_has_granted_nothing_on_its_own(template: Template) -> None:
     assert not of_type(template, "AWS::IAM::Policy")
     assert not of_type(template, "AWS::IAM::ManagedPolicy")
-    assert len(of_type(template, "AWS::IAM::Role")) == len(FUNCTIONS)
+    assert len(of_type(template, "AWS::IAM::Role")) == len(CARDS)
 
 
 def test_each_role_is_for_lambda_alone(template: Template) -> None:

@@ -1,6 +1,5 @@
 """What the synthesized template says, property by property."""
 
-import ast
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +10,11 @@ import pytest
 from aws_cdk import assertions
 
 from infra.bundling import empty_bundles
-from infra.catalogue import FUNCTIONS, FunctionName, logical_id
+from infra.cards import CARDS, Queue, logical_id
 from infra.config import load_config
-from infra.environment import VARIABLES, ResourceNames, environment_of
-from infra.imports import modules_needed
+from infra.environment import ResourceNames, environment_of
 from infra.paths import CONFIG
-from infra.paths import FUNCTIONS as CODE
-from onramp import settings
-from onramp.signature import HEADER
+from onramp.inbound.signature import HEADER
 from tests.infra.conftest import synthesize
 from tests.infra.reading import Template, function_of, of_type, one_named
 
@@ -28,7 +24,7 @@ from tests.infra.reading import Template, function_of, of_type, one_named
 def test_each_route_leads_to_its_function_past_its_guard(template: Template) -> None:
     guards = {"JWT": "jwt", "AWS_IAM": "iam", "NONE": "open"}
     integrations = of_type(template, "AWS::ApiGatewayV2::Integration")
-    functions = {function_of(template, name)["LogicalId"]: name for name in FUNCTIONS}
+    functions = {function_of(template, name)["LogicalId"]: name for name in CARDS}
     found = {}
     for route in of_type(template, "AWS::ApiGatewayV2::Route").values():
         _, reference = route["Target"]["Fn::Join"][1]
@@ -45,6 +41,9 @@ def test_each_route_leads_to_its_function_past_its_guard(template: Template) -> 
         "POST /v1/signups/{signup_id}/code": ("code_exchange", "jwt"),
         "POST /v1/signups/{signup_id}/numbers": ("number_submission", "jwt"),
         "POST /v1/signups/{signup_id}/retry": ("number_submission", "jwt"),
+        "GET /v1/numbers": ("signup_queries", "jwt"),
+        "GET /v1/numbers/{phone_number_id}": ("signup_queries", "jwt"),
+        "POST /v1/numbers/{phone_number_id}/retry": ("number_submission", "jwt"),
         "GET /v1/channels/{channel_id}/api-key": ("signup_queries", "iam"),
         "POST /v1/webhooks/360dialog": ("webhook_receiver", "open"),
     }
@@ -172,10 +171,11 @@ def test_with_a_name_of_its_own_it_has_no_other(tmp_path: Path) -> None:
         ("webhook_receiver", 5),
         ("onboarding_worker", 60),
         ("partner_event_worker", 60),
-        ("reconciler", 120),
+        ("reconciler", 60),
+        ("event_publisher", 120),
     ],
 )
-def test_how_a_function_is_deployed(template: Template, name: FunctionName, timeout: int) -> None:
+def test_how_a_function_is_deployed(template: Template, name: str, timeout: int) -> None:
     function = function_of(template, name)
     expected = {
         "Architectures": ["arm64"],
@@ -193,54 +193,11 @@ def test_how_a_function_is_deployed(template: Template, name: FunctionName, time
     assert logs["Properties"] == {"RetentionInDays": 30}
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_has_exactly_the_environment_of_the_table(template: Template, name: FunctionName) -> None:
+@pytest.mark.parametrize("name", CARDS)
+def test_a_function_has_exactly_the_environment_that_its_card_names(template: Template, name: str) -> None:
     variables = function_of(template, name)["Environment"]["Variables"]
-    assert set(variables) == VARIABLES[name]
+    assert set(variables) == CARDS[name].variables
     assert "" not in variables.values()
-
-
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "webhook_receiver"])
-def test_a_function_gets_exactly_what_its_settings_read(name: FunctionName) -> None:
-    reader: type[settings.Settings] = getattr(settings, f"{logical_id(name)}Settings")
-    assert set(reader.names()) == VARIABLES[name]
-
-
-def test_the_receiver_reads_exactly_what_it_gets() -> None:
-    read = {
-        name
-        for path in modules_needed(entry=CODE / "webhook_receiver.py", root=CODE)
-        for name in environment_reads(ast.parse(path.read_text(encoding="utf-8")))
-    }
-    # Lambda itself gives every function its region and credentials.
-    given = {name for name in read if name.startswith("AWS_")}
-    assert given == {"AWS_ENDPOINT_URL"}
-    assert read - given == VARIABLES["webhook_receiver"]
-
-
-def environment_reads(tree: ast.Module) -> Iterator[str]:
-    """Names read from `os.environ`: by index, by `get`, and by `get` over a literal list."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))):
-                yield name
-            case ast.Call(
-                func=ast.Attribute(value=ast.Attribute(attr="environ"), attr="get"), args=[key, *_]
-            ):
-                if isinstance(key, ast.Constant):
-                    yield str(key.value)
-                else:
-                    yield from listed(tree, key)
-
-
-def listed(tree: ast.Module, key: ast.expr) -> list[str]:
-    """The literal values that a comprehension's variable takes."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.comprehension) and ast.dump(node.target).replace("Store", "Load") == ast.dump(
-            key
-        ):
-            return [str(value) for value in ast.literal_eval(node.iter)]
-    pytest.fail(f"which variables does {ast.unparse(key)} stand for?")
 
 
 def test_the_environment_says_what_the_configuration_says() -> None:
@@ -257,9 +214,7 @@ def test_the_environment_says_what_the_configuration_says() -> None:
     config = load_config(directory=CONFIG, stage="example")
     worker = environment_of(function="onboarding_worker", config=config, resources=resources)
     assert worker == {
-        "BUS_NAME": "b",
         "ENVELOPE_KEY_ID": "k",
-        "EVENTS_DLQ_URL": "ed",
         "JOBS_DLQ_URL": "jd",
         "JOBS_QUEUE_URL": "j",
         "LOG_LEVEL": "INFO",
@@ -276,6 +231,7 @@ def test_the_environment_says_what_the_configuration_says() -> None:
         "RETRY_SCHEDULE_SECONDS": "5,30,300,1800,7200,18000,36000,36000",
         "SECRET_ID": "s",
         "SOLUTION_ID": "123456789012345",
+        "FACTS_KEPT_DAYS": "400",
         "STAGE": "example",
         "TABLE_NAME": "t",
     }
@@ -314,9 +270,16 @@ def test_a_queue_and_its_dead_letters(template: Template, name: str, size: int |
     }
 
 
-def test_no_queue_may_name_the_schedules_dead_letters_as_its_own(template: Template) -> None:
-    queue = one_named(template, "AWS::SQS::Queue", "MessagingSchedulesDlq")["Properties"]
-    assert queue["RedriveAllowPolicy"] == {"redrivePermission": "denyAll"}
+@pytest.mark.parametrize("name", ["SchedulesDlq", "StreamDlq"])
+def test_no_queue_may_name_the_dead_letters_of_something_else_as_its_own(
+    template: Template, name: str
+) -> None:
+    queue = one_named(template, "AWS::SQS::Queue", f"Messaging{name}")["Properties"]
+    assert queue == {
+        "MessageRetentionPeriod": 14 * 24 * 3600,
+        "RedriveAllowPolicy": {"redrivePermission": "denyAll"},
+        "SqsManagedSseEnabled": True,
+    }
 
 
 def test_every_queue_refuses_plain_http(template: Template) -> None:
@@ -332,7 +295,7 @@ def test_every_queue_refuses_plain_http(template: Template) -> None:
     ("queue", "worker", "batch"), [("Jobs", "onboarding_worker", 1), ("Events", "partner_event_worker", 10)]
 )
 def test_a_worker_says_of_each_message_whether_it_is_done(
-    template: Template, queue: str, worker: FunctionName, batch: int
+    template: Template, queue: str, worker: str, batch: int
 ) -> None:
     source = one_named(template, "AWS::SQS::Queue", f"Messaging{queue}")["LogicalId"]
     mapping = one_named(template, "AWS::Lambda::EventSourceMapping", f"{queue}ConsumerSource")["Properties"]
@@ -345,11 +308,37 @@ def test_a_worker_says_of_each_message_whether_it_is_done(
     }
 
 
+def test_the_publisher_is_handed_new_facts_and_none_is_lost_for_a_day(template: Template) -> None:
+    table = one_named(template, "AWS::DynamoDB::Table", "StorageTable")["LogicalId"]
+    dead = one_named(template, "AWS::SQS::Queue", "MessagingStreamDlq")["LogicalId"]
+    mapping = one_named(template, "AWS::Lambda::EventSourceMapping", "StreamConsumerSource")["Properties"]
+    (pattern,) = mapping.pop("FilterCriteria")["Filters"]
+    assert json.loads(pattern["Pattern"]) == {
+        "eventName": ["INSERT"],
+        "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "FACT#"}]}}},
+    }
+    # Without a number of retries Lambda tries until the age is reached.
+    assert mapping == {
+        "BatchSize": 100,
+        "BisectBatchOnFunctionError": True,
+        "DestinationConfig": {"OnFailure": {"Destination": {"Fn::GetAtt": [dead, "Arn"]}}},
+        "EventSourceArn": {"Fn::GetAtt": [table, "StreamArn"]},
+        "FunctionName": {"Ref": function_of(template, "event_publisher")["LogicalId"]},
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "MaximumBatchingWindowInSeconds": 1,
+        "MaximumRecordAgeInSeconds": 85_500,
+        "ParallelizationFactor": 1,
+        "StartingPosition": "TRIM_HORIZON",
+    }
+    assert 23 * 3600 < 85_500 < 24 * 3600
+
+
 def test_visibility_outlasts_the_workers_six_times() -> None:
-    assert max(FUNCTIONS["onboarding_worker"].timeout, FUNCTIONS["partner_event_worker"].timeout) * 6 <= 360
+    working_off = [card for card in CARDS.values() if isinstance(card.trigger, Queue)]
+    assert max(card.timeout for card in working_off) * 6 <= 360
 
 
-@pytest.mark.parametrize(("name", "when"), [("Sweep", "rate(1 minute)"), ("Report", "cron(0 4 * * ? *)")])
+@pytest.mark.parametrize(("name", "when"), [("Sweep", "rate(1 minute)"), ("Census", "cron(0 4 * * ? *)")])
 def test_the_reconciler_runs_on_a_schedule(template: Template, name: str, when: str) -> None:
     rule = one_named(template, "AWS::Events::Rule", f"Schedules{name}")["Properties"]
     dead = one_named(template, "AWS::SQS::Queue", "MessagingSchedulesDlq")["LogicalId"]
@@ -390,9 +379,13 @@ def test_the_table(template: Template) -> None:
         for index in properties["GlobalSecondaryIndexes"]
     }
     assert indexes == {
-        "by_tenant": (["tenant_key", "created_key"], "ALL"),
+        "by_tenant": (["tenant_key", "created_key"], "KEYS_ONLY"),
         "by_due": (["due_shard", "due_at"], "KEYS_ONLY"),
+        "by_channel": (["channel_key"], "KEYS_ONLY"),
+        "by_digits": (["digits_key"], "KEYS_ONLY"),
+        "by_place": (["place_key", "place_sort"], "KEYS_ONLY"),
     }
+    assert properties["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
 
 
 def test_a_stack_to_throw_away_leaves_nothing_behind(local_template: Template) -> None:
@@ -443,6 +436,7 @@ def test_what_the_stack_tells_a_person(template: Template, local_template: Templ
         "RunbookHint",
         "SchedulesDlqUrl",
         "SecretArn",
+        "StreamDlqUrl",
         "TableName",
         "WebhookUrl",
     }
@@ -525,7 +519,7 @@ def in_stack(value: Any, stack: str) -> str:
 
 def test_the_template_knows_no_account_and_no_region(template: Template) -> None:
     parsed = assertions.Template.from_json(dict(template))
-    parsed.resource_count_is("AWS::Lambda::Function", len(FUNCTIONS))
+    parsed.resource_count_is("AWS::Lambda::Function", len(CARDS))
     text = json.dumps(template)
     assert "eu-central-1" not in text
     assert "us-east-1" not in text

@@ -1,10 +1,11 @@
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from local.demo import check_connected
+from local.demo import MANY, Watch, accelerated, check_connected
 from local.journey import (
     LONGEST_PAUSE_SECONDS,
     SHORTEST_PAUSE_SECONDS,
@@ -15,6 +16,8 @@ from local.journey import (
     pause_of,
     submitted,
 )
+from local.options import RunOptions
+from local.progress import Terminal
 
 
 def number(status: str, *, channel: str | None = "1CH", phone: str = "1") -> dict[str, Any]:
@@ -56,9 +59,9 @@ def test_a_watch_sends_the_etag_keeps_the_pace_and_ends_with_the_state() -> None
     busy, done = {"numbers": [number("running")]}, {"numbers": [number("connected")]}
     answers = iter(
         [
-            httpx.Response(200, json={"signup": busy}, headers={"ETag": '"1"', "Retry-After": "2"}),
+            httpx.Response(200, json=busy, headers={"ETag": '"1"', "Retry-After": "2"}),
             httpx.Response(304, headers={"Retry-After": "2"}),
-            httpx.Response(200, json={"signup": done}, headers={"ETag": '"2"'}),
+            httpx.Response(200, json=done, headers={"ETag": '"2"'}),
         ]
     )
     with front_end(answers, seen) as front:
@@ -86,7 +89,7 @@ def test_another_answer_than_expected_is_told_with_its_body() -> None:
 
 
 def test_numbers_of_the_account_that_nobody_submitted_do_not_count() -> None:
-    unwanted = {"phone_number_id": "2", "status": "pending", "steps": []}
+    unwanted = {"phone_number_id": "2", "status": "listed", "steps": []}
     signup = {"numbers": [number("connected"), unwanted]}
     assert len(submitted(signup)) == 1
     assert is_settled(signup)
@@ -111,3 +114,28 @@ def test_a_signup_is_connected_when_each_number_has_its_own_channel() -> None:
 def test_anything_less_is_told(numbers: list[dict[str, Any]], told: str) -> None:
     with pytest.raises(JourneyError, match=told):
         check_connected({"status": "connected", "numbers": numbers}, ["1"])
+
+
+def told_by(*states: list[str], each: bool) -> list[str]:
+    out = io.StringIO()
+    watch = Watch(Terminal(out=out), each=each)
+    for statuses in states:
+        numbers = [number(status, phone=str(index)) for index, status in enumerate(statuses)]
+        watch(Poll({"numbers": numbers}, changed=True, pause_seconds=1))
+    return [line.split(" s  ", 1)[1] for line in out.getvalue().splitlines()]
+
+
+def test_of_few_numbers_each_change_is_told_and_of_many_how_many_are_where() -> None:
+    states = (["pending", "pending"], ["live", "pending"], ["live", "pending"], ["live", "live"])
+    assert told_by(*states, each=True) == ["0 is pending", "1 is pending", "0 is live", "1 is live"]
+    assert told_by(*states, each=False) == ["2 pending", "1 live, 1 pending", "2 live"]
+
+
+def test_many_numbers_get_a_faster_budget_that_is_told_unless_one_was_asked_for() -> None:
+    assert MANY < 48
+    out = io.StringIO()
+    fast = accelerated(RunOptions(), Terminal(out=out))
+    assert (fast.budget_calls, fast.budget_window_seconds) == (10, 2)
+    assert "10 Partner API calls in 2 s" in out.getvalue()
+    asked = accelerated(RunOptions(budget_calls=5, budget_window_seconds=30), Terminal(out=out))
+    assert (asked.budget_calls, asked.budget_window_seconds) == (5, 30)

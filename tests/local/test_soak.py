@@ -1,7 +1,9 @@
 import dataclasses
 import hashlib
 import itertools
+import json
 import random
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +17,6 @@ from local.soak_checks import (
     DeadLetter,
     Evidence,
     KeyProbe,
-    Records,
     check_all,
     exhausted,
     open_numbers,
@@ -24,6 +25,7 @@ from local.soak_checks import (
     unquiet,
 )
 from local.soak_customers import Browser, Customer, Visit, customers, wants_repeat
+from local.soak_records import Records, outcome_of, record_of
 
 WEBHOOK = "https://messages.example.com/soak"
 type Change = Callable[[dict[str, Any]], None]
@@ -225,12 +227,12 @@ def test_the_same_again_only_where_it_helps(answer: httpx.Response, *, again: bo
 
 
 def stored_number(**changes: object) -> dict[str, Any]:
-    quiet: dict[str, Any] = {"phone_number_id": "1", "wanted": True, "progress": "connected"}
+    quiet: dict[str, Any] = {"phone_number_id": "1", "signup_id": "s1", "progress": "connected"}
     return quiet | {"failure": None, "lease": None, "intent": None, "due_at": None} | changes
 
 
-def stored(number: dict[str, Any], **changes: object) -> dict[str, Any]:
-    return {"numbers": [number], "outbox": [], "timeline": []} | changes
+def fact(number: str, kind: str, **detail: str) -> dict[str, Any]:
+    return {"id": f"f{number}", "type": kind, "phone_number_id": "1", "bus": True, "detail": detail}
 
 
 def world() -> dict[str, Any]:
@@ -243,9 +245,10 @@ def world() -> dict[str, Any]:
             "failure": None,
             "steps": [{"status": "connected", "at": "2026-01-01T00:00:30+00:00"}],
         },
-        "record": stored(stored_number()),
+        "record": stored_number(),
         "events": {"e1": "applied"},
-        "parked": [],
+        "facts": [fact("1", "number.connected")],
+        "heard": ["f1", "f1"],
         "due": [],
         "key": "secret-key",
         "probe": {"used": 200, "webhook": WEBHOOK},
@@ -277,13 +280,14 @@ def evidence(change: Change = lambda _: None) -> Evidence:
     made = world()
     change(made)
     visit = Visit(customer=made["customer"], signup_id="s1", phone_number_ids=["1"], **made["visit"])
-    timeline = [{"at": "2026-01-01T00:00:00+00:00", "event": "code.exchanged"}]
+    timeline = [{"at": "2026-01-01T00:00:00+00:00", "event": "signup.authorized"}]
     return Evidence(
         visits=[visit],
         views={"s1": {"numbers": [made["number"]], "timeline": timeline}},
         records=Records(
-            signups={"s1": made["record"]}, events=made["events"], parked=made["parked"], due=made["due"]
+            numbers={"1": made["record"]}, events=made["events"], facts=made["facts"], due=made["due"]
         ),
+        heard=made["heard"],
         dialog=made["dialog"],
         keys={"c1CH": KeyProbe(status=200, secret=made["key"], **made["probe"])},
         webhook_url=WEBHOOK,
@@ -343,22 +347,23 @@ def fail_for_good(made: dict[str, Any]) -> None:
         (lambda made: made["probe"].update(used=401), "every stored key lives, with its webhook"),
         (lambda made: made["probe"].update(webhook=""), "every stored key lives, with its webhook"),
         (lambda made: made["dialog"]["budget"].update(max_in_any_window=11), "the partner budget held"),
-        (lambda made: made["waiting"].update(jobs=1), "nothing parked, due, leased or queued"),
-        (lambda made: made["parked"].append("e2"), "nothing parked, due, leased or queued"),
-        (lambda made: made["due"].append("s1"), "nothing parked, due, leased or queued"),
-        (lambda made: made["events"].update(e2="(processing)"), "nothing parked, due, leased or queued"),
+        (lambda made: made["heard"].clear(), "every fact reached the bus"),
+        (lambda made: made["heard"].append("f9"), "every fact reached the bus"),
+        (lambda made: made["waiting"].update(jobs=1), "nothing open, due, leased or queued"),
+        (lambda made: made["due"].append("1"), "nothing open, due, leased or queued"),
+        (lambda made: made["events"].update(e2="(unresolved)"), "nothing open, due, leased or queued"),
     ],
 )
 def test_each_check_sees_what_it_is_for(change: Change, name: str) -> None:
     assert name in broken(change)
 
 
-def test_a_dead_job_needs_a_reason_a_record_and_a_retry() -> None:
-    letter = DeadLetter(queue="jobs", body={"signup_id": "s1"}, reason="partner_unavailable")
+def test_a_dead_job_needs_a_reason_a_fact_and_a_retry() -> None:
+    letter = DeadLetter(queue="jobs", body={"phone_number_id": "1"}, reason="partner_unavailable")
 
     def buried(made: dict[str, Any]) -> None:
         made["letters"] = [letter]
-        made["record"]["timeline"] = [{"event": "number.failed", "detail": "partner_unavailable"}]
+        made["facts"] = [fact("1", "number.failed", code="partner_unavailable", step="submit")]
         made["retried"] = frozenset({"s1"})
 
     def without(name: str, value: object) -> Change:
@@ -371,7 +376,8 @@ def test_a_dead_job_needs_a_reason_a_record_and_a_retry() -> None:
     name = "every dead letter is explained"
     assert broken(buried) == []
     assert broken(without("letters", [dataclasses.replace(letter, reason="")])) == [name]
-    assert broken(without("record", stored(stored_number()))) == [name]
+    assert broken(without("letters", [dataclasses.replace(letter, body={"phone_number_id": "2"})])) == [name]
+    assert broken(without("facts", [fact("1", "number.failed", code="number_rejected")])) == [name]
     assert broken(without("retried", frozenset())) == [name]
 
 
@@ -388,25 +394,40 @@ def test_a_dead_event_needs_an_outcome_that_tells_the_same() -> None:
 
 @pytest.mark.parametrize("name", ["lease", "intent", "due_at"])
 def test_what_a_number_still_waits_for_is_named(name: str) -> None:
-    left = unquiet(Records(signups={"s1": stored(stored_number(**{name: "x"}))}, events={}))
+    left = unquiet(Records(numbers={"1": stored_number(**{name: "x"})}, events={}))
     assert left == [f"number 1 of s1 has {name}"]
 
 
-def test_unsent_bus_events_are_named() -> None:
-    assert unquiet(Records(signups={"s1": stored(stored_number(), outbox=[{}])}, events={})) == [
-        "signup s1 has unsent bus events"
-    ]
+def test_a_fact_that_is_not_for_the_bus_need_not_be_heard() -> None:
+    def quiet(made: dict[str, Any]) -> None:
+        made["facts"].append(fact("2", "code.exchanged") | {"bus": False})
+
+    assert broken(quiet) == []
 
 
 def test_numbers_under_way_and_numbers_that_ran_out_of_tries_are_told_apart() -> None:
-    signups = {
-        "busy": stored(stored_number(progress="live")),
-        "idle": stored(stored_number(wanted=False, progress="pending")),
-        "refused": stored(stored_number(failure={"code": "submission_rejected"})),
-        "unlucky": stored(stored_number(failure={"code": "partner_unavailable"})),
+    numbers = {
+        "busy": stored_number(progress="live", signup_id="s1"),
+        "refused": stored_number(failure={"code": "submission_rejected"}, signup_id="s2"),
+        "unlucky": stored_number(failure={"code": "partner_unavailable"}, signup_id="s3"),
     }
-    assert [name for name, _ in open_numbers(signups)] == ["busy"]
-    assert [name for name, _ in exhausted(signups)] == ["unlucky"]
+    records = Records(numbers=numbers, events={})
+    assert [number["signup_id"] for number in open_numbers(records)] == ["s1"]
+    assert [number["signup_id"] for number in exhausted(records)] == ["s3"]
+
+
+def test_an_item_is_read_whether_it_is_compressed_or_not() -> None:
+    record = {"phone_number_id": "1", "progress": "live"}
+    raw = json.dumps(record)
+    assert record_of({"data": {"S": raw}}) == record
+    assert record_of({"data_zlib": {"B": zlib.compress(raw.encode())}}) == record
+
+
+def test_an_event_that_may_still_act_is_in_brackets_and_a_reason_is_told() -> None:
+    assert outcome_of({"outcome": "open", "reason": None}) == "(open)"
+    assert outcome_of({"outcome": "unresolved", "reason": None}) == "(unresolved)"
+    assert outcome_of({"outcome": "applied", "reason": None}) == "applied"
+    assert outcome_of({"outcome": "given_up", "reason": "x"}) == "given_up:x"
 
 
 def test_percentiles_by_the_nearest_rank() -> None:

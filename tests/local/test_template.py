@@ -128,7 +128,7 @@ def test_conditions_that_the_emulator_cannot_judge_go_and_no_others() -> None:
             "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["purpose"]},
         },
     }
-    plain = {"Action": "sqs:SendMessage", "Resource": {"Fn::GetAtt": ["Queue", "Arn"]}}
+    plain = {"Action": "sqs:DeleteMessage", "Resource": {"Fn::GetAtt": ["Queue", "Arn"]}}
     given = {"Resources": {"R": role(via, bound, plain)}}
     left = as_evaluated(given)["Resources"]["R"]
     conditions = {
@@ -151,6 +151,15 @@ def test_a_roles_own_log_is_named_as_the_emulator_names_it() -> None:
     }
     arn = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${Logs}"
     assert as_evaluated({"Resources": resources})["Resources"]["R"] == role({"Resource": {"Fn::Sub": arn}})
+
+
+def test_who_may_send_may_send_in_batches() -> None:
+    given = role({"Resource": "q", "Action": "sqs:SendMessage"}, {"Resource": "q", "Action": ["sqs:Other"]})
+    left = role(
+        {"Resource": "q", "Action": ["sqs:SendMessage", "sqs:SendMessageBatch"]},
+        {"Resource": "q", "Action": ["sqs:Other"]},
+    )
+    assert as_evaluated({"Resources": {"R": given}}) == {"Resources": {"R": left}}
 
 
 def test_queues_no_longer_deny_what_comes_in_clear_but_all_else() -> None:

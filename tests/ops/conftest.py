@@ -10,13 +10,14 @@ import httpx
 import pytest
 from moto import mock_aws
 
-from ops.doctor.aws import Aws, StackFacts
+from harness.table import make_table
 from ops.doctor.catalogue import CHECKS
-from ops.doctor.configuration import Values
+from ops.doctor.checks.queues import OUTPUTS as QUEUES
 from ops.doctor.findings import Finding
 from ops.doctor.runner import run_one
 from ops.doctor.stage import Clock, Stage
-from tests.table import make_table
+from ops.stage.aws import Aws, StackFacts
+from ops.stage.configuration import Values
 
 type Json = dict[str, Any]
 type Answer = httpx.Response | httpx.HTTPError | Callable[[httpx.Request], httpx.Response]
@@ -157,8 +158,8 @@ def _case(account: Aws) -> Iterator[Case]:
     secret_id = account.secrets.create_secret(Name="onramp", SecretString=json.dumps(SECRET))["ARN"]
     make_table(account.dynamodb, TABLE)
     queues = {
-        f"{queue}Url": account.sqs.create_queue(QueueName=queue)["QueueUrl"]
-        for queue in ("JobsQueue", "EventsQueue", "JobsDlq", "EventsDlq", "SchedulesDlq")
+        output: account.sqs.create_queue(QueueName=output.removesuffix("Url"))["QueueUrl"]
+        for output in QUEUES.values()
     }
     outputs = {
         "ApiUrl": API,

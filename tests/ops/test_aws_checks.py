@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from infra.cards import CARDS
 from infra.environment import ResourceNames, environment_of
-from ops.doctor.aws import DeployedFunction, StackFacts
 from ops.doctor.findings import Level
+from ops.stage.aws import DeployedFunction, StackFacts
 from tests.ops.conftest import API, ISSUER, NOW, Case, values
 
 GRAPH_HOST = "https://graph.facebook.com"
@@ -106,7 +107,7 @@ def deployed(**changes: str) -> dict[Any, DeployedFunction]:
             physical=f"Onramp-{name}",
             environment=environment_of(function=name, config=config, resources=names) | changes,
         )
-        for name in ("signup_queries", "reconciler")
+        for name in CARDS
     }
 
 
@@ -132,6 +133,13 @@ def test_configured_anew_but_not_deployed(case: Case) -> None:
     assert "TABLE_NAME" not in found.detail
 
 
+def test_a_function_that_is_not_deployed_is_named(case: Case) -> None:
+    case.stage.functions = lambda: {n: f for n, f in deployed().items() if n != "event_publisher"}
+    pretend(case, "apigatewayv2", get_authorizers=authorizer())
+    found = case.find("deployed-settings")
+    assert (found.level, found.detail) == (Level.FAIL, "the stack has no function event_publisher")
+
+
 def test_settings_need_a_configuration(case: Case) -> None:
     case.configure(meta__app_id="app")
     assert case.find("deployed-settings").level is Level.SKIPPED
@@ -146,11 +154,13 @@ def test_no_dead_letters(case: Case) -> None:
 
 def test_dead_letters(case: Case) -> None:
     sqs, outputs = case.stage.aws.sqs, case.stage.outputs
-    for output in ("JobsDlqUrl", "JobsDlqUrl", "SchedulesDlqUrl"):
+    for output in ("JobsDlqUrl", "JobsDlqUrl", "SchedulesDlqUrl", "StreamDlqUrl"):
         sqs.send_message(QueueUrl=outputs[output], MessageBody="x")
     sqs.receive_message(QueueUrl=outputs["SchedulesDlqUrl"])
     found = case.find("dead-letters")
-    assert (found.level, found.detail) == (Level.FAIL, "2 dead letters of jobs; 1 dead letter of schedules")
+    told = "2 dead letters of jobs; 1 dead letter of schedules; 1 dead letter of stream"
+    assert (found.level, found.detail) == (Level.FAIL, told)
+    assert "onramp facts republish --stage dev" in found.advice
 
 
 def test_a_queue_that_is_gone(case: Case) -> None:
@@ -161,24 +171,85 @@ def test_a_queue_that_is_gone(case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    ("jobs", "events", "level"),
+    ("known", "level", "told"),
     [
-        (None, None, Level.SKIPPED),
-        (60, None, Level.OK),
-        (3599, 899, Level.OK),
-        (3601, 0, Level.WARN),
-        (0, 901, Level.WARN),
+        ((None, None, None), Level.SKIPPED, "CloudWatch has no ages"),
+        ((60, None, None), Level.OK, "jobs_queue: oldest 0:01:00"),
+        ((3599, 899, 899_999), Level.OK, "stream: oldest 0:14:59"),
+        ((3601, 0, 0), Level.WARN, "the oldest message of jobs_queue is 1:00:01 old"),
+        ((0, 901, None), Level.WARN, "events_queue"),
+        ((0, 0, 900_001), Level.WARN, "the oldest message of stream is 0:15:00 old"),
     ],
 )
-def test_queue_ages(case: Case, jobs: float | None, events: float | None, level: Level) -> None:
+def test_queue_ages(case: Case, known: tuple[float | None, ...], level: Level, told: str) -> None:
     def statistics(request: dict[str, Any]) -> dict[str, Any]:
-        [queue] = request["Dimensions"]
-        age = {"JobsQueue": jobs, "EventsQueue": events}[queue["Value"]]
+        [named] = request["Dimensions"]
+        ages = dict(zip(("JobsQueue", "EventsQueue", "Onramp-event_publisher"), known, strict=True))
+        age = ages[named["Value"]]
         old = {"Timestamp": NOW - timedelta(minutes=9), "Maximum": 1e6}
         return {"Datapoints": [] if age is None else [{"Timestamp": NOW, "Maximum": age}, old]}
 
+    case.stage.functions = deployed
     pretend(case, "cloudwatch", get_metric_statistics=statistics)
-    assert case.find("queue-age").level is level
+    found = case.find("queue-age")
+    assert (found.level, told in found.detail) == (level, True), found
+
+
+def mappings(case: Case, **changes: Any) -> None:
+    """The mappings of a stage that is well, but for one of them by its function."""
+    stream = case.stage.aws.dynamodb.describe_table(TableName="onramp")["Table"]["LatestStreamArn"]
+    sources = {
+        "onboarding_worker": "arn:aws:sqs:eu-central-1:123456789012:JobsQueue",
+        "partner_event_worker": "arn:aws:sqs:eu-central-1:123456789012:EventsQueue",
+        "event_publisher": stream,
+    }
+
+    def listed(request: dict[str, Any]) -> dict[str, Any]:
+        name = request["FunctionName"].removeprefix("Onramp-")
+        well = {"EventSourceArn": sources[name], "State": "Enabled", "LastProcessingResult": "OK"}
+        return {"EventSourceMappings": [well | changes.get(name, {})]}
+
+    case.stage.functions = deployed
+    pretend(case, "lambda", list_event_source_mappings=listed)
+
+
+def test_queues_and_stream_are_handed_to_their_functions(case: Case) -> None:
+    mappings(case)
+    found = case.find("consumers")
+    assert found.level is Level.OK, found
+    assert found.detail.startswith("onboarding_worker, partner_event_worker, event_publisher are handed")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "level", "told"),
+    [
+        ("event_publisher", {"State": "Disabled"}, Level.FAIL, "the mapping to event_publisher is off"),
+        ("onboarding_worker", {"State": "Disabled"}, Level.FAIL, "the queue jobs_queue is handed to nobody"),
+        (
+            "event_publisher",
+            {"EventSourceArn": "arn:aws:dynamodb:eu-central-1:123456789012:table/onramp/stream/2020"},
+            Level.FAIL,
+            "event_publisher is not handed the table's stream",
+        ),
+        (
+            "event_publisher",
+            {"LastProcessingResult": "PROBLEM: Function call failed"},
+            Level.WARN,
+            "Lambda has trouble with the table's stream (PROBLEM: Function call failed)",
+        ),
+    ],
+)
+def test_a_source_that_leads_nowhere(
+    case: Case, name: str, change: dict[str, Any], level: Level, told: str
+) -> None:
+    mappings(case, **{name: change})
+    found = case.find("consumers")
+    assert (found.level, told in found.detail) == (level, True), found
+
+
+def test_facts_that_reach_nobody_can_be_published_again(case: Case) -> None:
+    mappings(case, event_publisher={"State": "Disabled"})
+    assert "onramp facts republish --stage dev" in case.find("consumers").advice
 
 
 # --- table and schedules ------------------------------------------------------------------------
@@ -202,6 +273,22 @@ def test_a_table_of_a_development_stage_does_not(case: Case) -> None:
     assert case.find("table").level is Level.OK
 
 
+def test_a_table_without_an_index_is_found_out(case: Case) -> None:
+    case.configure(stage__removal="destroy")
+    gone = [{"Delete": {"IndexName": "by_place"}}]
+    case.stage.aws.dynamodb.update_table(TableName="onramp", GlobalSecondaryIndexUpdates=gone)  # type: ignore[arg-type]
+    found = case.find("table")
+    assert (found.level, found.detail) == (Level.FAIL, "the table has no index by_place")
+
+
+def test_a_table_without_its_stream_is_found_out(case: Case) -> None:
+    case.configure(stage__removal="destroy")
+    off = {"StreamEnabled": False}
+    case.stage.aws.dynamodb.update_table(TableName="onramp", StreamSpecification=off)  # type: ignore[arg-type]
+    found = case.find("table")
+    assert (found.level, "stream is off" in found.detail) == (Level.FAIL, True)
+
+
 def test_a_table_that_is_gone(case: Case) -> None:
     case.stage.aws.dynamodb.delete_table(TableName="onramp")
     found = case.find("table")
@@ -209,7 +296,9 @@ def test_a_table_that_is_gone(case: Case) -> None:
 
 
 def runs(case: Case, *minutes_ago: int, errors: int = 0, state: str = "ENABLED") -> None:
-    case.stage.resources = lambda: {"AWS::Events::Rule": {"Sweep": "sweep-1", "Report": "bus|report-1"}}
+    case.stage.resources = lambda: {
+        "AWS::Events::Rule": {"SchedulesSweep1": "sweep-1", "SchedulesCensus1": "bus|census-1"}
+    }
     case.stage.functions = deployed
 
     def statistics(request: dict[str, Any]) -> dict[str, Any]:
@@ -247,7 +336,7 @@ def test_schedules_that_are_off(case: Case) -> None:
     found = case.find("reconciler")
     assert (found.level, "2 of the 2 schedules are switched off" in found.detail) == (Level.FAIL, True)
     case.stage.resources = dict
-    assert "no schedules" in case.find("reconciler").detail
+    assert case.find("reconciler").detail == "the stack has no schedule sweep, census"
 
 
 # --- clock --------------------------------------------------------------------------------------

@@ -14,11 +14,13 @@ import boto3
 import pytest
 
 from local import deploy
+from local.bus import listening
+from local.demo import new_client
 from local.options import RunOptions
 from local.run import LocalStack, local_stack
 from ops.cli import main
-from ops.doctor.aws import Aws
-from tests.flow.walks import Dialog
+from ops.stage.aws import Aws
+from tests.flow.walks import Dialog, bus_events
 
 pytestmark = pytest.mark.flow
 
@@ -102,8 +104,8 @@ def test_a_healthy_run(patient: Patient) -> None:
     assert status == 0
     assert report["partner_calls"] == 1
     stored = patient.run.aws.dynamodb.scan(TableName=patient.run.table_name)["Items"]
-    events = [item for item in stored if item["pk"]["S"].startswith("EVENT#doctor-")]
-    assert [(item["state"]["S"], item["outcome"]["S"]) for item in events] == [("done", "unknown")]
+    events = [item for item in stored if item["pk"]["S"].startswith("EVENT#default#doctor-")]
+    assert [json.loads(item["data"]["S"])["outcome"] for item in events] == ["unknown"]
 
 
 @contextmanager
@@ -202,11 +204,12 @@ def no_route(patient: Patient) -> Iterator[None]:
 
 
 @contextmanager
-def no_worker(patient: Patient) -> Iterator[None]:
+def unfed(patient: Patient, name: str) -> Iterator[None]:
+    """A function to which nothing is handed any more."""
     functions = patient.run.aws.functions
-    sources = functions.list_event_source_mappings(
-        FunctionName=patient.run.deployed.functions["partner_event_worker"]
-    )["EventSourceMappings"]
+    sources = functions.list_event_source_mappings(FunctionName=patient.run.deployed.functions[name])[
+        "EventSourceMappings"
+    ]
     for source in sources:
         functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
     try:
@@ -214,6 +217,10 @@ def no_worker(patient: Patient) -> Iterator[None]:
     finally:
         for source in sources:
             functions.update_event_source_mapping(UUID=source["UUID"], Enabled=True)
+
+
+def no_worker(patient: Patient) -> AbstractContextManager[None]:
+    return unfed(patient, "partner_event_worker")
 
 
 @pytest.mark.parametrize(
@@ -271,7 +278,24 @@ def no_worker(patient: Patient) -> Iterator[None]:
         ),
         (schedules_off, {"reconciler": "fail"}, {"reconciler": "2 of the 2 schedules are switched off"}),
         (no_route, {"token-required": "fail"}, {"token-required": "answers 404, not 401"}),
-        (no_worker, {"webhook-event": "fail"}, {"webhook-event": "no worker has seen it"}),
+        (
+            no_worker,
+            {"webhook-event": "fail", "consumers": "fail"},
+            {
+                "webhook-event": "no worker has seen it",
+                "consumers": "the queue events_queue is handed to nobody",
+            },
+        ),
+        (
+            lambda p: unfed(p, "event_publisher"),
+            {"consumers": "fail"},
+            {"consumers": "the table's stream is handed to nobody"},
+        ),
+        (
+            lambda p: dead_letter(p, "StreamDlq"),
+            {"dead-letters": "fail"},
+            {"dead-letters": "1 dead letter of stream"},
+        ),
     ],
 )
 def test_what_is_broken_is_found_and_nothing_else(
@@ -411,3 +435,24 @@ def test_without_the_route_the_stack_names(patient: Patient) -> None:
     assert levels == dict.fromkeys(only[:-1], "fail"), details
     assert details["stack"] == "outputs missing: BusName"
     assert status == 1
+
+
+def test_facts_are_published_again(patient: Patient) -> None:
+    run = patient.run
+    where = ["--stage", "local", "--endpoint-url", run.aws.endpoint, "--json"]
+    with run.front_end("tenant-facts") as front_end, listening(run) as listener:
+        signup_id = front_end.open(new_client())["id"]
+        first = of_signup(bus_events(listener, until="signup.opened"), signup_id)
+        assert main(["facts", "republish", *where, "--since", "10m"]) == 0
+        told = json.loads(patient.capsys.readouterr().out)
+        again = of_signup(bus_events(listener, until="signup.opened"), signup_id)
+        assert again == first
+        assert (told["complete"], told["trouble"]) == (True, "")
+        assert told["published"] >= 1
+        assert main(["facts", "republish", *where, "--since", "2020-01-01", "--until", "2020-02-01"]) == 0
+        assert json.loads(patient.capsys.readouterr().out)["published"] == 0
+
+
+def of_signup(events: list[Json], signup_id: str) -> list[Json]:
+    """What was told of a signup: the events' own part, which a copy has unchanged."""
+    return [event["detail"] for event in events if event["detail"]["signup_id"] == signup_id]

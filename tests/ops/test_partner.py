@@ -4,9 +4,10 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from onramp.domain.budget import BudgetRule, take
+from onramp.domain.budget import BudgetRule, BudgetState, take
+from onramp.usecases.budgeting import live_gate
 from ops.doctor.findings import Level
-from ops.doctor.partner import _BudgetClock
+from ops.doctor.records import AwsClock, ports_of
 from tests.ops.conftest import HUB, PARTNER_KEY, WEBHOOK, Case
 
 URL = f"{HUB}/webhook_url"
@@ -126,15 +127,20 @@ def test_fix_that_does_not_help(case: Case) -> None:
 def test_a_call_is_counted_in_the_budget_of_the_functions(case: Case) -> None:
     case.web.on("GET", URL, body={"webhook_url": WEBHOOK})
     case.find("partner-key")
-    budget = case.stage.partner._budget(_BudgetClock(case.stage))
-    assert len(budget._load().starts) == 1
+    assert len(budget(case).starts) == 1
+
+
+def budget(case: Case) -> BudgetState:
+    """The budget as the functions see it."""
+    state = ports_of(case.stage).store.read(BudgetState, "default")
+    assert state is not None
+    return state
 
 
 def use_up(case: Case) -> None:
     """Five calls of signups, just now."""
-    clock = _BudgetClock(case.stage)
     for number in range(5):
-        assert case.stage.partner._budget(clock).take(f"job-{number}", clock.now()) is None
+        live_gate(ports_of(case.stage), f"job-{number}")()
 
 
 def test_live_signups_come_first(case: Case) -> None:
@@ -157,8 +163,7 @@ def test_with_patience_it_waits_for_its_turn(case: Case) -> None:
 def test_a_429_makes_everybody_rest(case: Case) -> None:
     case.web.on("GET", URL, 429, {}, **{"Retry-After": "120"})
     case.find("partner-key")
-    clock = _BudgetClock(case.stage)
-    state = case.stage.partner._budget(clock)._load()
+    clock, state = AwsClock(case.stage), budget(case)
     assert state.blocked_until is not None
     rule = BudgetRule(calls=5, window=timedelta(seconds=30))
     later = take(state, rule, "job", clock.now())

@@ -7,12 +7,12 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from ops.doctor.aws import Aws
 from ops.doctor.catalogue import CHECKS, Check
 from ops.doctor.findings import Finding, Level, Stop, fail, ok, skipped, together, warn
-from ops.doctor.once import Once
 from ops.doctor.runner import examine, run_one
 from ops.doctor.stage import Stage
+from ops.stage.aws import Aws
+from ops.stage.once import Once
 from tests.ops.conftest import CANARIES, PARTNER_KEY, Case
 
 

@@ -1,20 +1,22 @@
 import hashlib
 import hmac
 import json
-from typing import Any
 
 import httpx
 import pytest
 
+from onramp.domain.ledger import EventRecord, Outcome
+from onramp.domain.partner_events import read_event
 from ops.doctor.checks.webhooks import EVENT
 from ops.doctor.findings import Level
+from ops.doctor.records import ports_of
 from tests.ops.conftest import PLATFORM_SECRET, SECRET, WEBHOOK, Case
 
 SIGNATURE = "x-360dialog-signature"
 
 
-def receive(case: Case, secrets: tuple[str, ...], item: dict[str, Any] | None) -> None:
-    """A receiver that knows `secrets`, and a worker that leaves `item` behind."""
+def receive(case: Case, secrets: tuple[str, ...], outcome: Outcome | None) -> None:
+    """A receiver that knows `secrets`, and a worker that brings the event to `outcome`."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         body = request.content
@@ -23,15 +25,17 @@ def receive(case: Case, secrets: tuple[str, ...], item: dict[str, Any] | None) -
             return httpx.Response(401)
         event = json.loads(body)
         assert event["event"] == EVENT
-        if item is not None:
-            key = {"pk": {"S": f"EVENT#{event['id']}"}, "sk": {"S": "EVENT"}}
-            case.stage.aws.dynamodb.put_item(TableName="onramp", Item={**key, **item})
+        if outcome is not None:
+            ports = ports_of(case.stage)
+            record = EventRecord.of(read_event(event), ports.clock.now())
+            record.outcome = outcome
+            ports.store.commit(record)
         return httpx.Response(200, json={})
 
     case.web.answers["POST", WEBHOOK] = answer
 
 
-DONE = {"state": {"S": "done"}, "outcome": {"S": "unknown"}}
+DONE = Outcome.UNKNOWN
 
 
 def test_a_signed_event_arrives(case: Case) -> None:
@@ -66,15 +70,15 @@ def test_a_changed_secret_is_given_time_to_be_noticed(case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "level", "told"),
+    ("outcome", "level", "told"),
     [
         (None, Level.FAIL, "no worker has seen it"),
-        ({"state": {"S": "processing"}}, Level.FAIL, "not finished in time"),
-        ({"state": {"S": "done"}, "outcome": {"S": "given_up:crashed"}}, Level.WARN, "given_up:crashed"),
+        (Outcome.OPEN, Level.FAIL, "not finished in time"),
+        (Outcome.GIVEN_UP, Level.WARN, "given_up"),
     ],
 )
-def test_what_becomes_of_it_is_told(case: Case, item: dict[str, Any], level: Level, told: str) -> None:
-    receive(case, (PLATFORM_SECRET,), item)
+def test_what_becomes_of_it_is_told(case: Case, outcome: Outcome | None, level: Level, told: str) -> None:
+    receive(case, (PLATFORM_SECRET,), outcome)
     found = case.find("webhook-event")
     assert (found.level, told in found.detail) == (level, True)
     assert case.time.slept < 11

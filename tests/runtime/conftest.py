@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from infra.catalogue import FUNCTIONS, FunctionName
+from harness.services import Services, services
+from infra.cards import CARDS
 from local import rie
-from tests.runtime.services import Services, services
 
-type Runtimes = Mapping[FunctionName, rie.Running]
+type Runtimes = Mapping[str, rie.Running]
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +23,4 @@ def around() -> Iterator[Services]:
 def runtimes(around: Services) -> Iterator[Runtimes]:
     """All functions."""
     with contextlib.ExitStack() as exits:
-        yield {
-            name: exits.enter_context(rie.running(around.function(name), around.folder)) for name in FUNCTIONS
-        }
+        yield {name: exits.enter_context(rie.running(around.function(name), around.folder)) for name in CARDS}

@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from infra.bundling import build_bundles
-from infra.catalogue import FUNCTIONS, FunctionName
+from infra.cards import CARDS, PackageName
 from infra.config import load_config
 from infra.environment import ResourceNames, environment_of
 from infra.paths import CONFIG
@@ -31,7 +31,6 @@ EVERYWHERE = frozenset(
         "aws_lambda_powertools.utilities.validation",
         "aws_xray_sdk",
         "jsonschema",
-        "onramp.adapters.aws_light",
         "pkg_resources",
         "pydantic.v1",
         "requests",
@@ -40,34 +39,35 @@ EVERYWHERE = frozenset(
         "unittest",
     }
 )
+CALLS_UPSTREAMS = frozenset({"code_exchange", "onboarding_worker"})
+"""The functions that speak to Meta or 360dialog; no other one has an HTTP client."""
 HTTP_CLIENT = frozenset({"anyio", "h11", "httpcore", "httpx", "onramp.adapters.upstream"})
 META = frozenset({"onramp.adapters.meta_graph", "onramp.usecases.exchange_code"})
 PARTNER = frozenset(
     {
         "onramp.adapters.messaging_api",
         "onramp.adapters.partner_api",
-        "onramp.usecases.onboard_number",
-        "onramp.usecases.reconcile",
+        "onramp.usecases.census",
+        "onramp.usecases.work",
     }
 )
 HTTP_API = frozenset(
     {
         "aws_lambda_powertools.event_handler",
         "aws_lambda_powertools.utilities.data_classes",
-        "onramp.api",
+        "onramp.inbound.http",
+        "onramp.inbound.models",
     }
 )
-CONNECTING = frozenset(
-    {"onramp.adapters.messaging_api", "onramp.usecases.connect_channel", "onramp.usecases.onboard_number"}
-)
 
-FORBIDDEN: dict[FunctionName, frozenset[str]] = {
+FORBIDDEN: dict[str, frozenset[str]] = {
     "code_exchange": EVERYWHERE | PARTNER,
     "number_submission": EVERYWHERE | HTTP_CLIENT | META | PARTNER,
     "signup_queries": EVERYWHERE | HTTP_CLIENT | META | PARTNER,
     "onboarding_worker": EVERYWHERE | HTTP_API | META,
-    "partner_event_worker": EVERYWHERE | HTTP_API | META | CONNECTING,
-    "reconciler": EVERYWHERE | HTTP_API | META | CONNECTING,
+    "partner_event_worker": EVERYWHERE | HTTP_API | HTTP_CLIENT | META | PARTNER,
+    "reconciler": EVERYWHERE | HTTP_API | HTTP_CLIENT | META | PARTNER,
+    "event_publisher": EVERYWHERE | HTTP_API | HTTP_CLIENT | META | PARTNER,
     # Beside what it may have, see below.
     "webhook_receiver": frozenset(
         {
@@ -85,9 +85,9 @@ RECEIVER_MAY_HAVE = frozenset({"__main__", "onramp", "webhook_receiver"})
 
 
 @cache
-def loaded(name: FunctionName) -> frozenset[str]:
+def loaded(name: str) -> frozenset[str]:
     """The modules of a fresh interpreter that has wired the function, with no other package in reach."""
-    bundle = build_bundles(local=True)[FUNCTIONS[name].package].path
+    bundle = build_bundles(local=True)[CARDS[name].package].path
     names = ResourceNames(
         table_name="t",
         bus_name="b",
@@ -119,12 +119,24 @@ def loaded(name: FunctionName) -> frozenset[str]:
 
 
 def test_the_table_names_every_function() -> None:
-    assert FORBIDDEN.keys() == FUNCTIONS.keys()
+    assert FORBIDDEN.keys() == CARDS.keys()
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_loads_nothing_it_can_do_without(name: FunctionName) -> None:
+@pytest.mark.parametrize("package", ["app", "receiver"])
+def test_no_bundle_holds_what_only_tests_and_the_bench_use(package: PackageName) -> None:
+    adapters = build_bundles(local=True)[package].path / "onramp" / "adapters"
+    assert (adapters / "__init__.py").is_file()
+    assert not list(adapters.rglob("memory*"))
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_function_loads_nothing_it_can_do_without(name: str) -> None:
     assert not FORBIDDEN[name] & loaded(name)
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_only_who_calls_an_upstream_loads_an_http_client(name: str) -> None:
+    assert ("httpx" in loaded(name)) == (name in CALLS_UPSTREAMS)
 
 
 def test_the_receiver_loads_nothing_but_the_standard_library() -> None:
@@ -133,6 +145,6 @@ def test_the_receiver_loads_nothing_but_the_standard_library() -> None:
 
 
 def test_every_forbidden_module_of_ours_exists() -> None:
-    everything = frozenset[str]().union(*(loaded(name) for name in FUNCTIONS))
+    everything = frozenset[str]().union(*(loaded(name) for name in CARDS))
     ours = {module for modules in FORBIDDEN.values() for module in modules if module.startswith("onramp")}
     assert ours <= everything

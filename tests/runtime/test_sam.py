@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from infra.catalogue import FUNCTIONS
-from infra.environment import VARIABLES
+from contract.routes import ROUTES
+from harness.table import EXPIRES, INDEXES, KEY
+from infra.cards import CARDS
 from infra.paths import ROOT
 from local import rie, stack
 from local.children import clean_environment
-from local.openapi import OPERATIONS
 
 type Json = dict[str, Any]
 
@@ -88,22 +88,37 @@ def test_every_function_is_found_with_its_code_and_variables(template: Path, see
         assert found["handler"] == f"{name}.handler"
         assert found["runtime"] == "python3.13"
         assert Path(found["code"], f"{name}.py").is_file()
-    for function, spec in FUNCTIONS.items():
+    for function, card in CARDS.items():
         found = seen["functions"][function_ids(template)[function]]
-        assert found["timeout"] == spec.timeout
-        assert set(found["variables"]) == VARIABLES[function]
+        assert found["timeout"] == card.timeout
+        assert set(found["variables"]) == card.variables
 
 
 def test_every_route_is_found_with_its_function(template: Path, seen: Json) -> None:
     ids = {logical_id: name for name, logical_id in function_ids(template).items()}
     found = {(route["method"], route["path"]): ids[route["function"]] for route in seen["routes"]}
-    assert set(found) == {(operation.method.upper(), operation.path) for operation in OPERATIONS}
+    assert set(found) == {(route.method, route.path) for route in ROUTES}
     assert {route["payload"] for route in seen["routes"]} == {"2.0"}
     for file in (ROOT / "events").rglob("*.json"):
         event: Json = json.loads(file.read_text(encoding="utf-8"))
         if "routeKey" in event:
             method, _, path = event["routeKey"].partition(" ")
             assert found[method, path] == file.parent.name
+
+
+def test_the_table_of_tests_and_bench_is_the_stacks(template: Path) -> None:
+    resources = json.loads(template.read_text(encoding="utf-8"))["Resources"]
+    [table] = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::DynamoDB::Table"]
+    indexes = {
+        index["IndexName"]: tuple(part["AttributeName"] for part in index["KeySchema"])
+        for index in table["GlobalSecondaryIndexes"]
+    }
+    assert indexes == INDEXES
+    assert tuple(part["AttributeName"] for part in table["KeySchema"]) == KEY
+    assert table["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    assert table["TimeToLiveSpecification"]["AttributeName"] == EXPIRES
+    projections = [index["Projection"] for index in table["GlobalSecondaryIndexes"]]
+    assert projections == [{"ProjectionType": "KEYS_ONLY"}] * len(INDEXES)
 
 
 def test_the_guide_names_functions_and_events_that_exist(template: Path) -> None:
@@ -118,7 +133,7 @@ def test_the_guide_names_functions_and_events_that_exist(template: Path) -> None
 def test_the_guide_s_variables_are_those_of_the_functions(template: Path) -> None:
     variables: Mapping[str, Mapping[str, str]] = json.loads(block("json"))
     assert set(variables) == {"Parameters"}
-    known = frozenset[str]().union(*VARIABLES.values()) | {"AWS_ENDPOINT_URL"}
+    known = frozenset[str]().union(*(card.variables for card in CARDS.values())) | {"AWS_ENDPOINT_URL"}
     assert set(variables["Parameters"]) <= known
     # Nothing that the SAM CLI would leave at a logical id.
     assert {name for name in known if name.endswith(("_NAME", "_URL", "_ID"))} <= set(

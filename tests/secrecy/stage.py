@@ -25,6 +25,11 @@ import botocore.client
 import httpx
 import pytest
 
+from harness.table import make_table
+from infra.cards import CARDS
+from infra.config import load_config
+from infra.environment import ResourceNames, environment_of
+from infra.paths import CONFIG
 from local.simulators import ManualClock, Seams, Settings, Simulators, SyncRunner, build
 from onramp.adapters import upstream
 from onramp.adapters.system import SystemClock
@@ -42,7 +47,6 @@ from tests.canary import (
     assert_silent,
     forms,
 )
-from tests.table import make_table
 
 type Json = dict[str, Any]
 type OnAws = Callable[["AwsCall"], Exception | None]
@@ -53,15 +57,6 @@ ECHO: Final = f"refused: {CODE} {TOKEN} {APP_SECRET} {PARTNER_KEY} {CHANNEL_KEY}
 """What a careless upstream says: everything it was told."""
 TENANT: Final = "tenant-1"
 QUEUES: Final = ("jobs", "jobs-dlq", "events", "events-dlq")
-FUNCTIONS: Final = (
-    "code_exchange",
-    "number_submission",
-    "signup_queries",
-    "webhook_receiver",
-    "onboarding_worker",
-    "partner_event_worker",
-    "reconciler",
-)
 WORKERS: Final = {"jobs": "onboarding_worker", "events": "partner_event_worker"}
 CREDENTIALS: Final = frozenset(
     form
@@ -71,6 +66,9 @@ CREDENTIALS: Final = frozenset(
 SECRET_LENGTH: Final = 26
 """What the simulators make of so many letters is a secret; ids and Meta's trace ids are shorter."""
 SWEEP_SECONDS: Final = 30
+JOB_MEMBERS: Final = frozenset({"phone_number_id", "census", "retry", "reason"})
+FACTS: Final = "FACT#"
+STREAM_BATCH: Final = 100
 NOBODY: Final = "test"
 """Who runs while no function does."""
 # Loggers of the test's own tools, which share the process.
@@ -238,6 +236,9 @@ class Stage:
         self._running = NOBODY
         self._waiting: list[Message] = []
         self._hidden: dict[str, int] = {}
+        self._facts: list[Json] = []
+        self._stream: list[Json] = []
+        self._stream_due = 0.0
         self._lock = threading.Lock()
         self._exits = contextlib.ExitStack()
 
@@ -252,7 +253,7 @@ class Stage:
         self.queues = self._resources()
         for name, value in {**self._environment(), **self.variables}.items():
             self.monkeypatch.setenv(name, value)
-        self._modules = {name: importlib.import_module(name) for name in FUNCTIONS}
+        self._modules = {name: importlib.import_module(name) for name in CARDS}
         self._patch(address)
         self._forget()
         return self
@@ -289,38 +290,38 @@ class Stage:
         return {name: self._aws["sqs"].create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
 
     def _environment(self) -> dict[str, str]:
-        urls = self.sims.urls
-        return {
-            "STAGE": "test",
-            "LOG_LEVEL": "INFO",
-            "POWERTOOLS_METRICS_NAMESPACE": "Onramp",
+        """The variables of all functions at once."""
+        values = {
+            "meta.app_id": "1234567890",
+            "meta.config_id": "9876543210",
+            "partner.partner_id": "localPA",
+            "partner.solution_id": "123456789012345",
+            "partner.budget_calls": "1000",
+            "partner.retry_schedule_seconds": "1,1,1,1",
+            "partner.reconcile_after_seconds": "30",
+            "messaging.webhook_url": "https://messages.example.com/whatsapp",
+            "messaging.webhook_headers": json.dumps({"Authorization": HEADER_SECRET}),
+        }
+        config = load_config(directory=CONFIG, stage="local", overrides=values)
+        names = ResourceNames(
+            table_name="records",
+            bus_name="bus",
+            envelope_key_id=self._aws["kms"].create_key()["KeyMetadata"]["KeyId"],
+            secret_id="the-secret",
+            jobs_queue_url=self.queues["jobs"],
+            jobs_dlq_url=self.queues["jobs-dlq"],
+            events_queue_url=self.queues["events"],
+            events_dlq_url=self.queues["events-dlq"],
+        )
+        environment: dict[str, str] = {}
+        for function in CARDS:
+            environment |= environment_of(function=function, config=config, resources=names)
+        return environment | {
             # A logger keeps the stream it was made with, so each stage has one of its own.
             "POWERTOOLS_SERVICE_NAME": f"secrecy-{next(_SERIAL)}",
-            "TABLE_NAME": "records",
-            "BUS_NAME": "bus",
-            "ENVELOPE_KEY_ID": self._aws["kms"].create_key()["KeyMetadata"]["KeyId"],
-            "SECRET_ID": "the-secret",
-            "JOBS_QUEUE_URL": self.queues["jobs"],
-            "JOBS_DLQ_URL": self.queues["jobs-dlq"],
-            "EVENTS_QUEUE_URL": self.queues["events"],
-            "EVENTS_DLQ_URL": self.queues["events-dlq"],
-            "META_APP_ID": "1234567890",
-            "META_CONFIG_ID": "9876543210",
-            "GRAPH_VERSION": "v26.0",
-            "GRAPH_BASE_URL": urls.meta,
-            "SIGNUP_EXTRAS": "{}",
-            "TENANT_CLAIM": "sub",
-            "DEFAULT_PLAN_TIER": "regular",
-            "PARTNER_ID": "localPA",
-            "SOLUTION_ID": "123456789012345",
-            "PARTNER_BASE_URL": urls.partner,
-            "MESSAGING_BASE_URL": urls.messaging,
-            "PARTNER_BUDGET_CALLS": "1000",
-            "PARTNER_BUDGET_WINDOW_SECONDS": "30",
-            "RETRY_SCHEDULE_SECONDS": "1,1,1,1",
-            "RECONCILE_AFTER_SECONDS": "30",
-            "MESSAGING_WEBHOOK_URL": "https://messages.example.com/whatsapp",
-            "MESSAGING_WEBHOOK_HEADERS": json.dumps({"Authorization": HEADER_SECRET}),
+            "GRAPH_BASE_URL": self.sims.urls.meta,
+            "PARTNER_BASE_URL": self.sims.urls.partner,
+            "MESSAGING_BASE_URL": self.sims.urls.messaging,
         }
 
     def _watch(self) -> None:
@@ -375,16 +376,35 @@ class Stage:
             return call()
         seen = AwsCall(self._running, operation, parameters)
         self.calls.append(seen)
+
+        def done() -> Any:
+            answer = call()
+            self._note_facts(seen)
+            return answer
+
         if operation == "ChangeMessageVisibility":
             self._hidden[parameters["ReceiptHandle"]] = parameters["VisibilityTimeout"]
         error = self.on_aws(seen)
         if isinstance(error, AwsLost):
-            call()
+            done()
             raise error.error
         if error is not None:
             raise error
         # The stage's own handles are none of moto's.
-        return {} if operation == "ChangeMessageVisibility" else call()
+        return {} if operation == "ChangeMessageVisibility" else done()
+
+    def _note_facts(self, call: AwsCall) -> None:
+        """What a write puts into the table's stream, as the publisher's mapping lets it through."""
+        puts = [item["Put"] for item in call.parameters.get("TransactItems", ()) if "Put" in item]
+        puts += [call.parameters] if call.operation == "PutItem" else []
+        for put in puts:
+            image = put["Item"]
+            keys = {name: image[name] for name in ("pk", "sk")}
+            if not keys["sk"]["S"].startswith(FACTS) or keys in self._facts:
+                continue
+            self._facts.append(keys)
+            change = {"Keys": keys, "NewImage": image, "SequenceNumber": str(len(self._facts))}
+            self._stream.append({"eventID": f"e{len(self._facts)}", "dynamodb": change})
 
     def send(self, request: httpx.Request) -> httpx.Response:
         """A request of a handler to Meta or 360dialog."""
@@ -503,6 +523,7 @@ class Stage:
         sweep_at = self._clock() + SWEEP_SECONDS
         while self._clock() < end:
             self._collect()
+            self._publish()
             due = [message for message in self._waiting if message.due <= self._clock()]
             if due:
                 self._hand_over(due[0])
@@ -511,6 +532,7 @@ class Stage:
                 self.invoke("reconciler", {"task": "sweep"})
             else:
                 coming = [end, sweep_at, *(message.due for message in self._waiting)]
+                coming += [self._stream_due] if self._stream else []
                 agenda = self.sims.agenda.next_due()
                 target = min([*coming, agenda] if agenda is not None else coming)
                 self._runner.run(self.sims.advance(max(target - self._clock(), 0.001)))
@@ -527,6 +549,20 @@ class Stage:
                 for message in messages:
                     self._aws["sqs"].delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                     self.put(queue, message["Body"])
+
+    def _publish(self) -> None:
+        """Hand over what is new in the table's stream."""
+        if not self._stream or self._stream_due > self._clock():
+            return
+        batch = self._stream[:STREAM_BATCH]
+        told = self.invoke("event_publisher", {"Records": batch})
+        failed = None if told is None else [item["itemIdentifier"] for item in told["batchItemFailures"]]
+        if failed is None or failed:
+            places = [record["dynamodb"]["SequenceNumber"] for record in batch]
+            del self._stream[: places.index(failed[0]) if failed else 0]
+            self._stream_due = self._clock() + 1
+        else:
+            del self._stream[: len(batch)]
 
     def _hand_over(self, message: Message) -> None:
         message.receives += 1
@@ -592,18 +628,15 @@ class Stage:
         for problem in self.problems:
             assert_silent(problem.text + json.dumps(dict(problem.headers)))
         for call in self.told("PutEvents"):
+            assert call.function == "event_publisher"
             assert_silent(json.dumps(call.parameters, default=str))
+        for call in self.told("SendMessageBatch"):
+            for entry in call.parameters["Entries"]:
+                assert_job_silent(entry)
         for call in self.told("SendMessage"):
             self.assert_attributes_silent(call.parameters)
             if call.parameters["QueueUrl"] != self.queues["events-dlq"]:
-                # Jobs and their dead letters: ids only.
-                assert_silent(call.parameters["MessageBody"])
-                assert json.loads(call.parameters["MessageBody"]).keys() <= {
-                    "signup_id",
-                    "phone_number_id",
-                    "retry",
-                    "reason",
-                }
+                assert_job_silent(call.parameters)
             else:
                 # The dead letter of an event is the event as 360dialog sent it: a person has to see what
                 # could not be applied, and a redrive has to give the same bytes. Its channel object has the
@@ -611,6 +644,12 @@ class Stage:
                 # read it. It has no credential: 360dialog sends none, the signature is a header we drop.
                 self.assert_no_credential(call.parameters["MessageBody"])
         self.assert_no_credential(self.stored())
+
+
+def assert_job_silent(sent: Mapping[str, Any]) -> None:
+    """Jobs and their dead letters: ids only."""
+    assert_silent(json.dumps(sent))
+    assert json.loads(sent["MessageBody"]).keys() <= JOB_MEMBERS
 
 
 class _Routed(httpx.BaseTransport):

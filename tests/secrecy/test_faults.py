@@ -3,6 +3,8 @@
 Each test goes the whole way with one kind of failure at every call, gets over it, and looks at what was told.
 """
 
+import contextlib
+import json
 import logging
 from collections.abc import Callable
 
@@ -12,7 +14,7 @@ from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutEr
 
 from tests.canary import EMAIL, MARK, PARTNER_KEY, PHONE, TOKEN
 from tests.secrecy.conftest import MakeStage
-from tests.secrecy.journey import whole
+from tests.secrecy.journey import again, customer, submitted, whole
 from tests.secrecy.stage import ECHO, AwsCall, AwsLost, Json, OnAws, Stage
 
 META_CALLS = ("oauth/access_token$", "debug_token$", r"v26.0/\d+$", "phone_numbers$")
@@ -154,7 +156,7 @@ def test_a_secret_that_cannot_be_used(make_stage: MakeStage, secret: str, level:
     with pytest.raises(AssertionError, match="never taken"):
         whole(stage)
     stage.admin("dialog", "events", {"event": "client_created", "data": {"id": "C"}})
-    for task in ("sweep", "report"):
+    for task in ("sweep", "census"):
         stage.invoke("reconciler", {"task": task})
     stage.assert_silent()
 
@@ -189,7 +191,9 @@ def test_an_event_given_up_leaves_its_body_without_a_credential(stage: Stage) ->
     whole(stage)
 
     def refuse(call: AwsCall) -> Exception | None:
-        writing = call.operation in {"TransactWriteItems", "PutItem"} and "violation" in str(call.parameters)
+        writing = call.operation in {"TransactWriteItems", "PutItem", "UpdateItem"} and "violation" in str(
+            call.parameters
+        )
         return RuntimeError(f"{ECHO} {call.parameters}") if writing else None
 
     stage.on_aws = refuse
@@ -200,23 +204,70 @@ def test_an_event_given_up_leaves_its_body_without_a_credential(stage: Stage) ->
     stage.assert_silent()
 
 
-def test_a_record_that_cannot_be_read_is_not_quoted(stage: Stage) -> None:
-    """A stored signup of another release: what does not fit is a person's data."""
+@pytest.mark.parametrize(
+    "kind", ["SIGNUP", "EXCHANGE", "NUMBER", "EVENT", "CLIENT", "BUDGET", "CENSUS", "KEY"]
+)
+def test_a_record_that_cannot_be_read_is_not_quoted(stage: Stage, kind: str) -> None:
+    """Stored by another release, or spoiled: what is in it, and what it is called by, is a person's data."""
+    whole(stage)
+    person = customer(stage)
+    table = stage.table
+    spoiled = [item for item in table.scan(TableName="records")["Items"] if item["sk"]["S"] == kind]
+    for item in spoiled:
+        item["data"] = {"S": json.dumps({"created_at": EMAIL, "received_at": PHONE})}
+        item |= {"due_shard": {"S": "WORK"}, "due_at": {"S": "2020-01-01T00:00:00.000Z"}}
+        table.put_item(TableName="records", Item=item)
+    assert spoiled
+    stage.patience = 2
+    with contextlib.suppress(AssertionError):
+        submitted(stage, person, "k-2")
+    [signup_id] = {item["pk"]["S"].removeprefix("SIGNUP#") for item in spoiled if kind == "SIGNUP"} or {
+        "none"
+    }
+    channel = next(iter(stage.sims.hub.channels.values()))
+    number_path = f"/v1/numbers/{channel.phone_number_id}"
+    for path in (f"/v1/signups/{signup_id}", "/v1/signups", number_path, "/v1/numbers"):
+        stage.request("signup_queries", "GET", path)
+    stage.request("signup_queries", "GET", f"/v1/channels/{channel.id}/api-key", tenant=None)
+    stage.request("code_exchange", "POST", f"/v1/signups/{signup_id}/code", {"code": TOKEN})
+    for path in (
+        f"/v1/signups/{signup_id}/numbers",
+        f"/v1/signups/{signup_id}/retry",
+        f"{number_path}/retry",
+    ):
+        stage.request("number_submission", "POST", path, {})
+    stage.put("jobs", json.dumps({"phone_number_id": channel.phone_number_id}))
+    stage.put("jobs", json.dumps({"census": "default"}))
+    for event in stage.sims.dialog_server.lifecycle.sender.deliveries:
+        stage.put("events", event.body.decode(), {"encoding": {"stringValue": "utf-8"}})
+    stage.admin("dialog", "events", {"event": "account_violation", "data": {"id": channel.id}})
+    stage.run(400)
+    assert any(call.function == "reconciler" for call in stage.calls)
+    stage.assert_silent()
+
+
+def test_a_fact_that_cannot_be_read_is_not_quoted_and_holds_up_nobody(stage: Stage) -> None:
     whole(stage)
     table = stage.table
-    items = table.scan(TableName="records")["Items"]
-    stored = next(item for item in items if item["sk"]["S"] == "SIGNUP")
-    signup_id = stored["pk"]["S"].removeprefix("SIGNUP#")
-    stored["data"]["S"] = stored["data"]["S"].replace('"email":', f'"{EMAIL}": "{PHONE}", "email":')
-    stored |= {"due_shard": {"S": "DUE"}, "due_at": {"S": "2020-01-01T00:00:00.000Z"}}
-    table.put_item(TableName="records", Item=stored)
-    stage.request("signup_queries", "GET", f"/v1/signups/{signup_id}")
-    stage.request("signup_queries", "GET", "/v1/signups")
-    stage.request("code_exchange", "POST", f"/v1/signups/{signup_id}/code", {"code": TOKEN})
-    stage.request("number_submission", "POST", f"/v1/signups/{signup_id}/numbers", {})
-    stage.put("jobs", f'{{"signup_id": "{signup_id}", "phone_number_id": "1"}}')
-    channel = next(iter(stage.sims.hub.channels.values()))
-    stage.admin("dialog", "events", {"event": "account_violation", "data": {"id": channel.id}})
-    stage.run(65)
-    assert any(call.function == "reconciler" for call in stage.calls)
+    [fact, *_] = [
+        item for item in table.scan(TableName="records")["Items"] if item["sk"]["S"].startswith("FACT#")
+    ]
+    fact["data"] = {"S": json.dumps({"at": EMAIL, "reference": PHONE})}
+    table.put_item(TableName="records", Item=fact)
+    again(stage)
+    change = {"Keys": {"sk": fact["sk"]}, "NewImage": fact, "SequenceNumber": "1"}
+    told = stage.invoke("event_publisher", {"Records": [{"eventID": "e1", "dynamodb": change}]})
+    assert told == {"batchItemFailures": []}
+    stage.request("signup_queries", "GET", f"/v1/signups/{fact['pk']['S'].removeprefix('SIGNUP#')}")
+    stage.assert_silent()
+
+
+@pytest.mark.parametrize("kind", ["refused", "crash"])
+def test_everything_fails_once_while_everybody_is_verbose(make_stage: MakeStage, kind: str) -> None:
+    stage = make_stage(root_level=logging.DEBUG)
+    meta, dialog = faults("error_after")
+    stage.admin("meta", "faults", {"faults": meta})
+    stage.admin("dialog", "faults", {"faults": dialog})
+    stage.on_aws = failing_once(kind, 1)
+    whole(stage)
     stage.assert_silent()

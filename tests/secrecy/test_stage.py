@@ -31,7 +31,7 @@ def test_a_number_in_a_job_is_noticed(stage: Stage, monkeypatch: pytest.MonkeyPa
     open_signup(stage)
     stage.assert_silent()
     stage._running = "onboarding_worker"
-    job = json.dumps({"signup_id": PHONE, "phone_number_id": "1"})
+    job = json.dumps({"phone_number_id": PHONE})
     stage._aws["sqs"].send_message(QueueUrl=stage.queues["jobs-dlq"], MessageBody=job)
     with pytest.raises(AssertionError, match="let out"):
         stage.assert_silent()

@@ -1,8 +1,10 @@
 import hashlib
 import json
+from typing import Any
 
 import pytest
 
+from onramp.domain.phone_numbers import canonical
 from tests.simulators.harness import PARTNER_KEY, SOLUTION_ID, Bench
 
 pytestmark = pytest.mark.anyio
@@ -130,6 +132,114 @@ async def test_channels_are_filtered_by_what_the_hub_knows(bench: Bench) -> None
     unknown = {"filters": json.dumps({"waba_account.external_id": "1"})}
     both = (await bench.partner("GET", "/channels", params=unknown)).json()["partner_channels"]
     assert [channel["id"] for channel in both] == [one, other]
+
+
+async def read(bench: Bench, channel_id: str) -> dict[str, Any]:
+    return dict((await bench.partner("GET", f"/channels/{channel_id}")).json())
+
+
+async def found_by(bench: Bench, **filters: str) -> list[str]:
+    """Ids of the channels that a filter lets through; `__` stands for a dot."""
+    text = json.dumps({name.replace("__", "."): value for name, value in filters.items()})
+    listed = (await bench.partner("GET", "/channels", params={"filters": text})).json()
+    assert listed["total"] == len(listed["partner_channels"])
+    return [channel["id"] for channel in listed["partner_channels"]]
+
+
+async def test_a_channel_is_named_by_metas_number_and_found_by_it(bench: Bench) -> None:
+    one, other = await bench.live_channel(), await bench.live_channel()
+    channel = bench.simulators.hub.channels[other]
+    assert bench.simulators.world.number(channel.phone_number_id) is not None
+    assert (await read(bench, other))["external_id"] == channel.phone_number_id
+    assert await found_by(bench, external_id=channel.phone_number_id) == [other]
+    assert await found_by(bench, setup_info__phone_number=channel.phone_number) == [other]
+    assert await found_by(bench, id=one) == [one]
+    assert await found_by(bench, id=one, external_id=channel.phone_number_id) == []
+
+
+@pytest.mark.parametrize("shown", ["missing", "wrong"])
+async def test_the_name_of_a_channel_may_be_missing_or_wrong(bench: Bench, shown: str) -> None:
+    await bench.option(channel_external_id=shown)
+    channel_id = await bench.live_channel()
+    number_id = bench.simulators.hub.channels[channel_id].phone_number_id
+    event = json.loads(bench.inbox.letters[-1].body)["data"]
+    listed = (await bench.partner("GET", "/channels")).json()["partner_channels"][0]
+    seen = [item.get("external_id") for item in (event, listed, await read(bench, channel_id))]
+    assert seen == ([None] * 3 if shown == "missing" else [number_id[::-1]] * 3)
+    assert await found_by(bench, external_id=number_id) == []
+    await bench.dialog.patch(f"/admin/channels/{channel_id}", json={"external_id": "77"})
+    assert (await read(bench, channel_id))["external_id"] == "77"
+
+
+async def test_events_with_fields_at_their_top_name_the_number_too(bench: Bench) -> None:
+    await bench.dialog.patch("/admin/webhook-options", json={"top_level_fields": True})
+    channel_id = await bench.live_channel()
+    data = json.loads(bench.inbox.letters[-1].body)["data"]
+    assert data["external_id"] == bench.simulators.hub.channels[channel_id].phone_number_id
+
+
+@pytest.mark.parametrize(
+    ("display", "spelling", "shown"),
+    [
+        ("+1 555 010 0000", "plain", "15550100000"),
+        ("+1 555 010 0000", "zeros", "0015550100000"),
+        ("+1 555 010 0000", "double", "15550100000"),
+        ("+52 55 1234 5678", "double", "5215512345678"),
+        ("+52 1 55 1234 5678", "double", "525512345678"),
+        ("+54 9 11 1234 5678", "double", "541112345678"),
+        ("+54 11 1234 5678", "double", "5491112345678"),
+        ("+55 11 91234 5678", "double", "551112345678"),
+        ("+55 11 1234 5678", "double", "5511912345678"),
+    ],
+)
+async def test_a_number_is_spelled_in_several_ways(
+    bench: Bench, display: str, spelling: str, shown: str
+) -> None:
+    await bench.option(phone_spelling=spelling)
+    signup = await bench.signup(wabas=[{"numbers": [{"display_phone_number": display}]}])
+    await bench.submit(signup, (await bench.new_client()).json()["id"])
+    await bench.simulators.advance(4)
+    (channel_id,) = bench.simulators.hub.channels
+    phone = (await read(bench, channel_id))["setup_info"]["phone_number"]
+    assert phone == shown
+    assert canonical(phone) == canonical(display)
+    assert await found_by(bench, setup_info__phone_number=shown) == [channel_id]
+
+
+async def test_a_client_is_found_by_its_id_and_by_either_email(bench: Bench) -> None:
+    await bench.new_client("somebody@else.example")
+    client_id = (await bench.new_client()).json()["id"]
+    for filters in (
+        {"id": client_id},
+        {"contact_info.email": "owner@example.com"},
+        {"contact_user.email": "owner@example.com"},
+    ):
+        listed = await bench.partner("GET", "/clients", params={"filters": json.dumps(filters)})
+        assert [client["id"] for client in listed.json()["clients"]] == [client_id]
+
+
+async def test_channels_come_in_pages_of_a_total(bench: Bench) -> None:
+    ids = [await bench.live_channel() for _ in range(3)]
+    page = (await bench.partner("GET", "/channels", params={"limit": "2", "offset": "1"})).json()
+    assert (page["count"], page["total"], page["offset"]) == (2, 3, 1)
+    assert [channel["id"] for channel in page["partner_channels"]] == ids[1:]
+
+
+async def test_a_submission_for_a_number_that_had_a_channel_before_we_came_is_a_duplicate(
+    bench: Bench,
+) -> None:
+    signup = await bench.signup()
+    waba = signup["wabas"][0]
+    body = {
+        "waba_external_id": waba["id"],
+        "phone_number": "".join(filter(str.isdigit, waba["numbers"][0]["display_phone_number"])),
+    }
+    old = (await bench.dialog.post("/admin/channels", json=body)).json()
+    assert old["phone_number_id"] == waba["numbers"][0]["id"]
+    # Whatever it is called by now, it is the same number.
+    await bench.dialog.patch(f"/admin/channels/{old['id']}", json={"phone_digits": "1"})
+    await bench.submit(signup, (await bench.new_client()).json()["id"])
+    assert (await bench.state())["duplicate_submissions"] == 1
 
 
 async def test_no_key_before_the_channel_is_live(bench: Bench) -> None:

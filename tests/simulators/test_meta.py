@@ -211,3 +211,20 @@ async def test_the_log_holds_no_secret(bench: Bench) -> None:
     assert token not in state
     assert APP_SECRET not in state
     assert '"credential":"query"' in state
+
+
+async def test_one_scope_may_stand_in_for_the_others(bench: Bench) -> None:
+    token, signup = await bench.token(grants="events_scope")
+    (scope,) = (await bench.debug(token))["granular_scopes"]
+    assert scope == {
+        "scope": "whatsapp_business_manage_events",
+        "target_ids": [signup["wabas"][0]["id"]],
+    }
+
+
+async def test_a_number_may_be_unverified(bench: Bench) -> None:
+    numbers = [{}, {"code_verification_status": "NOT_VERIFIED"}]
+    token, signup = await bench.token(wabas=[{"numbers": numbers}])
+    path = f"{signup['wabas'][0]['id']}/phone_numbers"
+    listed = (await bench.graph(path, token, fields="code_verification_status")).json()["data"]
+    assert [number["code_verification_status"] for number in listed] == ["VERIFIED", "NOT_VERIFIED"]

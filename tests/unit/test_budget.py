@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onramp.batch import seconds_until
+from onramp.adapters.memory import START
 from onramp.domain.budget import (
     LONGEST_LINE,
     LONGEST_PAUSE,
@@ -20,8 +20,8 @@ from onramp.domain.budget import (
     take,
     take_spare,
 )
-from onramp.usecases.onboarding import PATIENCE
-from tests.fakes import START
+from onramp.inbound.batch import seconds_until
+from onramp.usecases.budgeting import PATIENCE
 
 RULE = BudgetRule(calls=5, window=timedelta(seconds=30))
 SPAN = timedelta(seconds=31)

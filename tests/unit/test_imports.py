@@ -1,15 +1,20 @@
-"""What a function loads before it does anything: each import is time a caller waits for."""
+"""What a function loads before it does anything: each import is time a caller waits for.
+
+Who may import whom is import-linter's to say (`pyproject.toml`); here fresh processes show what is loaded.
+"""
 
 import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
-HEAVY = ("pydantic", "httpx", "boto3", "botocore", "aws_lambda_powertools")
+MODULES = sorted(file.stem for file in FUNCTIONS.glob("*.py"))
+HTTP_CLIENT = frozenset({"httpx", "httpcore", "onramp.adapters.upstream"})
 SCRIPT = """
 import importlib, json, os, random, socket, sys, time
 def refuse(*_, **__):
@@ -20,7 +25,8 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-def loaded(module: str) -> set[str]:
+@cache
+def loaded(module: str) -> frozenset[str]:
     """The modules in a fresh interpreter that has imported `module` and has no setting at all."""
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT, module],
@@ -31,46 +37,38 @@ def loaded(module: str) -> set[str]:
         timeout=60,
     )
     assert run.returncode == 0, run.stderr
-    return set(json.loads(run.stdout))
+    return frozenset(json.loads(run.stdout))
 
 
-def test_the_receiver_loads_the_standard_library_and_little_else() -> None:
-    modules = loaded("webhook_receiver")
-    assert not modules & set(HEAVY)
-    ours = {name for name in modules if name.partition(".")[0] == "onramp"}
-    assert ours == {
-        "onramp",
+def tops(modules: frozenset[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
+
+
+def test_the_receiver_loads_nothing_but_the_standard_library() -> None:
+    startup = tops(loaded("json"))
+    outside = tops(loaded("webhook_receiver")) - set(sys.stdlib_module_names) - startup
+    assert outside == {"onramp", "webhook_receiver"}
+    ours = {name for name in loaded("webhook_receiver") if name.startswith("onramp.")}
+    assert ours <= {
         "onramp.adapters",
         "onramp.adapters.aws_light",
-        "onramp.receiving",
-        "onramp.signature",
+        "onramp.inbound",
+        "onramp.inbound.receiving",
+        "onramp.inbound.signature",
     }
-    outside = {name.partition(".")[0] for name in modules} - set(sys.stdlib_module_names)
-    assert outside <= {"onramp", "webhook_receiver", "__main__", "__mp_main__", *startup()}
 
 
-def startup() -> set[str]:
-    """What this interpreter loads for itself, whatever it is told to do."""
-    return {name.partition(".")[0] for name in loaded("json")}
+@pytest.mark.parametrize("module", MODULES)
+def test_an_http_client_is_loaded_by_wiring_and_never_before(module: str) -> None:
+    """Which functions load one at all: `tests/runtime/test_imports.py`."""
+    assert not loaded(module) & HTTP_CLIENT
 
 
-@pytest.mark.parametrize("module", ["signup_queries", "number_submission"])
-def test_a_function_that_calls_nobody_outside_loads_no_http_client(module: str) -> None:
-    modules = loaded(module)
-    assert not modules & {"httpx", "httpcore", "onramp.adapters.upstream"}
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        "code_exchange",
-        "number_submission",
-        "signup_queries",
-        "webhook_receiver",
-        "onboarding_worker",
-        "partner_event_worker",
-        "reconciler",
-    ],
-)
+@pytest.mark.parametrize("module", MODULES)
 def test_a_function_can_be_imported_without_a_setting_or_a_network(module: str) -> None:
     assert module in loaded(module)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_function_loads_what_only_tests_use(module: str) -> None:
+    assert not loaded(module) & {"onramp.adapters.memory", "harness", "local", "tests"}

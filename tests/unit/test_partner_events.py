@@ -2,14 +2,18 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onramp.domain.partner_events import Unreadable, read_channel, read_envelopes, read_event
-from onramp.domain.states import EVENT_RULES, Progress
+from onramp.domain.errors import Unreadable
+from onramp.domain.ledger import LARGEST, EventRecord
+from onramp.domain.partner_events import EVENT_RULES, read_channel, read_envelopes, read_event, reduced
+from onramp.domain.states import Progress
 
 FIELDS = (
     "id", "channel_id", "status", "hub_status", "setup_info", "phone_number", "waba_account", "external_id",
@@ -93,3 +97,49 @@ def test_a_dead_channel_is_known_by_each_of_its_signs(field: str) -> None:
     }
     assert read_channel({field: signs[field]}).dead
     assert not read_channel(json.loads("{}")).dead
+
+
+# --- what is kept of an event
+
+
+@settings(max_examples=400, deadline=None)
+@given(names, values)
+def test_a_reduced_event_reads_as_the_same_event(name: str, data: Any) -> None:
+    event = read_event({"id": "E1", "event": name, "data": data})
+    again = read_event(json.loads(reduced(event)))
+    assert replace(again, raw="") == replace(event, raw="")
+
+
+def test_an_event_of_any_size_is_kept_and_reads_as_the_same() -> None:
+    event = read_event(
+        {
+            "id": "E1",
+            "event": "channel_live",
+            "data": {"id": "aCH", "phone_number": "+49 1", "more": "x" * LARGEST},
+        }
+    )
+    record = EventRecord.of(event, datetime(2031, 1, 1, tzinfo=UTC))
+    assert len(record.raw) < 1_000
+    assert replace(record.event, raw="") == replace(event, raw="")
+
+
+@settings(max_examples=200, deadline=None)
+@given(names, values)
+def test_whatever_an_event_holds_can_be_stored_and_read_again(name: str, data: Any) -> None:
+    record = EventRecord.of(
+        read_event({"id": "E1", "event": name, "data": data}), datetime(2031, 1, 1, tzinfo=UTC)
+    )
+    again = EventRecord.model_validate_json(record.model_dump_json())
+    assert again == record
+    assert again.event == record.event
+
+
+def test_a_body_is_an_event_or_an_array_of_them() -> None:
+    assert read_envelopes(b'{"event": "x"}') == [{"event": "x"}]
+    assert read_envelopes(b'[{"event": "x"}, 7]') == [{"event": "x"}, 7]
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b"7", b"[]", b"null", b"[" * 99_999, b"\xff"])
+def test_a_body_without_an_event_is_unreadable(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        read_envelopes(body)

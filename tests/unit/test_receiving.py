@@ -1,14 +1,16 @@
 """Taking a webhook: bytes as they were sent, secrets that rotate, text a queue can carry."""
 
 import base64
+import inspect
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onramp import receiving
-from onramp.receiving import (
+from onramp.inbound import receiving
+from onramp.inbound.receiving import (
     ENVELOPE,
     MAX_BODY,
     QUEUE_LIMIT,
@@ -70,6 +72,7 @@ class Vault:
         self.secrets: object = list(secrets)
         self.reads = 0
         self.now = 0.0
+        self.wall = 1_000.0
         self.failing = False
 
     def __call__(self) -> object:
@@ -79,7 +82,7 @@ class Vault:
         return {"platform_secrets": self.secrets}
 
     def kept(self) -> PlatformSecrets:
-        return PlatformSecrets(self, lambda: self.now)
+        return PlatformSecrets(self, lambda: self.now, lambda: self.wall)
 
 
 def test_secrets_are_read_once_in_five_minutes() -> None:
@@ -93,6 +96,47 @@ def test_secrets_are_read_once_in_five_minutes() -> None:
     vault.now += 1
     assert kept.current() == ("two",)
     assert vault.reads == 2
+
+
+@pytest.mark.parametrize("clock", ["now", "wall"])
+@pytest.mark.parametrize("step", [SECRET_SECONDS, -1.0])
+def test_secrets_are_as_old_as_the_older_of_two_clocks_says(clock: str, step: float) -> None:
+    """A frozen function's monotonic clock may stand still, and a wall clock may be set back."""
+    vault = Vault("one")
+    kept = vault.kept()
+    kept.current()
+    setattr(vault, clock, getattr(vault, clock) + step)
+    vault.secrets = ["two"]
+    assert kept.current() == ("two",)
+
+
+def test_the_two_clocks_are_the_machines() -> None:
+    parameters = inspect.signature(PlatformSecrets).parameters
+    assert (parameters["monotonic"].default, parameters["wall"].default) == (time.monotonic, time.time)
+
+
+@pytest.mark.parametrize("clock", ["now", "wall"])
+def test_a_look_for_a_rotated_secret_is_allowed_by_the_clock_that_says_more(clock: str) -> None:
+    vault = Vault("old")
+    kept = vault.kept()
+    assert not receiving.signed(b"a", signature(b"a", "new"), kept)
+    vault.secrets = ["new"]
+    assert not receiving.signed(b"a", signature(b"a", "new"), kept)
+    setattr(vault, clock, getattr(vault, clock) + REFRESH_SECONDS)
+    assert receiving.signed(b"a", signature(b"a", "new"), kept)
+
+
+def test_secrets_that_have_become_unusable_are_not_remembered() -> None:
+    vault = Vault("one")
+    kept = vault.kept()
+    kept.current()
+    vault.secrets = [""]
+    vault.now += SECRET_SECONDS
+    for _ in range(2):
+        with pytest.raises(SecretUnusable):
+            kept.current()
+    vault.secrets = ["two"]
+    assert kept.current() == ("two",)
 
 
 def test_a_rotated_secret_is_looked_up_at_the_first_signature_that_does_not_fit() -> None:
@@ -161,7 +205,7 @@ def test_a_webhook_without_a_signature_asks_for_nothing_more(given_signature: ob
 )
 def test_secrets_nobody_can_use_say_why_and_not_what_they_are(content: object) -> None:
     with pytest.raises(SecretUnusable, match="platform_secrets must") as raised:
-        PlatformSecrets(lambda: content, lambda: 0.0).current()
+        PlatformSecrets(lambda: content).current()
     assert_silent(str(raised.value))
 
 

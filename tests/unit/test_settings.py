@@ -6,7 +6,7 @@ import pytest
 
 from onramp.settings import (
     CodeExchangeSettings,
-    FollowSettings,
+    EventPublisherSettings,
     NumberSubmissionSettings,
     OnboardingWorkerSettings,
     PartnerEventWorkerSettings,
@@ -14,6 +14,7 @@ from onramp.settings import (
     Settings,
     SettingsError,
     SignupQueriesSettings,
+    WorkerSettings,
     json_object,
 )
 
@@ -24,12 +25,9 @@ EVERY: list[type[Settings]] = [
     OnboardingWorkerSettings,
     PartnerEventWorkerSettings,
     ReconcilerSettings,
+    EventPublisherSettings,
 ]
-FOLLOWING: list[type[FollowSettings]] = [
-    OnboardingWorkerSettings,
-    PartnerEventWorkerSettings,
-    ReconcilerSettings,
-]
+WORKERS: list[type[WorkerSettings]] = [OnboardingWorkerSettings, PartnerEventWorkerSettings]
 
 
 def environment(settings: type[Settings], **changes: str) -> dict[str, str]:
@@ -77,19 +75,24 @@ def test_settings_do_not_change() -> None:
         settings.stage = "other"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("settings", FOLLOWING)
-def test_numbers_are_read_as_such(settings: type[FollowSettings]) -> None:
+@pytest.mark.parametrize("settings", WORKERS)
+def test_waits_are_read_as_such(settings: type[WorkerSettings]) -> None:
     read = settings.read(
-        environment(
-            settings,
-            RETRY_SCHEDULE_SECONDS="5,30, 300",
-            RECONCILE_AFTER_SECONDS="600",
-            PARTNER_BUDGET_CALLS="5",
-            PARTNER_BUDGET_WINDOW_SECONDS="30",
-        )
+        environment(settings, RETRY_SCHEDULE_SECONDS="5,30, 300", RECONCILE_AFTER_SECONDS="600")
     )
     assert read.retry_seconds == (5, 30, 300)
-    assert read.reconcile_after == timedelta(minutes=10)
+    assert read.look_after == timedelta(minutes=10)
+
+
+def test_a_fact_is_kept_as_long_as_the_deployment_says() -> None:
+    read = NumberSubmissionSettings.read(environment(NumberSubmissionSettings, FACTS_KEPT_DAYS="30"))
+    assert read.facts_kept == timedelta(days=30)
+
+
+def test_the_budget_is_read_as_numbers() -> None:
+    read = OnboardingWorkerSettings.read(
+        environment(OnboardingWorkerSettings, PARTNER_BUDGET_CALLS="5", PARTNER_BUDGET_WINDOW_SECONDS="30")
+    )
     assert read.budget_calls == 5
     assert read.budget_window == timedelta(seconds=30)
 
@@ -99,13 +102,13 @@ def test_numbers_are_read_as_such(settings: type[FollowSettings]) -> None:
     ("name", "member"),
     [
         ("RETRY_SCHEDULE_SECONDS", "retry_seconds"),
-        ("RECONCILE_AFTER_SECONDS", "reconcile_after"),
+        ("RECONCILE_AFTER_SECONDS", "look_after"),
         ("PARTNER_BUDGET_CALLS", "budget_calls"),
         ("PARTNER_BUDGET_WINDOW_SECONDS", "budget_window"),
     ],
 )
 def test_a_number_that_is_none_is_named_and_not_shown(name: str, member: str, value: str) -> None:
-    read = ReconcilerSettings.read(environment(ReconcilerSettings, **{name: value}))
+    read = OnboardingWorkerSettings.read(environment(OnboardingWorkerSettings, **{name: value}))
     with pytest.raises(SettingsError) as raised:
         getattr(read, member)
     assert str(raised.value) == f"{name} must hold positive whole numbers"

@@ -12,7 +12,7 @@ import pytest
 
 from onramp.adapters import aws_light
 from onramp.adapters.aws_light import AwsError, LightClient
-from onramp.receiving import MAX_BODY, REFRESH_SECONDS
+from onramp.inbound.receiving import MAX_BODY, REFRESH_SECONDS
 from tests.canary import APP_SECRET, MARK, PLATFORM_SECRETS, SECRET, Watch, assert_silent
 from tests.unit.test_signature import signature
 
@@ -67,8 +67,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     made = Time()
-    defaults = importlib.import_module("onramp.receiving").PlatformSecrets.__init__
-    monkeypatch.setattr(defaults, "__defaults__", (made,))
+    defaults = importlib.import_module("onramp.inbound.receiving").PlatformSecrets.__init__
+    monkeypatch.setattr(defaults, "__defaults__", (made, made))
     return made
 
 
@@ -222,6 +222,22 @@ def test_a_webhook_that_is_not_signed_is_refused(
 @pytest.mark.parametrize("secret", PLATFORM_SECRETS)
 def test_both_secrets_of_a_rotation_count(receiver: ModuleType, aws: Aws, secret: str) -> None:
     assert receiver.handler(webhook(secret=secret), None)["statusCode"] == 200
+
+
+@pytest.mark.parametrize("joined", ["{old},{new}", "sha256={old}, sha256={new}", "{new},{old}"])
+def test_a_header_that_came_twice_counts_when_one_of_its_values_fits(
+    receiver: ModuleType, aws: Aws, joined: str
+) -> None:
+    """API Gateway joins the values of one header by commas."""
+    signed = {
+        "old": signature(BODY.encode(), "retired"),
+        "new": signature(BODY.encode(), PLATFORM_SECRETS[0]),
+    }
+    headers = {"x-360dialog-signature": joined.format(**signed)}
+    assert receiver.handler(webhook(headers=headers), None)["statusCode"] == 200
+    headers = {"x-360dialog-signature": joined.format(old=signed["old"], new="0" * 64)}
+    assert receiver.handler(webhook(headers=headers), None)["statusCode"] == 401
+    assert len(aws.sent) == 1
 
 
 @pytest.mark.parametrize(("size", "status"), [(MAX_BODY, 200), (MAX_BODY + 1, 413)])

@@ -3,18 +3,20 @@
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import batched
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from onramp.domain.signup import BusEvent
-from onramp.domain.text import iso
-from onramp.ports import UnavailableError
-from onramp.receiving import UNFIT
+from onramp.adapters.aws_light import UNFIT
+from onramp.domain.errors import UnavailableError
+from onramp.domain.records import Fact
+from onramp.domain.text import iso, whole
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
@@ -24,12 +26,18 @@ SECRET_SECONDS: Final = 300.0
 """How long the secret is remembered."""
 KMS_LIMIT: Final = 4_096
 """Bytes KMS encrypts in one call."""
+MESSAGES: Final = 10
+"""Messages in one SendMessageBatch call."""
 ENTRIES: Final = 10
 """Events in one PutEvents call."""
+ENTRIES_SIZE: Final = 256 * 1024
+"""Bytes of all events in one PutEvents call, as EventBridge counts them."""
+TIME_SIZE: Final = 14
+"""Bytes EventBridge counts for an event's time."""
 
 
 class SqsQueue:
-    """`onramp.ports.Queue`. A queue that a function does not use may be left out."""
+    """`Queue` on SQS. A queue that a function does not use may be left out."""
 
     def __init__(
         self, client: "SQSClient", *, jobs: str = "", dead_jobs: str = "", dead_events: str = ""
@@ -39,20 +47,49 @@ class SqsQueue:
         self._dead_jobs = dead_jobs
         self._dead_events = dead_events
 
-    def send_job(self, signup_id: str, phone_number_id: str) -> None:
-        """One wake-up call. Raises `UnavailableError`."""
-        self._send(self._jobs, json.dumps({"signup_id": signup_id, "phone_number_id": phone_number_id}))
+    def wake_numbers(self, phone_number_ids: Sequence[str]) -> None:
+        """One wake-up call for each number, ten in a request; what is refused is sent once more.
 
-    def bury_job(self, signup_id: str, phone_number_id: str, reason: str) -> None:
-        """A job given up; moved back to the jobs queue it is a retry."""
-        job = {"signup_id": signup_id, "phone_number_id": phone_number_id, "retry": True, "reason": reason}
+        Raises `UnavailableError` when some were refused twice, or a request was not answered.
+        """
+        refused = self._wake(list(dict.fromkeys(phone_number_ids)))
+        if refused and self._wake(refused):
+            raise UnavailableError("queue")
+
+    def wake_census(self, hub: str) -> None:
+        """One wake-up call for the census of a hub. Raises `UnavailableError`."""
+        self._send(self._jobs, json.dumps({"census": hub}))
+
+    def bury_number(self, phone_number_id: str, reason: str) -> None:
+        """A number given up; moved back to the jobs queue it is a retry. Raises `UnavailableError`."""
+        job = {"phone_number_id": phone_number_id, "retry": True, "reason": reason}
         self._send(self._dead_jobs, json.dumps(job), reason=reason)
 
     def bury_event(self, body: str, encoding: str, reason: str) -> None:
-        """A body for a person; `encoding` is `utf-8` or `base64`. What SQS cannot carry becomes base64."""
+        """A body for a person; `encoding` is `utf-8` or `base64`. What SQS cannot carry becomes base64.
+
+        Raises `UnavailableError`.
+        """
         if UNFIT.search(body):
             body, encoding = base64.b64encode(body.encode("utf-8", "surrogatepass")).decode(), "base64"
         self._send(self._dead_events, body, reason=reason, encoding=encoding)
+
+    def _wake(self, phone_number_ids: Sequence[str]) -> list[str]:
+        """Send the jobs, and give the numbers whose job was refused."""
+        refused: list[str] = []
+        for part in batched(phone_number_ids, MESSAGES, strict=False):
+            try:
+                answer = self._client.send_message_batch(
+                    QueueUrl=self._jobs,
+                    Entries=[
+                        {"Id": str(index), "MessageBody": json.dumps({"phone_number_id": phone_number_id})}
+                        for index, phone_number_id in enumerate(part)
+                    ],
+                )
+            except (BotoCoreError, ClientError) as error:
+                raise UnavailableError("queue") from error
+            refused += [part[int(entry["Id"])] for entry in answer.get("Failed", [])]
+        return refused
 
     def _send(self, url: str, body: str, **attributes: str) -> None:
         try:
@@ -68,36 +105,93 @@ class SqsQueue:
 
 
 class EventBridgeBus:
-    """`onramp.ports.Bus`: each event's `detail` carries its id, type and time."""
+    """`Bus` on EventBridge: each event's `detail` carries its fact's id, type and time."""
 
     def __init__(self, client: "EventBridgeClient", bus_name: str) -> None:
         self._client = client
         self._bus_name = bus_name
 
-    def publish(self, events: Sequence[BusEvent]) -> None:
-        """Send the events, ten at a time. Raises `UnavailableError` when one was not taken."""
-        for start in range(0, len(events), ENTRIES):
-            try:
-                answer = self._client.put_events(
-                    Entries=[
-                        {
-                            "EventBusName": self._bus_name,
-                            "Source": SOURCE,
-                            "DetailType": event.type,
-                            "Time": event.at,
-                            "Detail": json.dumps({"id": event.id, "at": iso(event.at), **event.detail}),
-                        }
-                        for event in events[start : start + ENTRIES]
-                    ]
-                )
-            except (BotoCoreError, ClientError) as error:
-                raise UnavailableError("bus") from error
-            if answer.get("FailedEntryCount"):
-                raise UnavailableError("bus")
+    def publish(self, facts: Sequence[Fact]) -> Sequence[str]:
+        """Send the facts in their order; gives the ids of those that were not taken.
+
+        Behind a request of which something was refused nothing is sent: what follows must not overtake it.
+        """
+        lost: list[str] = []
+        for part in _parts([(fact.id, self._entry(fact)) for fact in facts]):
+            ids = [fact_id for fact_id, _ in part]
+            lost += ids if lost else self._put(ids, [entry for _, entry in part])
+        return lost
+
+    def _put(self, ids: Sequence[str], entries: "list[PutEventsRequestEntryTypeDef]") -> Sequence[str]:
+        """One request; gives the ids that were not taken."""
+        try:
+            return _refused(ids, self._client.put_events(Entries=entries))
+        except (BotoCoreError, ClientError):
+            return ids
+
+    def _entry(self, fact: Fact) -> "PutEventsRequestEntryTypeDef":
+        """One entry; one that is too long for a request goes without what the fact tells in detail."""
+        entry: PutEventsRequestEntryTypeDef = {
+            "EventBusName": self._bus_name,
+            "Source": SOURCE,
+            "DetailType": fact.type,
+            "Time": fact.at,
+            "Detail": _detail(fact, fact.detail),
+        }
+        if _size(entry) > ENTRIES_SIZE:
+            entry["Detail"] = _detail(fact, {})
+        return entry
+
+
+def _detail(fact: Fact, told: Mapping[str, str | None]) -> str:
+    head: dict[str, str | None] = {
+        "id": fact.id,
+        "at": iso(fact.at),
+        "signup_id": None if fact.subject.startswith("HUB#") else fact.subject,
+        "tenant": fact.tenant,
+        "reference": fact.reference,
+        "phone_number_id": fact.phone_number_id,
+        "channel_id": fact.channel_id,
+    }
+    return whole(json.dumps(head | dict(told) | head, ensure_ascii=False))
+
+
+def _size(entry: "PutEventsRequestEntryTypeDef") -> int:
+    """Bytes of an entry as EventBridge counts them."""
+    texts = (entry["Source"], entry["DetailType"], entry["Detail"])
+    return TIME_SIZE + sum(len(text.encode()) for text in texts)
+
+
+type _Entries = list[tuple[str, PutEventsRequestEntryTypeDef]]
+
+
+def _parts(entries: _Entries) -> Iterator[_Entries]:
+    """The entries in as many requests as their number and size need."""
+    part: _Entries = []
+    size = 0
+    for fact_id, entry in entries:
+        more = _size(entry)
+        if part and (len(part) == ENTRIES or size + more > ENTRIES_SIZE):
+            yield part
+            part, size = [], 0
+        part.append((fact_id, entry))
+        size += more
+    if part:
+        yield part
+
+
+def _refused(fact_ids: Sequence[str], answer: Mapping[str, object]) -> list[str]:
+    """Ids of the entries an answer names as failed; an answer that tells nothing of them has lost all."""
+    if not answer.get("FailedEntryCount"):
+        return []
+    entries = answer.get("Entries")
+    if not isinstance(entries, list) or len(entries) != len(fact_ids):
+        return list(fact_ids)
+    return [fact_id for fact_id, entry in zip(fact_ids, entries, strict=True) if entry.get("ErrorCode")]
 
 
 class KmsVault:
-    """`onramp.ports.Vault`: KMS encrypts directly, piece by piece, for a token may be of any length.
+    """`Vault` on KMS, which encrypts directly, piece by piece, for a token may be of any length.
 
     A secret is the base64 of its pieces' cipher texts, joined by dots; nearly all have one piece.
     """
@@ -136,29 +230,41 @@ class KmsVault:
 
 
 class Secret:
-    """The deployer's secret, read once and remembered for `SECRET_SECONDS`."""
+    """The deployer's secret, read once and remembered for `SECRET_SECONDS`.
+
+    Its age is taken by two clocks, and the older counts: a frozen function's monotonic clock may stand still,
+    and a wall clock may be set back. What lacks a value that is asked for is not remembered.
+    """
 
     def __init__(
         self,
         client: "SecretsManagerClient",
         secret_id: str,
+        wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._secret_id = secret_id
-        self._monotonic = monotonic
+        self._clocks = (wall, monotonic)
         self._values: Mapping[str, object] = {}
-        self._until = -1.0
+        self._read_at: tuple[float, ...] | None = None
 
     def value(self, name: str) -> str:
         """One value. Raises `UnavailableError`, naming what is missing."""
-        if self._monotonic() >= self._until:
+        if self._is_old() or not _usable(self._values.get(name)):
+            self._read_at = None
             self._values = self._read()
-            self._until = self._monotonic() + SECRET_SECONDS
         value = self._values.get(name)
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not _usable(value):
             raise UnavailableError(f"the secret has no {name}")
+        self._read_at = self._read_at or tuple(clock() for clock in self._clocks)
         return value
+
+    def _is_old(self) -> bool:
+        if self._read_at is None:
+            return True
+        ages = (clock() - then for clock, then in zip(self._clocks, self._read_at, strict=True))
+        return not all(0 <= age < SECRET_SECONDS for age in ages)
 
     def _read(self) -> Mapping[str, object]:
         try:
@@ -173,3 +279,7 @@ class Secret:
             # No cause: a JSON error quotes the text, and this text is the secret.
             raise UnavailableError("the secret is not a JSON object")
         return values
+
+
+def _usable(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())

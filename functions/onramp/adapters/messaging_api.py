@@ -6,8 +6,8 @@ from typing import Final
 import httpx
 
 from onramp.adapters.upstream import Kind, Rule, Upstream, call
-from onramp.domain.partner_events import mapping, text
-from onramp.ports import ChannelWebhook, NewKey
+from onramp.domain.text import mapping, text
+from onramp.ports.upstreams import ChannelWebhook, NewKey
 
 MESSAGING: Final = Upstream(
     unavailable="partner_unavailable",
@@ -31,7 +31,7 @@ READ_BACK: Final = Upstream(
 
 @dataclass(frozen=True, slots=True)
 class MessagingApi:
-    """`onramp.ports.Messaging` on httpx. Setting a webhook twice does no harm: nothing is ambiguous."""
+    """`Messaging` on httpx. Setting a webhook twice does no harm: nothing is ambiguous."""
 
     client: httpx.Client
 

@@ -11,8 +11,9 @@ import httpx
 
 from onramp.adapters.upstream import Kind, Rule, Upstream, call
 from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient
-from onramp.domain.partner_events import mapping, text
-from onramp.ports import Clock, Grant, PhoneFacts, WabaFacts
+from onramp.domain.text import identifier, is_whole, mapping, members, text
+from onramp.ports.services import Clock
+from onramp.ports.upstreams import Grant, PhoneFacts, WabaFacts
 
 THROTTLE_CODES: Final = (4, 17, 32, 341, 613, 80_008)
 
@@ -66,6 +67,13 @@ READ: Final = Upstream(
         ),
         Rule(Kind.TRANSIENT, "meta_unavailable", error=(1, 2)),
         Rule(Kind.TRANSIENT, "meta_unavailable", status=(500, 599)),
+        # The proof is made with our secret: a wrong one is ours, and looks like an unknown field (code 100).
+        Rule(
+            Kind.PERMANENT,
+            "meta_configuration",
+            error=100,
+            text=re.compile(r"appsecret_proof", re.IGNORECASE),
+        ),
         Rule(Kind.PERMANENT, "waba_not_granted", error=190),
         Rule(Kind.PERMANENT, "waba_not_granted", error=102),
         Rule(Kind.PERMANENT, "waba_not_granted", error=10),
@@ -93,8 +101,9 @@ INSPECT: Final = Upstream(
 )
 
 WABA_FIELDS: Final = "id,name,owner_business_info"
-NUMBER_FIELDS: Final = "id,display_phone_number,verified_name"
-GRANTING_SCOPES: Final = frozenset({"whatsapp_business_management", "whatsapp_business_messaging"})
+NUMBER_FIELDS: Final = "id,display_phone_number,verified_name,code_verification_status"
+GRANTING_SCOPES: Final = "whatsapp_"
+"""How the scopes begin that list WABAs; since June 2026 one of them may stand in for another [seen]."""
 PAGES: Final = 20
 PAGE_SIZE: Final = "100"
 EXCHANGE_PAUSES: Final = (0.5, 2.0)
@@ -105,7 +114,7 @@ _META_ID: Final = re.compile(r"[0-9]{1,32}")
 
 @dataclass(frozen=True, slots=True)
 class MetaGraph:
-    """`onramp.ports.Meta` on httpx. `app_secret` is asked for at each use, so that rotation needs no restart.
+    """`Meta` on httpx. `app_secret` is asked for at each use, so that rotation needs no restart.
 
     `base_url` without version, e.g. `https://graph.facebook.com`; `version` like `v26.0`.
     """
@@ -131,7 +140,7 @@ class MetaGraph:
 
         answer = mapping(self._patiently(send, EXCHANGE_PAUSES))
         token = answer.get("access_token")
-        if not isinstance(token, str) or not token:
+        if not isinstance(token, str) or not token or not is_whole(token):
             raise Ambiguous("meta_unavailable", status=200)
         return token
 
@@ -142,20 +151,18 @@ class MetaGraph:
         data = mapping(mapping(answer).get("data"))
         if data.get("is_valid") is not True or text(data.get("app_id")) != self.app_id:
             raise Permanent("waba_not_granted")
-        scopes = data.get("granular_scopes")
         listed: dict[str, None] = {}
-        for scope in scopes if isinstance(scopes, list) else []:
+        for scope in members(data.get("granular_scopes")):
             entry = mapping(scope)
-            targets = entry.get("target_ids")
-            if text(entry.get("scope")) in GRANTING_SCOPES and isinstance(targets, list):
-                listed |= {waba_id: None for target in targets if (waba_id := text(target))}
+            if (text(entry.get("scope")) or "").startswith(GRANTING_SCOPES):
+                targets = members(entry.get("target_ids"))
+                listed |= {waba_id: None for target in targets if (waba_id := identifier(target))}
         return Grant(waba_ids=tuple(listed))
 
     def business_of(self, token: str) -> str | None:
         """`/me?fields=client_business_id`."""
-        return text(
-            mapping(self._get("me", {"fields": "client_business_id"}, token)).get("client_business_id")
-        )
+        answer = mapping(self._get("me", {"fields": "client_business_id"}, token))
+        return identifier(answer.get("client_business_id"))
 
     def read_waba(self, token: str, waba_id: str) -> WabaFacts:
         """The WABA's name and owner."""
@@ -165,7 +172,7 @@ class MetaGraph:
         return WabaFacts(
             id=waba_id,
             name=text(answer.get("name")),
-            owner_business_id=text(mapping(answer.get("owner_business_info")).get("id")),
+            owner_business_id=identifier(mapping(answer.get("owner_business_info")).get("id")),
         )
 
     def read_numbers(self, token: str, waba_id: str) -> Sequence[PhoneFacts]:
@@ -178,15 +185,8 @@ class MetaGraph:
                 self._read_fields(f"{_path(waba_id)}/phone_numbers", NUMBER_FIELDS, token, params)
             )
             page = answer.get("data")
-            for item in page if isinstance(page, list) else []:
-                phone = mapping(item)
-                phone_id = text(phone.get("id"))
-                if phone_id:
-                    phones[phone_id] = PhoneFacts(
-                        id=phone_id,
-                        display_phone_number=text(phone.get("display_phone_number")) or "",
-                        verified_name=text(phone.get("verified_name")),
-                    )
+            found = (_phone(mapping(item)) for item in members(page))
+            phones |= {phone.id: phone for phone in found if phone}
             paging = mapping(answer.get("paging"))
             following = text(mapping(paging.get("cursors")).get("after"))
             if not page or "next" not in paging or following is None or following == after:
@@ -239,6 +239,18 @@ class MetaGraph:
 
     def _url(self, path: str) -> str:
         return f"{self.base_url}/{self.version}/{path}"
+
+
+def _phone(item: Mapping[str, object]) -> PhoneFacts | None:
+    phone_id = identifier(item.get("id"))
+    if phone_id is None:
+        return None
+    return PhoneFacts(
+        id=phone_id,
+        display_phone_number=text(item.get("display_phone_number")) or "",
+        verified_name=text(item.get("verified_name")),
+        verification=identifier(item.get("code_verification_status")),
+    )
 
 
 def _path(meta_id: str) -> str:

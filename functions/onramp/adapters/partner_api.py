@@ -2,18 +2,19 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 import httpx
 
 from onramp.adapters.upstream import Kind, Rule, Upstream, call
+from onramp.domain.clients import mailbox
 from onramp.domain.errors import Ambiguous, Permanent, Transient
-from onramp.domain.partner_events import Channel, mapping, moment, read_channel, text
-from onramp.ports import Gate, NewKey, RemoteClient, Submission
+from onramp.domain.partner_events import Channel, read_channel
+from onramp.domain.text import identifier, mapping, members, moment, text
+from onramp.ports.upstreams import Gate, NewKey, Page, RemoteClient, Submission
 
 _COMMON: Final = (
     Rule(Kind.THROTTLED, "partner_unavailable", status=429),
@@ -58,8 +59,9 @@ MAKE_KEY: Final = _upstream(
 )
 
 PAGE: Final = 200
-PAGES: Final = 100
-_LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Items that one request asks for."""
+FARTHEST: Final = 1_000 * PAGE
+"""No list is read behind this: a list that never ends is not one."""
 _LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
 _ADDRESS: Final = re.compile(
     r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,4}|:[1-5][0-9]{4})?(/[A-Za-z0-9_-]+)*/?"
@@ -69,7 +71,7 @@ _ADDRESS: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class PartnerApi:
-    """`onramp.ports.Partner` on httpx.
+    """`Partner` on httpx: each call is one request.
 
     `base_url` up to `/api/v2`, `partner_id` like `abcPA`, `solution_id` Meta's multi-partner solution.
     `messaging_url` is the messaging host when a key's answer names none; a key is sent to no other host
@@ -83,30 +85,21 @@ class PartnerApi:
     solution_id: str = ""
     messaging_url: str = ""
 
-    def find_clients(
-        self, email: str, gate: Gate, *, many: bool = False, on_many: Callable[[], None] = lambda: None
-    ) -> Sequence[RemoteClient]:
-        """All clients with `email`, compared without case, oldest first.
+    def list_clients(self, offset: int, gate: Gate, *, email: str | None = None) -> Page[RemoteClient]:
+        """A page of clients; with `email` the filter is sent, which has been called unreliable [one]."""
+        filters = {"contact_info.email": email} if email is not None else {}
+        return self._page("clients", "clients", _client, filters, offset, gate)
 
-        The list's first page is read without a filter: up to 200 clients it is complete, and the filter's
-        treatment of case is unknown. Only behind that the email filter is tried, and when it lets others
-        through, the pages behind are read too.
+    def read_client(self, client_id: str, gate: Gate) -> RemoteClient | None:
+        """The client with an id, by the list's filter [doc]; None when it is not listed.
+
+        Raises `Transient` when the filter was ignored and there are more clients than one page shows.
         """
-        first = None
-        if not many:
-            first = self._page("clients", "clients", 0, None, gate)
-            found = _matching(first.items, email)
-            if found or first.complete:
-                return found
-            on_many()
-        filters = {"contact_info.email": email}
-        filtered = self._page("clients", "clients", 0, filters, gate)
-        found = _matching(filtered.items, email)
-        if found or filtered.complete:
-            return found
-        for page in self._following("clients", "clients", first or filtered, None, gate):
-            found = [*found, *_matching(page.items, email)]
-        return sorted(found, key=_age)
+        page = self._page("clients", "clients", _client, {"id": client_id}, 0, gate)
+        found = next((client for client in page.items if client.id == client_id), None)
+        if found is None and page.next_offset is not None:
+            raise Transient("partner_unavailable", status=200)
+        return found
 
     def create_client(self, name: str, email: str, user_name: str, gate: Gate) -> str:
         """Make a client, give its id. Not idempotent [seen]: look before and after."""
@@ -119,7 +112,7 @@ class PartnerApi:
                 {"name": name, "email": email, "user_name": user_name},
             )
         )
-        client_id = text(answer.get("id")) or text(answer.get("client_id"))
+        client_id = identifier(answer.get("id")) or identifier(answer.get("client_id"))
         if client_id is None:
             raise Ambiguous("partner_unavailable", status=200)
         return client_id
@@ -137,14 +130,9 @@ class PartnerApi:
             body["waba_business_id"] = submission.business_id
         self._call(SUBMIT, "POST", "account_sharing/numbers", gate, body)
 
-    def list_channels(self, client_id: str | None, gate: Gate) -> Sequence[Channel]:
-        """The channels of a client, or all; the filter may be ignored, so callers match for themselves."""
-        filters = {"client_id": client_id} if client_id else None
-        first = self._page("channels", "partner_channels", 0, filters, gate)
-        items = list(first.items)
-        for page in self._following("channels", "partner_channels", first, filters, gate):
-            items += page.items
-        return [read_channel(item) for item in items]
+    def list_channels(self, filters: Mapping[str, str], offset: int, gate: Gate) -> Page[Channel]:
+        """A page of channels; a filter may be ignored, so callers match for themselves."""
+        return self._page("channels", "partner_channels", _channel, filters, offset, gate)
 
     def read_channel(self, channel_id: str, gate: Gate) -> Channel:
         """One channel."""
@@ -173,33 +161,26 @@ class PartnerApi:
         local = host in _LOCAL_HOSTS and ours.hostname in _LOCAL_HOSTS
         return answered.rstrip("/") if theirs or same or local else self.messaging_url
 
-    def _following(
-        self, path: str, member: str, first: "_Page", filters: Mapping[str, str] | None, gate: Gate
-    ) -> Iterator["_Page"]:
-        offset = len(first.items)
-        page = first
-        for _ in range(PAGES):
-            if offset >= page.total or not page.items:
-                return
-            page = self._page(path, member, offset, filters, gate)
-            offset += len(page.items)
-            yield page
-
-    def _page(
-        self, path: str, member: str, offset: int, filters: Mapping[str, str] | None, gate: Gate
-    ) -> "_Page":
+    def _page[T](  # noqa: PLR0917 - which list, how it is read, and which part of it
+        self,
+        path: str,
+        member: str,
+        read: Callable[[Mapping[str, object]], T | None],
+        filters: Mapping[str, str],
+        offset: int,
+        gate: Gate,
+    ) -> Page[T]:
+        """One page of a list. What cannot be read is left out, and counts for where the next page begins."""
         params = {"limit": str(PAGE), "offset": str(offset)}
         if filters:
-            params["filters"] = json.dumps(filters)
+            params["filters"] = json.dumps(dict(filters))
         answer = mapping(self._call(READ, "GET", path, gate, params=params))
-        items = answer.get(member)
-        if not isinstance(items, list):
+        listed = answer.get(member)
+        if member not in answer or not isinstance(listed, list | None):
             raise Transient("partner_unavailable", status=200)
-        total = answer.get("total")
-        if not isinstance(total, int):
-            # Nobody says how many there are: a full page may have another behind it.
-            total = offset + len(items) + (len(items) >= PAGE)
-        return _Page(items=tuple(mapping(item) for item in items), total=total)
+        entries = members(listed)
+        items = [item for entry in entries if (item := read(mapping(entry))) is not None]
+        return Page(items=tuple(items), next_offset=_next_offset(answer, offset, len(entries)))
 
     def _call(
         self,
@@ -225,16 +206,6 @@ class PartnerApi:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    items: Sequence[Mapping[str, object]]
-    total: int
-
-    @property
-    def complete(self) -> bool:
-        return len(self.items) >= self.total
-
-
 def _segment(name: str) -> str:
     """An id as one part of a path. Raises `Permanent(channel_missing)` for one that would lead elsewhere."""
     if name in {"", ".", ".."}:
@@ -242,18 +213,35 @@ def _segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def _matching(items: Sequence[Mapping[str, object]], email: str) -> list[RemoteClient]:
-    found = []
-    for item in items:
-        client_id = text(item.get("id"))
-        addresses = {
-            (text(mapping(item.get(part)).get("email")) or "").casefold()
-            for part in ("contact_info", "contact_user")
-        }
-        if client_id and email.casefold() in addresses:
-            found.append(RemoteClient(client_id, email, moment(item.get("created_at"))))
-    return sorted(found, key=_age)
+def _client(entry: Mapping[str, object]) -> RemoteClient | None:
+    client_id = identifier(entry.get("id"))
+    if client_id is None:
+        return None
+    given = (text(mapping(entry.get(part)).get("email")) for part in ("contact_info", "contact_user"))
+    return RemoteClient(
+        id=client_id,
+        emails=frozenset(mailbox(email) for email in given if email),
+        created_at=moment(entry.get("created_at")),
+    )
 
 
-def _age(client: RemoteClient) -> tuple[datetime, str]:
-    return client.created_at or _LONG_AGO, client.id
+def _channel(entry: Mapping[str, object]) -> Channel | None:
+    channel = read_channel(entry)
+    return channel if channel.id else None
+
+
+def _next_offset(answer: Mapping[str, object], offset: int, count: int) -> int | None:
+    """Where the next page begins: always farther on, never without end, and None when this was the last."""
+    following = offset + count
+    if not count or following >= FARTHEST:
+        return None
+    total = _whole_number(answer.get("total"))
+    if total is None:
+        # Nobody says how many there are: a full page may have another behind it.
+        size = min(_whole_number(answer.get("limit")) or PAGE, PAGE)
+        return following if count >= size else None
+    return following if following < total else None
+
+
+def _whole_number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

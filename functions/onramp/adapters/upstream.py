@@ -7,7 +7,8 @@ names, and whatever breaks on the way, falls into one of four kinds (see `onramp
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -23,6 +24,9 @@ LONGEST_PAUSE: Final = 3_600.0
 _SENDABLE: Final = re.compile(r"[\x20-\x7e]*")
 """What a header's value may hold."""
 TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0)
+"""Seconds for each single wait."""
+DEADLINE: Final = 15.0
+"""Seconds for a whole call: an answer that comes drop by drop keeps every single wait short."""
 
 
 class Kind(StrEnum):
@@ -136,6 +140,7 @@ def _exchange(
     client: httpx.Client, request: httpx.Request, upstream: Upstream, lost: type[UpstreamError]
 ) -> tuple[httpx.Response, bytes]:
     """Send, and read all of the answer. Raises `Transient` when nothing was sent, else `lost`."""
+    until = time.monotonic() + DEADLINE
     try:
         response = client.send(request, stream=True, follow_redirects=False)
     except httpx.LocalProtocolError:
@@ -146,14 +151,33 @@ def _exchange(
     except httpx.HTTPError as error:
         raise lost(upstream.unavailable) from error
     try:
-        return response, _read(response)
+        return response, _read(response, until)
     except (httpx.HTTPError, ValueError) as error:
         raise lost(upstream.unavailable, status=response.status_code) from error
     finally:
         response.close()
 
 
-def _read(response: httpx.Response) -> bytes:
+class _Timed(httpx.SyncByteStream):
+    """A body that breaks off when its time is over, however little of it comes at a time."""
+
+    def __init__(self, body: httpx.SyncByteStream, until: float) -> None:
+        self._body = body
+        self._until = until
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._body:
+            if time.monotonic() > self._until:
+                raise httpx.ReadTimeout("the answer takes too long")
+            yield piece
+
+    def close(self) -> None:
+        self._body.close()
+
+
+def _read(response: httpx.Response, until: float) -> bytes:
+    if isinstance(response.stream, httpx.SyncByteStream):
+        response.stream = _Timed(response.stream, until)
     content = bytearray()
     for chunk in response.iter_bytes():
         content += chunk

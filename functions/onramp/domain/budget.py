@@ -9,11 +9,11 @@ hold the limit; the line only orders, so a wrong or forgotten place can waste a 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import Field
 
-from onramp.domain.signup import Record
+from onramp.domain.records import HUB, Stored
 
 GUARD: Final = timedelta(seconds=1)
 """Added to the window: two calls may travel for different times between here and 360dialog's clock."""
@@ -25,13 +25,20 @@ LONGEST_PAUSE: Final = timedelta(hours=1)
 """The most a `Retry-After` is believed."""
 
 
-class BudgetState(Record):
+class BudgetState(Stored):
     """Starts of the last window, the line (slot by job, first come first), and until when to rest."""
 
+    KIND: ClassVar[str] = "BUDGET"
+
+    hub: str = HUB
     starts: list[datetime] = Field(default_factory=list)
     reserved: dict[str, datetime] = Field(default_factory=dict)
     blocked_until: datetime | None = None
-    version: int = 0
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The hub: its partner is the one who is limited."""
+        return (self.hub,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,24 @@
 """What can go wrong, as data: problems a caller is told, and failures a number carries.
 
 OnrampError
-├── Problem        the caller's request is answered with this (RFC 9457)
-├── PutOff         not now: come back at a time; no attempt is used up
-├── LeaseLost      another run has taken over; stop without writing
-└── UpstreamError  a call outward did not give what was asked
-    ├── Permanent  asking again cannot help
-    ├── Transient  nothing was done; asking again may help
-    ├── Throttled  nothing was done; everyone waits
-    └── Ambiguous  it was sent and the answer is not known: look before sending again
+├── Problem            the caller's request is answered with this (RFC 9457)
+├── PutOff             not now: come back at a time; no attempt is used up
+├── LeaseLost          another run has taken over; stop without writing
+├── Conflict           a conditional write lost: somebody else has written first
+├── Unreadable         what is stored or was sent cannot be read; the text names it
+├── UnavailableError   a service of ours (table, queue, keys, bus, secret) does not answer
+├── SettingsError      a function's environment cannot be used; the text names the variable
+├── AwsError           AWS did not do what the receiver asked
+├── SecretUnusable     the platform secrets cannot be used
+├── SweepIncomplete    a sweep could not wake everything that is due
+└── UpstreamError      a call outward did not give what was asked
+    ├── Permanent      asking again cannot help
+    ├── Transient      nothing was done; asking again may help
+    ├── Throttled      nothing was done; everyone waits
+    └── Ambiguous      it was sent and the answer is not known: look before sending again
+
+The receiver's two and `SettingsError` are defined where they are raised, for they must not import this
+module.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,88 +29,140 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class ProblemKind:
-    """One stable error code of the HTTP contract: its status, title and whether a repeat may help."""
+    """One stable error code of the HTTP contract: its status, title, and whether a repeat may help.
+
+    `customer` may be shown to the partner's customer; a front end translates it by the code.
+    """
 
     status: int
     title: str
+    customer: str
     retryable: bool = False
 
 
+_AGAIN: Final = "Something did not work. Please try again in a moment."
+_OURS: Final = "This does not work right now. Please contact the company that invited you."
+_POPUP: Final = "Please go through the WhatsApp window once more."
+
 PROBLEMS: Final[Mapping[str, ProblemKind]] = {
-    "invalid_json": ProblemKind(400, "The body is not valid JSON"),
-    "unauthenticated": ProblemKind(401, "The caller is not known"),
-    "number_not_in_waba": ProblemKind(403, "The phone number is not one of this WABA"),
-    "waba_not_granted": ProblemKind(403, "The customer did not grant this WABA"),
-    "not_found": ProblemKind(404, "Not found"),
-    "exchange_in_progress": ProblemKind(409, "This code is being exchanged right now", retryable=True),
-    "not_authorized_yet": ProblemKind(409, "The signup has no proven WABA yet"),
-    "not_connected": ProblemKind(409, "The channel is not connected yet"),
-    "nothing_to_retry": ProblemKind(409, "No number of this signup has failed"),
-    "number_ambiguous": ProblemKind(409, "The WABA has several numbers: name one"),
-    "number_taken": ProblemKind(409, "The number belongs to another signup"),
-    "signup_closed": ProblemKind(409, "The signup takes no more codes"),
-    "waba_ambiguous": ProblemKind(409, "Several WABAs are possible: name one"),
-    "code_already_used": ProblemKind(410, "The code has been used before"),
-    "code_expired": ProblemKind(410, "The code is older than 30 seconds"),
-    "body_too_large": ProblemKind(413, "The body is too large"),
-    "unsupported_media_type": ProblemKind(415, "The body must be application/json"),
-    "code_invalid": ProblemKind(422, "Meta does not know this code"),
-    "idempotency_key_reused": ProblemKind(422, "The Idempotency-Key was used with another body"),
-    "invalid_request": ProblemKind(422, "The request is not valid"),
-    "internal_error": ProblemKind(500, "Something went wrong on our side", retryable=True),
-    "meta_configuration": ProblemKind(502, "Meta refuses the configuration of this service"),
-    "meta_unavailable": ProblemKind(502, "Meta could not be reached or did not answer", retryable=True),
-    "unavailable": ProblemKind(503, "A part of this service is not available", retryable=True),
+    "invalid_json": ProblemKind(400, "The body is not valid JSON", _OURS),
+    "unauthenticated": ProblemKind(401, "The caller is not known", "Please sign in again."),
+    "number_not_in_waba": ProblemKind(
+        403,
+        "The phone number is not one of this WABA",
+        "The phone number is not part of the WhatsApp account you shared. Please choose another one.",
+    ),
+    "waba_not_granted": ProblemKind(
+        403,
+        "The customer did not grant this WABA",
+        "You have not shared this WhatsApp account. Please go through the window once more and select it.",
+    ),
+    "not_found": ProblemKind(404, "Not found", "This page is no longer available."),
+    "exchange_in_progress": ProblemKind(
+        409, "This code is being exchanged right now", "One moment, please.", retryable=True
+    ),
+    "not_authorized_yet": ProblemKind(409, "The signup has no proven WABA yet", _POPUP),
+    "not_connected": ProblemKind(
+        409, "The channel is not connected", "Your number is not connected yet. Please wait a moment."
+    ),
+    "nothing_to_retry": ProblemKind(
+        409, "Nothing has failed that a retry could mend", "There is nothing to repeat."
+    ),
+    "number_ambiguous": ProblemKind(
+        409, "The WABA has several numbers: name one", "Please choose which phone number to connect."
+    ),
+    "number_taken": ProblemKind(
+        409, "The number belongs to somebody else", "This phone number is connected through another account."
+    ),
+    "signup_closed": ProblemKind(409, "The signup takes no more codes", "Please start again."),
+    "waba_ambiguous": ProblemKind(
+        409, "Several WABAs are possible: name one", "Please choose which WhatsApp account to connect."
+    ),
+    "code_already_used": ProblemKind(410, "The code has been used before", _POPUP),
+    "code_expired": ProblemKind(410, "The code is older than 30 seconds", _POPUP),
+    "body_too_large": ProblemKind(413, "The body is too large", _OURS),
+    "unsupported_media_type": ProblemKind(415, "The body must be application/json", _OURS),
+    "code_invalid": ProblemKind(422, "Meta does not know this code", _POPUP),
+    "idempotency_key_reused": ProblemKind(422, "The Idempotency-Key was used with another body", _OURS),
+    "invalid_request": ProblemKind(422, "The request is not valid", "Please check what you have entered."),
+    "internal_error": ProblemKind(500, "Something went wrong on our side", _AGAIN, retryable=True),
+    "meta_configuration": ProblemKind(502, "Meta refuses the configuration of this service", _OURS),
+    "meta_unavailable": ProblemKind(
+        502, "Meta could not be reached or did not answer", _AGAIN, retryable=True
+    ),
+    "unavailable": ProblemKind(503, "A part of this service is not available", _AGAIN, retryable=True),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class FailureKind:
-    """Why a number failed: a title that says what to do, and whether `retry` may help."""
+    """Why a number failed (`title`), what to do about it (`action`), and whether `retry` may help."""
 
     title: str
+    action: str
     retryable: bool
 
 
 FAILURES: Final[Mapping[str, FailureKind]] = {
     "client_taken": FailureKind(
-        "The client belongs to another tenant: use another email address or client id", retryable=False
+        "The client belongs to another tenant", "Use another email address or client id.", retryable=False
     ),
     "client_not_found": FailureKind(
-        "360dialog does not know this client id: open a new signup with the right one", retryable=False
+        "360dialog does not know this client id", "Open a new signup with the right one.", retryable=False
     ),
     "client_rejected": FailureKind(
-        "360dialog refused the client's data: check name, email and user name", retryable=False
+        "360dialog refused the client's data",
+        "Check name, email and user name, and open a new signup.",
+        retryable=False,
     ),
     "submission_rejected": FailureKind(
-        "360dialog refused the number: check that the WABA was shared under the solution id", retryable=True
+        "360dialog refused the number",
+        "Check that the WABA was shared under the solution id, then retry.",
+        retryable=True,
     ),
     "partner_configuration": FailureKind(
-        "360dialog refused our partner key or settings: the operator must mend them, then retry",
+        "360dialog refused our partner key or settings",
+        "The operator must mend them, then retry.",
         retryable=True,
     ),
     "partner_unavailable": FailureKind(
-        "360dialog could not be reached for a day: retry when it is well again", retryable=True
+        "360dialog could not be reached for a day", "Retry when it is well again.", retryable=True
     ),
     "permission_missing": FailureKind(
-        "The client has not granted us the right to make an API key: ask for it in the 360dialog Hub",
+        "The client has not granted us the right to make an API key",
+        "Ask for it in the 360dialog Hub; the number then goes on by itself.",
         retryable=True,
     ),
     "channel_missing": FailureKind(
-        "360dialog does not know the channel any more: submit the number in a new signup", retryable=True
+        "360dialog does not know the channel any more",
+        "Retry: it is looked for, and submitted again if there is none.",
+        retryable=True,
+    ),
+    "channel_never_came": FailureKind(
+        "360dialog took the number and has shown no channel for a week",
+        "Retry: it is looked for, and submitted again if there is none.",
+        retryable=True,
+    ),
+    "channel_stuck": FailureKind(
+        "The channel has not gone live for a week",
+        "Look at it in the 360dialog Hub, then retry.",
+        retryable=True,
     ),
     "channel_dead": FailureKind(
-        "The channel was ended at 360dialog: submit the number in a new signup", retryable=False
+        "The channel was ended at 360dialog", "Let the customer connect the number again.", retryable=False
     ),
     "key_rejected": FailureKind(
-        "The channel's API key is refused again and again: check the channel in the 360dialog Hub",
+        "The channel's API key is refused again and again",
+        "Check the channel in the 360dialog Hub, then retry.",
         retryable=True,
     ),
     "webhook_rejected": FailureKind(
-        "360dialog refused the messaging webhook: the operator must mend its URL, then retry", retryable=True
+        "360dialog refused the messaging webhook",
+        "The operator must mend its URL, then retry.",
+        retryable=True,
     ),
     "internal_error": FailureKind(
-        "Something went wrong on our side: look into the logs by signup id, then retry", retryable=True
+        "Something went wrong on our side", "Look into the logs by signup id, then retry.", retryable=True
     ),
 }
 
@@ -112,8 +174,9 @@ class OnrampError(Exception):
 class Problem(OnrampError):
     """The caller's request ends with this answer.
 
-    `code` is a key of `PROBLEMS`. `detail` is ours, never an upstream's text, and holds no secret.
-    `errors` names fields: `{"field": "client.email", "message": "…"}`. `retry_after` is in seconds.
+    `code` is a key of `PROBLEMS`. `detail` is ours, never an upstream's text, and holds no secret. `errors`
+    names fields: `{"field": "client.email", "message": "…"}`. `retry_after` is in seconds. `signup_id` and
+    `phone_number_id` name a thing of the caller's own that stands in the way.
     """
 
     def __init__(
@@ -125,6 +188,8 @@ class Problem(OnrampError):
         candidates: Sequence[Mapping[str, str]] | None = None,
         retryable: bool | None = None,
         retry_after: int | None = None,
+        signup_id: str | None = None,
+        phone_number_id: str | None = None,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
@@ -134,15 +199,22 @@ class Problem(OnrampError):
         self.candidates = candidates
         self.retryable = self.kind.retryable if retryable is None else retryable
         self.retry_after = retry_after
+        self.signup_id = signup_id
+        self.phone_number_id = phone_number_id
 
 
 class PutOff(OnrampError):
-    """The work has to wait until `until`: a budget slot, a lease held by another, a planned retry."""
+    """The work has to wait until `until`: a budget slot, a lease held by another, a planned retry.
 
-    def __init__(self, until: datetime, reason: str) -> None:
+    `bounded`: after an hour of such waits each counts as an attempt, so that waiting ends. A place in the
+    line of the budget is none of these: it comes.
+    """
+
+    def __init__(self, until: datetime, reason: str, *, bounded: bool = True) -> None:
         super().__init__(f"{reason}: until {until.isoformat()}")
         self.until = until
         self.reason = reason
+        self.bounded = bounded
 
 
 class LeaseLost(OnrampError):
@@ -184,5 +256,17 @@ class Ambiguous(UpstreamError):
     """The call was sent and what it did is not known."""
 
 
-class BudgetUnavailable(OnrampError):
-    """The budget's own storage does not answer: calls wait, they are not let through."""
+class Conflict(OnrampError):
+    """A conditional write lost: somebody else has written first. Read again, and decide again."""
+
+
+class Unreadable(OnrampError):
+    """What is stored, or was sent, cannot be read. The text says which thing, never what is in it."""
+
+
+class UnavailableError(OnrampError):
+    """A service of ours does not answer; the same call may work in a moment."""
+
+
+class SweepIncomplete(OnrampError):
+    """Hits of a sweep could not be woken. Raised at its end, so that the function's alarm rings."""

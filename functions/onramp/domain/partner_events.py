@@ -5,37 +5,90 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
-from onramp.domain.states import (
-    CHANNEL_WORDS,
-    DEAD_HUB_STATUSES,
-    DEAD_WABA_STATUSES,
-    EVENT_RULES,
-    EventRule,
-    Progress,
-    Scope,
-)
-from onramp.domain.text import digits, from_iso
-
-MAX_ID_LENGTH: Final = 200
-MAX_TEXT: Final = 4_096
-"""Characters of any text that is used; API keys and tokens are the longest, with a few hundred."""
-MAX_DIGITS: Final = 32
+from onramp.domain.errors import Unreadable
+from onramp.domain.phone_numbers import canonical
+from onramp.domain.states import Progress, rank
+from onramp.domain.text import MAX_ID, identifier, is_whole, mapping, moment, text
 
 
-class Unreadable(ValueError):
-    """The body is signed and yet no partner event: it is kept apart for a person."""
+class Effect(StrEnum):
+    """What an event does beside moving the progress."""
+
+    NONE = "none"
+    PERMIT = "permit"
+    RESTRICT = "restrict"
+    CANCEL = "cancel"
+    NOTE = "note"
+
+
+class Scope(StrEnum):
+    """What an event's `data.id` names."""
+
+    CHANNEL = "channel"
+    CLIENT = "client"
+    WABA = "waba"
+
+
+@dataclass(frozen=True, slots=True)
+class EventRule:
+    """What one kind of partner event means for a number."""
+
+    scope: Scope
+    progress: Progress | None = None
+    effect: Effect = Effect.NONE
+
+
+# docs/upstreams.md, "360dialog". What is not named here is stored and counted, nothing more.
+EVENT_RULES: Final[Mapping[str, EventRule]] = {
+    "channel_created": EventRule(Scope.CHANNEL, Progress.CREATED),
+    "channel_submitted": EventRule(Scope.CHANNEL, Progress.CREATED),
+    "channel_ready": EventRule(Scope.CHANNEL, Progress.READY),
+    "channel_running": EventRule(Scope.CHANNEL, Progress.RUNNING),
+    "channel_live": EventRule(Scope.CHANNEL, Progress.LIVE),
+    "channel_permission_granted": EventRule(Scope.CHANNEL, effect=Effect.PERMIT),
+    "account_violation": EventRule(Scope.CHANNEL, effect=Effect.RESTRICT),
+    "account_restriction": EventRule(Scope.CHANNEL, effect=Effect.RESTRICT),
+    "cancellation_request": EventRule(Scope.CHANNEL, effect=Effect.NOTE),
+    "cancellation_revoke": EventRule(Scope.CHANNEL, effect=Effect.NOTE),
+    "cancellation_processed": EventRule(Scope.CHANNEL, effect=Effect.CANCEL),
+    "phone_number_quality_changed": EventRule(Scope.CHANNEL, effect=Effect.NOTE),
+    "channel_status_changed": EventRule(Scope.CHANNEL, effect=Effect.NOTE),
+    "client_created": EventRule(Scope.CLIENT),
+    "waba_template_status_changed": EventRule(Scope.WABA),
+    "waba_template_category_changed": EventRule(Scope.WABA),
+    "template_messaging_enabled": EventRule(Scope.WABA),
+    "template_messaging_disabled": EventRule(Scope.WABA),
+    "history": EventRule(Scope.WABA),
+    "smb_app_state_sync": EventRule(Scope.WABA),
+}
+
+# Words seen in a channel's `status`, `hub_status` and `integration.state`, in any case of letters, and what
+# they tell of progress.
+CHANNEL_WORDS: Final[Mapping[str, Progress]] = {
+    "created": Progress.CREATED,
+    "submitted": Progress.CREATED,
+    "pending": Progress.CREATED,
+    "ready": Progress.READY,
+    "running": Progress.RUNNING,
+    "live": Progress.LIVE,
+}
+DEAD_HUB_STATUSES: Final = frozenset({"pending_deletion", "deleted", "terminated", "cancelled"})
+DEAD_WABA_STATUSES: Final = frozenset({"bsp_removed", "disabled", "banned"})
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
     """What we use of a channel object; every field may be missing.
 
-    `waba_id` is Meta's (`waba_account.external_id`), never `waba_account.id`, which is 360dialog's own.
+    `external_id` is very likely Meta's phone number id. `waba_id` is Meta's (`waba_account.external_id`),
+    never `waba_account.id`, which is 360dialog's own. `digits` are canonical.
     """
 
     id: str | None = None
+    external_id: str | None = None
     waba_id: str | None = None
     digits: str = ""
     client_id: str | None = None
@@ -43,19 +96,6 @@ class Channel:
     dead: bool = False
     billed: bool = False
     created_at: datetime | None = None
-
-    def filled_from(self, other: "Channel") -> "Channel":
-        """This channel with what it lacks taken from `other`."""
-        return Channel(
-            id=self.id or other.id,
-            waba_id=self.waba_id or other.waba_id,
-            digits=self.digits or other.digits,
-            client_id=self.client_id or other.client_id,
-            progress=self.progress or other.progress,
-            dead=self.dead or other.dead,
-            billed=self.billed or other.billed,
-            created_at=self.created_at or other.created_at,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,32 +119,9 @@ class PartnerEvent:
         return self.rule is not None and self.rule.scope is Scope.CHANNEL
 
 
-def text(value: object) -> str | None:
-    """A non-empty string of sane length or an integer as text; anything else is missing."""
-    if isinstance(value, str):
-        return value.strip() or None if len(value) <= MAX_TEXT else None
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_DIGITS:
-        return str(value)
-    return None
-
-
-def mapping(value: object) -> Mapping[str, object]:
-    """A JSON object, or an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def moment(value: object) -> datetime | None:
-    """An ISO time, or None."""
-    try:
-        return from_iso(value) if isinstance(value, str) else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def _identifier(value: object) -> str | None:
-    """An id, unless it is too long to be one."""
-    found = text(value)
-    return found if found and len(found) <= MAX_ID_LENGTH else None
+def _word(value: object) -> str:
+    """A status word, in small letters."""
+    return (text(value) or "").casefold()
 
 
 def read_channel(data: Mapping[str, object]) -> Channel:
@@ -113,17 +130,19 @@ def read_channel(data: Mapping[str, object]) -> Channel:
     waba = mapping(data.get("waba_account"))
     client = mapping(data.get("client"))
     words = (data.get("status"), data.get("hub_status"), mapping(data.get("integration")).get("state"))
-    known = [CHANNEL_WORDS[word] for word in words if isinstance(word, str) and word in CHANNEL_WORDS]
+    known = [CHANNEL_WORDS[word] for word in map(_word, words) if word in CHANNEL_WORDS]
     return Channel(
-        id=_identifier(data.get("id")) or _identifier(data.get("channel_id")),
-        waba_id=_identifier(waba.get("external_id")) or _identifier(data.get("waba_external_id")),
-        digits=digits(text(setup.get("phone_number")) or text(data.get("phone_number")) or ""),
-        client_id=text(data.get("client_id")) or text(client.get("id")),
-        progress=max(known, key=lambda progress: progress.rank, default=None),
+        id=identifier(data.get("id")) or identifier(data.get("channel_id")),
+        external_id=identifier(data.get("external_id")) or identifier(data.get("channel_external_id")),
+        waba_id=identifier(waba.get("external_id")) or identifier(data.get("waba_external_id")),
+        digits=canonical(text(setup.get("phone_number")) or text(data.get("phone_number")) or ""),
+        client_id=identifier(data.get("client_id")) or identifier(client.get("id")),
+        progress=max(known, key=rank, default=None),
         dead=(
-            text(data.get("hub_status")) in DEAD_HUB_STATUSES
+            _word(data.get("hub_status")) in DEAD_HUB_STATUSES
             or bool(data.get("cancelled_at"))
-            or text(waba.get("status")) in DEAD_WABA_STATUSES
+            or bool(data.get("terminated_at"))
+            or _word(waba.get("status")) in DEAD_WABA_STATUSES
         ),
         billed=bool(data.get("billing_started_at")) and not data.get("terminated_at"),
         created_at=moment(data.get("created_at")),
@@ -135,24 +154,45 @@ def read_event(envelope: object) -> PartnerEvent:
     if not isinstance(envelope, dict):
         raise Unreadable("an event must be an object")
     raw = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    name = text(envelope.get("event")) or text(envelope.get("type"))
+    if not is_whole(raw):
+        raw = json.dumps(envelope, separators=(",", ":"), sort_keys=True)
+    name = identifier(envelope.get("event")) or identifier(envelope.get("type"))
     if name is None:
         raise Unreadable("an event must have a name")
-    event_id = text(envelope.get("id"))
-    if event_id is None or len(event_id) > MAX_ID_LENGTH:
-        event_id = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()
+    given = envelope.get("id")
+    event_id = identifier(given)
+    if event_id is None or (isinstance(given, str) and not is_whole(given)):
+        event_id = hashlib.sha256(raw.encode()).hexdigest()
     data = mapping(envelope.get("data"))
     channel = read_channel(data)
     rule = EVENT_RULES.get(name)
     if rule and rule.scope is Scope.WABA:
-        channel = Channel(waba_id=_identifier(data.get("id")))
+        channel = Channel(waba_id=identifier(data.get("id")))
     return PartnerEvent(
         id=event_id,
-        name=name[:MAX_ID_LENGTH],
+        name=name,
         channel=channel,
-        detail=(text(data.get("violation_type")) or "")[:MAX_ID_LENGTH],
+        detail=(text(data.get("violation_type")) or "")[:MAX_ID],
         raw=raw,
     )
+
+
+def reduced(event: PartnerEvent) -> str:
+    """An envelope that reads as the same event, without what nobody looks at."""
+    channel = event.channel
+    data = {
+        "id": channel.id if event.about_channel else channel.waba_id,
+        "external_id": channel.external_id,
+        "waba_account": {"external_id": channel.waba_id},
+        "setup_info": {"phone_number": channel.digits},
+        "client_id": channel.client_id,
+        "status": channel.progress,
+        "cancelled_at": channel.dead,
+        "billing_started_at": channel.billed,
+        "created_at": channel.created_at.isoformat() if channel.created_at else None,
+        "violation_type": event.detail,
+    }
+    return json.dumps({"id": event.id, "event": event.name, "data": data}, sort_keys=True)
 
 
 def read_envelopes(body: bytes) -> list[object]:

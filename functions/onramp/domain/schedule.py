@@ -1,4 +1,4 @@
-"""When a failed attempt is made again."""
+"""When things are done again: failed attempts, looks at what waits, and how long waiting may last."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -6,8 +6,16 @@ from typing import Final
 
 RETRY_SECONDS: Final = (5, 30, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
 
-SETTLE = timedelta(seconds=30)
+SETTLE: Final = timedelta(seconds=30)
 """How long after an unanswered call its effect may still be missing from 360dialog's lists."""
+LONGEST_PUT_OFF: Final = timedelta(hours=1)
+"""So long a step may be put off without using up an attempt; then each put-off counts as one."""
+LOOK_AFTER: Final = timedelta(minutes=10)
+"""How long a number waits for a webhook before its channel is looked up."""
+LONGEST_LOOK: Final = timedelta(hours=6)
+"""Numbers that wait are looked up in growing steps, at least this often."""
+LONGEST_WAIT: Final = timedelta(days=7)
+"""A submitted number of which 360dialog has shown no living channel by then has failed."""
 
 
 def next_attempt(
@@ -21,3 +29,9 @@ def next_attempt(
         return None
     delay = seconds[max(attempts, 1) - 1] * draw()
     return now + timedelta(seconds=delay)
+
+
+def next_look(looks: int, now: datetime, first: timedelta = LOOK_AFTER) -> datetime:
+    """When a number that has been looked up `looks` times in vain is looked up again."""
+    longest = max(LONGEST_LOOK, first)
+    return now + min(first * int(2 ** min(looks, 12)), longest)

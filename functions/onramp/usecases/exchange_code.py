@@ -1,34 +1,57 @@
 """Exchanging a code and proving what was granted, inside the request that brings the code.
 
-    intent stored → Meta exchanges → token encrypted and stored → grants proved → WABA and numbers stored
+    intent stored ──► Meta exchanges ──► token stored, encrypted ──► grants proved ──► WABA, numbers stored
 
 A repeat of the same call goes on behind the last stored step; a code that Meta has taken is not sent again.
+Storage has patience here: there is no second chance to get this token.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from pydantic import JsonValue
 
-from onramp.domain.errors import Ambiguous, Permanent, Problem, Throttled, UpstreamError
-from onramp.domain.partner_events import mapping, text
-from onramp.domain.signup import Exchange, Number, Signup, Waba
+from onramp.domain.errors import (
+    Ambiguous,
+    Conflict,
+    Permanent,
+    Problem,
+    Throttled,
+    UnavailableError,
+    UpstreamError,
+)
+from onramp.domain.facts import FactType
+from onramp.domain.records import Stored
+from onramp.domain.signup import (
+    PROVED_BY_GRANT,
+    PROVED_BY_USE,
+    Exchange,
+    Exchanging,
+    ListedNumber,
+    Signup,
+    Waba,
+    parts_of,
+)
 from onramp.domain.states import SignupStatus
-from onramp.ports import Bus, Clock, Meta, PhoneFacts, SignupStore, Telemetry, UnavailableError, Vault
-from onramp.usecases.changing import change, publish
+from onramp.domain.text import mapping, members, text
+from onramp.ports import Ports
+from onramp.ports.upstreams import PhoneFacts
+from onramp.usecases.changing import change, pause
 
 IN_PROGRESS: Final = timedelta(seconds=30)
 """A started exchange without an outcome is somebody else's for as long as the function may run."""
+SAME_CODE: Final = timedelta(seconds=12)
+"""The same code again after so long: whoever had it is gone, and the code has some seconds left to live."""
+PAUSES: Final = (0.5, 2.0, 4.0)
+"""Seconds between tries to encrypt and to store what has been paid for with a code."""
+TRIES: Final = 6
 
-KEY_PAUSES: Final = (0.5, 2.0, 4.0)
-"""Seconds between tries to encrypt a token that has been paid for with a code."""
-
-PROVED_BY_GRANT: Final = "granted_ids"
-PROVED_BY_USE: Final = "read_access"
+_TAIL: Final = "#_=_"
+"""What Facebook appends to redirect addresses, and people copy with the code."""
 
 
 def token_context(tenant: str, signup_id: str) -> dict[str, str]:
@@ -36,227 +59,295 @@ def token_context(tenant: str, signup_id: str) -> dict[str, str]:
     return {"tenant": tenant, "signup": signup_id, "purpose": "business_token"}
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeCode:
-    """What exchanging needs."""
+def exchange_code(
+    ports: Ports, signup: Signup, code: str, session_info: dict[str, JsonValue] | None
+) -> Signup:
+    """Exchange `code`, prove the grants, store and give the signup.
 
-    store: SignupStore
-    meta: Meta
-    vault: Vault
-    bus: Bus
-    clock: Clock
-    telemetry: Telemetry
+    `session_info` is the browser's message, verbatim: its ids are claims. Raises `Problem` with the codes of
+    the route.
+    """
+    code = code.removesuffix(_TAIL)
+    asked = _asked(ports, code, session_info)
+    exchange = ports.store.read(Exchange, signup.id) or Exchange(signup_id=signup.id)
+    same = exchange.done is not None and exchange.done.code_sha256 == asked.code_sha256
+    if signup.waba is not None:
+        if same:
+            return signup
+        raise Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
+    _require_open(ports, signup)
+    if same:
+        exchange = _claim(ports, exchange, asked)
+        return _prove(ports, signup, exchange, _decrypt(ports, signup, exchange), None)
+    exchange = _begin(ports, exchange, asked)
+    token = _ask_meta(ports, exchange, code)
+    exchange = _keep(ports, signup, exchange, token)
+    return _prove(ports, signup, exchange, token, None)
 
-    def with_code(self, signup: Signup, code: str, session_info: dict[str, JsonValue] | None) -> Signup:
-        """Exchange `code`, prove the grants, store and give the signup.
 
-        `session_info` is the browser's message, verbatim: its ids are claims. Raises `Problem` with the
-        codes of the route.
-        """
-        fingerprint = hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
-        exchange = signup.exchange
-        same = exchange is not None and exchange.code_sha256 == fingerprint
-        if signup.waba is not None:
-            if same:
-                return signup
-            raise Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
-        self._require_open(signup)
-        if same and exchange is not None and exchange.token is not None:
-            signup = self._claim(signup, session_info)
+def choose_waba(ports: Ports, signup: Signup, waba_id: str) -> Signup:
+    """Resolve `waba_ambiguous`: prove the named WABA with the token already stored."""
+    if signup.waba is not None:
+        if signup.waba.id == waba_id:
+            return signup
+        raise Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
+    _require_open(ports, signup)
+    exchange = ports.store.read(Exchange, signup.id)
+    if exchange is None or exchange.token is None:
+        raise Problem("not_authorized_yet", "Send the code first.")
+    return _prove(ports, signup, exchange, _decrypt(ports, signup, exchange), waba_id)
+
+
+def claimed_ids(session_info: dict[str, JsonValue] | None) -> tuple[str | None, str | None]:
+    """The WABA and phone number id the browser claims.
+
+    Both session messages are understood: `{type, event, data: {…}}` and the bare `data`. A message that tells
+    of an abandoned popup claims nothing.
+    """
+    if session_info is None:
+        return None, None
+    event = text(session_info.get("event"))
+    if event is not None and not event.startswith("FINISH"):
+        return None, None
+    data = mapping(session_info.get("data")) or session_info
+    waba_id = text(data.get("waba_id"))
+    listed = members(data.get("waba_ids"))
+    if waba_id is None and len(listed) == 1:
+        waba_id = text(listed[0])
+    return waba_id, text(data.get("phone_number_id"))
+
+
+def _asked(ports: Ports, code: str, session_info: dict[str, JsonValue] | None) -> Exchanging:
+    waba_id, phone_number_id = claimed_ids(session_info)
+    return Exchanging(
+        code_sha256=hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest(),
+        owner=ports.clock.new_id(),
+        started_at=ports.clock.now(),
+        session_info=session_info,
+        waba_id=waba_id,
+        phone_number_id=phone_number_id,
+    )
+
+
+def _require_open(ports: Ports, signup: Signup) -> None:
+    if signup.status(ports.clock.now()) is SignupStatus.EXPIRED:
+        raise Problem("signup_closed", "This signup has expired. Open a new signup.")
+
+
+def _patiently[T](ports: Ports, call: Callable[[], T]) -> T:
+    """Again while a service of ours does not answer; the last try's trouble goes through."""
+    for wait in PAUSES:
+        try:
+            return call()
+        except UnavailableError:
+            ports.clock.sleep(wait)
+    return call()
+
+
+def _write(ports: Ports, exchange: Exchange, edit: Callable[[Exchange], None]) -> Exchange:
+    """Change the exchange, patiently; `edit` may run several times, each time on what is stored now."""
+    for tries in range(TRIES):
+        edit(exchange)
+        try:
+            _patiently(ports, partial(ports.store.commit, exchange))
+        except Conflict:
+            pause(ports, tries)
+            stored = _patiently(ports, partial(ports.store.read, Exchange, exchange.signup_id))
+            exchange = stored or Exchange(signup_id=exchange.signup_id)
         else:
-            signup = self._exchange(signup, code, fingerprint, session_info)
-        return self._prove(signup, None)
+            return exchange
+    raise UnavailableError("the exchange is being changed by others")
 
-    def with_waba(self, signup: Signup, waba_id: str) -> Signup:
-        """Resolve `waba_ambiguous`: prove the named WABA with the token already stored."""
-        if signup.waba is not None:
-            if signup.waba.id == waba_id:
-                return signup
-            raise Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
-        self._require_open(signup)
-        return self._prove(signup, waba_id)
 
-    def _require_open(self, signup: Signup) -> None:
-        if signup.status(self.clock.now()) is SignupStatus.EXPIRED:
-            raise Problem("signup_closed", "This signup has expired. Open a new signup.")
+def _begin(ports: Ports, exchange: Exchange, asked: Exchanging) -> Exchange:
+    """Write down that the code is about to be sent."""
 
-    def _exchange(
-        self, signup: Signup, code: str, fingerprint: str, session_info: dict[str, JsonValue] | None
-    ) -> Signup:
-        now = self.clock.now()
-        waba_id, phone_number_id = claimed_ids(session_info)
-        intent = Exchange(
-            code_sha256=fingerprint,
-            started_at=now,
-            session_info=session_info,
-            waba_id=waba_id,
-            phone_number_id=phone_number_id,
-        )
-
-        def begin(stored: Signup) -> None:
-            running = stored.exchange
-            if stored.waba is not None or (
-                running and running.code_sha256 == fingerprint and running.token is not None
-            ):
-                raise Problem(
-                    "exchange_in_progress", "This code has just been exchanged. Send it again.", retry_after=1
-                )
-            if running and running.token is None and now - running.started_at < IN_PROGRESS:
+    def edit(stored: Exchange) -> None:
+        running, done = stored.running, stored.done
+        if done is not None and done.code_sha256 == asked.code_sha256:
+            raise Problem(
+                "exchange_in_progress", "This code has just been exchanged. Send it again.", retry_after=1
+            )
+        if running is not None:
+            theirs = SAME_CODE if running.code_sha256 == asked.code_sha256 else IN_PROGRESS
+            if asked.started_at - running.started_at < theirs:
                 raise Problem(
                     "exchange_in_progress", "A code of this signup is being exchanged.", retry_after=2
                 )
-            stored.exchange = intent
+        stored.running = asked
 
-        change(self.store, signup.id, begin)
-        try:
-            token = self.meta.exchange(code)
-        except UpstreamError as trouble:
-            self._forget(signup.id, fingerprint)
-            raise self._answer(trouble, code_spent=isinstance(trouble, Ambiguous)) from trouble
-        except UnavailableError:
-            self._forget(signup.id, fingerprint)
-            raise
-        secret = self._encrypt(token, token_context(signup.tenant, signup.id))
-        exchanged_at = self.clock.now()
+    return _write(ports, exchange, edit)
 
-        def finish(stored: Signup) -> None:
+
+def _ask_meta(ports: Ports, exchange: Exchange, code: str) -> str:
+    try:
+        return ports.meta.exchange(code)
+    except UpstreamError as trouble:
+        _forget(ports, exchange)
+        raise _answer(ports, trouble, code_spent=isinstance(trouble, Ambiguous)) from trouble
+    except UnavailableError:
+        _forget(ports, exchange)
+        raise
+
+
+def _keep(ports: Ports, signup: Signup, exchange: Exchange, token: str) -> Exchange:
+    """Encrypt the token and store it; until that is done nothing else counts."""
+    context = token_context(signup.tenant, signup.id)
+    exchanged_at = ports.clock.now()
+    mine = exchange.running
+    try:
+        secret = _patiently(ports, lambda: ports.vault.encrypt(token, context))
+
+        def edit(stored: Exchange) -> None:
             # A newer code may have come in while ours was slow; ours is the one that worked.
-            stored.exchange = intent.model_copy(update={"token": secret, "exchanged_at": exchanged_at})
-            stored.note("code.exchanged", exchanged_at)
+            stored.running = None
+            stored.done = mine
+            stored.token = secret
+            stored.exchanged_at = exchanged_at
 
-        return change(self.store, signup.id, finish)
+        return _write(ports, exchange.model_copy(deep=True), edit)
+    except UnavailableError:
+        _forget(ports, exchange)
+        raise
 
-    def _encrypt(self, token: str, context: Mapping[str, str]) -> str:
-        """Encrypt, patiently: there is no second chance to get this token."""
-        for pause in KEY_PAUSES:
-            try:
-                return self.vault.encrypt(token, context)
-            except UnavailableError:
-                self.clock.sleep(pause)
-        return self.vault.encrypt(token, context)
 
-    def _forget(self, signup_id: str, fingerprint: str) -> None:
-        """The code did not work: another one may come at once."""
+def _forget(ports: Ports, exchange: Exchange) -> None:
+    """The code brought nothing: another one may come at once. A token that is stored already stays."""
+    owner = exchange.running.owner if exchange.running else None
 
-        def edit(stored: Signup) -> None:
-            if stored.exchange and stored.exchange.code_sha256 == fingerprint and not stored.exchange.token:
-                stored.exchange = None
+    def edit(stored: Exchange) -> None:
+        if stored.running is not None and stored.running.owner == owner:
+            stored.running = None
 
-        change(self.store, signup_id, edit)
+    try:
+        _write(ports, exchange, edit)
+    except UnavailableError:
+        ports.telemetry.warn("a started exchange could not be taken back", signup_id=exchange.signup_id)
 
-    def _claim(self, signup: Signup, session_info: dict[str, JsonValue] | None) -> Signup:
-        """Take a later session info of the same code."""
-        if session_info is None:
-            return signup
-        waba_id, phone_number_id = claimed_ids(session_info)
 
-        def edit(stored: Signup) -> None:
-            if stored.exchange:
-                stored.exchange.session_info = session_info
-                stored.exchange.waba_id = waba_id
-                stored.exchange.phone_number_id = phone_number_id
+def _claim(ports: Ports, exchange: Exchange, asked: Exchanging) -> Exchange:
+    """Take a later session info of the same code."""
+    if asked.session_info is None or exchange.done is None:
+        return exchange
 
-        return change(self.store, signup.id, edit)
-
-    def _prove(self, signup: Signup, chosen: str | None) -> Signup:
-        exchange = signup.exchange
-        if exchange is None or exchange.token is None:
-            raise Problem("not_authorized_yet", "Send the code first.")
-        token = self.vault.decrypt(exchange.token, token_context(signup.tenant, signup.id))
-        try:
-            waba, phones = self._granted(token, exchange, chosen)
-        except UpstreamError as trouble:
-            raise self._answer(trouble, code_spent=False) from trouble
-        claimed = exchange.phone_number_id if waba.id == exchange.waba_id else None
-        if claimed is not None and claimed not in {phone.id for phone in phones}:
-            raise Problem("number_not_in_waba", "The phone number the browser named is not in the WABA.")
-        now = self.clock.now()
-
-        def authorize(stored: Signup) -> None:
-            if stored.waba is not None:
-                return
-            stored.waba = waba
-            stored.numbers = [
-                Number(
-                    phone_number_id=phone.id,
-                    display_phone_number=phone.display_phone_number,
-                    verified_name=phone.verified_name,
-                )
-                for phone in phones
-            ]
-            stored.tell("signup.authorized", now, waba_id=waba.id, proof=waba.proof)
-
-        signup = change(self.store, signup.id, authorize)
-        if signup.waba is None or signup.waba.id != waba.id:
-            raise Problem("signup_closed", "This signup has been given another WABA.")
-        self.telemetry.count("SignupsAuthorized")
-        return publish(self.store, self.bus, self.telemetry, signup)
-
-    def _granted(
-        self, token: str, exchange: Exchange, chosen: str | None
-    ) -> tuple[Waba, tuple[PhoneFacts, ...]]:
-        """Which WABA it is and the proof that it is the customer's (docs/upstreams.md, "Meta")."""
-        granted = list(self.meta.inspect(token).waba_ids)
-        waba_id = chosen or exchange.waba_id
-        if waba_id is None:
-            if len(granted) != 1:
-                raise Problem(
-                    "waba_ambiguous",
-                    "Name the WABA: call again with waba_id and without a code.",
-                    candidates=self._candidates(token, granted),
-                )
-            waba_id = granted[0]
-        if granted and waba_id not in granted:
-            raise Problem("waba_not_granted", "The customer's token does not grant this WABA.")
-        with ThreadPoolExecutor(max_workers=3) as pool:
-            reading = pool.submit(self.meta.read_waba, token, waba_id)
-            numbers = pool.submit(self.meta.read_numbers, token, waba_id)
-            business = None if granted else pool.submit(self.meta.business_of, token)
-            facts, phones = reading.result(), tuple(numbers.result())
-            business_id = business.result() if business else None
-        if not granted and facts.owner_business_id and facts.owner_business_id != business_id:
-            raise Problem("waba_not_granted", "The WABA belongs to another business than the token.")
-        waba = Waba(
-            id=waba_id,
-            name=facts.name,
-            business_id=facts.owner_business_id or business_id,
-            proof=PROVED_BY_GRANT if granted else PROVED_BY_USE,
-        )
-        return waba, phones
-
-    def _candidates(self, token: str, waba_ids: list[str]) -> list[dict[str, str]]:
-        """The granted WABAs with their names, in a stable order; a name that cannot be read is left out."""
-
-        def describe(waba_id: str) -> dict[str, str]:
-            try:
-                name = self.meta.read_waba(token, waba_id).name
-            except UpstreamError:
-                name = None
-            return {"waba_id": waba_id, "name": name} if name else {"waba_id": waba_id}
-
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            return list(pool.map(describe, sorted(waba_ids)))
-
-    def _answer(self, trouble: UpstreamError, *, code_spent: bool) -> Problem:
-        """What the caller is told about Meta's refusal; the operator gets a metric."""
-        self.telemetry.count("MetaRefusals", code=trouble.code)
-        if trouble.code == "meta_configuration":
-            self.telemetry.count("MetaConfigurationErrors")
-        self.telemetry.warn(
-            "meta refused", code=trouble.code, status=trouble.status, reference=trouble.reference
-        )
-        if code_spent:
-            return Problem(
-                "meta_unavailable",
-                "Meta did not answer and may have used the code up. Send it once more; if that fails, let the"
-                " customer go through the popup again.",
-                retryable=True,
+    def edit(stored: Exchange) -> None:
+        if stored.done is not None:
+            stored.done = stored.done.model_copy(
+                update={name: getattr(asked, name) for name in ("session_info", "waba_id", "phone_number_id")}
             )
-        retry_after = int(trouble.retry_after or 2) if isinstance(trouble, Throttled) else None
-        detail = _DETAILS.get(trouble.code, "Meta could not be reached. Try again at once.")
-        if not isinstance(trouble, Permanent):
-            return Problem("meta_unavailable", detail, retryable=True, retry_after=retry_after)
-        return Problem(trouble.code, detail)
+
+    return _write(ports, exchange, edit)
+
+
+def _decrypt(ports: Ports, signup: Signup, exchange: Exchange) -> str:
+    return ports.vault.decrypt(exchange.token or "", token_context(signup.tenant, signup.id))
+
+
+def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: str | None) -> Signup:
+    """Find out which WABA it is and that it is the customer's, and store it with its numbers."""
+    claims = exchange.done
+    claimed_waba = claims.waba_id if claims else None
+    try:
+        waba, phones = _granted(ports, token, chosen or claimed_waba)
+    except UpstreamError as trouble:
+        raise _answer(ports, trouble, code_spent=False) from trouble
+    claimed = claims.phone_number_id if claims and waba.id == claimed_waba else None
+    if claimed is not None and claimed not in {phone.id for phone in phones}:
+        raise Problem("number_not_in_waba", "The phone number the browser named is not in the WABA.")
+    parts = parts_of(signup.id, [_listed(phone) for phone in phones])
+    now = ports.clock.now()
+
+    def edit(stored: Signup) -> Sequence[Stored]:
+        if stored.waba is not None:
+            return ()
+        stored.waba = waba
+        stored.authorized_at = exchange.exchanged_at or now
+        stored.claimed = claimed
+        stored.parts = len(parts)
+        stored.tell(FactType.SIGNUP_AUTHORIZED, now, waba_id=waba.id, proof=waba.proof)
+        return parts
+
+    saved = change(ports, Signup, (signup.id,), edit)
+    if saved.waba is None or saved.waba.id != waba.id:
+        raise Problem("signup_closed", "This signup has been given another WABA.")
+    ports.telemetry.count("SignupsAuthorized")
+    return saved
+
+
+def _listed(phone: PhoneFacts) -> ListedNumber:
+    return ListedNumber(
+        phone_number_id=phone.id,
+        display_phone_number=phone.display_phone_number,
+        verified_name=phone.verified_name,
+        verification=phone.verification,
+    )
+
+
+def _granted(ports: Ports, token: str, named: str | None) -> tuple[Waba, tuple[PhoneFacts, ...]]:
+    """Which WABA it is and the proof that it is the customer's (docs/upstreams.md, "Meta")."""
+    granted = list(ports.meta.inspect(token).waba_ids)
+    waba_id = named
+    if waba_id is None:
+        if len(granted) != 1:
+            raise Problem(
+                "waba_ambiguous",
+                "Name the WABA: call again with waba_id and without a code.",
+                candidates=_candidates(ports, token, granted),
+            )
+        waba_id = granted[0]
+    if granted and waba_id not in granted:
+        raise Problem("waba_not_granted", "The customer's token does not grant this WABA.")
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        reading = pool.submit(ports.meta.read_waba, token, waba_id)
+        numbers = pool.submit(ports.meta.read_numbers, token, waba_id)
+        business = None if granted else pool.submit(ports.meta.business_of, token)
+        facts, phones = reading.result(), tuple(numbers.result())
+        business_id = business.result() if business else None
+    if not granted and facts.owner_business_id and facts.owner_business_id != business_id:
+        raise Problem("waba_not_granted", "The WABA belongs to another business than the token.")
+    waba = Waba(
+        id=waba_id,
+        name=facts.name,
+        business_id=facts.owner_business_id or business_id,
+        proof=PROVED_BY_GRANT if granted else PROVED_BY_USE,
+    )
+    return waba, phones
+
+
+def _candidates(ports: Ports, token: str, waba_ids: list[str]) -> list[dict[str, str]]:
+    """The granted WABAs with their names, in a stable order; a name that cannot be read is left out."""
+
+    def describe(waba_id: str) -> dict[str, str]:
+        try:
+            name = ports.meta.read_waba(token, waba_id).name
+        except UpstreamError:
+            name = None
+        return {"waba_id": waba_id, "name": name} if name else {"waba_id": waba_id}
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return list(pool.map(describe, sorted(waba_ids)))
+
+
+def _answer(ports: Ports, trouble: UpstreamError, *, code_spent: bool) -> Problem:
+    """What the caller is told about Meta's refusal; the operator gets a metric."""
+    ports.telemetry.count("MetaRefusals", code=trouble.code)
+    if trouble.code == "meta_configuration":
+        ports.telemetry.count("MetaConfigurationErrors")
+    ports.telemetry.warn(
+        "meta refused", code=trouble.code, status=trouble.status, reference=trouble.reference
+    )
+    if code_spent:
+        return Problem(
+            "meta_unavailable",
+            "Meta did not answer and may have used the code up. Send it once more; if that fails, let the"
+            " customer go through the popup again.",
+            retryable=True,
+        )
+    retry_after = int(trouble.retry_after or 2) if isinstance(trouble, Throttled) else None
+    detail = _DETAILS.get(trouble.code, "Meta could not be reached. Try again at once.")
+    if not isinstance(trouble, Permanent):
+        return Problem("meta_unavailable", detail, retryable=True, retry_after=retry_after)
+    return Problem(trouble.code, detail)
 
 
 _DETAILS: Final = {
@@ -266,22 +357,3 @@ _DETAILS: Final = {
     "meta_configuration": "The operator of this service must mend its Meta app id, secret or domain.",
     "waba_not_granted": "The token does not allow to read this WABA. Let the customer share it in the popup.",
 }
-
-
-def claimed_ids(session_info: dict[str, JsonValue] | None) -> tuple[str | None, str | None]:
-    """The WABA and phone number id the browser claims.
-
-    Both session messages are understood: `{type, event, data: {…}}` and the bare `data`. A message that
-    tells of an abandoned popup claims nothing.
-    """
-    if session_info is None:
-        return None, None
-    event = text(session_info.get("event"))
-    if event is not None and not event.startswith("FINISH"):
-        return None, None
-    data = mapping(session_info.get("data")) or session_info
-    waba_id = text(data.get("waba_id"))
-    listed = data.get("waba_ids")
-    if waba_id is None and isinstance(listed, list) and len(listed) == 1:
-        waba_id = text(listed[0])
-    return waba_id, text(data.get("phone_number_id"))

@@ -1,141 +1,266 @@
 """Finding or making the customer's client at 360dialog, which makes a second one if asked twice.
 
-    known to the signup → known to us by email → in 360dialog's list → made
+    known to us by email ──► in 360dialog's list ──► made            a client named by its id: asked for once
 
-The record of (tenant, email) is leased while looking and making. A create is written down before it is
-sent; one without an outcome is settled by looking, and looking again once 360dialog's list must be current.
+The record of (hub, email) is one for all tenants, and worked on by attempts like everything else. A create is
+written down before it is sent; one without an outcome is settled by looking, and looking again once
+360dialog's list must be current.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from onramp.domain.errors import Ambiguous, Permanent, PutOff, Throttled, UpstreamError
+from onramp.domain.clients import ClientRecord, mailbox
+from onramp.domain.errors import (
+    Ambiguous,
+    Conflict,
+    LeaseLost,
+    Permanent,
+    PutOff,
+    Throttled,
+    Transient,
+    UpstreamError,
+)
 from onramp.domain.schedule import SETTLE
-from onramp.domain.signup import Lease, Number, Signup
-from onramp.ports import ClientRecord, Conflict
-from onramp.usecases.onboarding import LEASE, Run
+from onramp.domain.signup import Client, Signup
+from onramp.ports.upstreams import Page, RemoteClient
+from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt
+from onramp.usecases.run import Run
 
 ABSENT_FOR: Final = timedelta(hours=6)
-"""How long a full look that found nothing still counts: only we make clients for this tenant's email."""
+"""How long a full look that found nothing still counts: only we make clients with this email."""
 BUSY_PAUSE: Final = timedelta(seconds=5)
 
 
 def find_or_make_client(run: Run) -> str:
-    """The 360dialog client id of the run's signup, stored with it.
+    """The 360dialog client id of the run's number.
 
-    Side effects: at most one look and one create at 360dialog. Raises `PutOff` while another run is at it
-    or an unanswered create may still appear, `Permanent(client_taken | client_rejected | …)`.
+    Side effects: reads and at most one create at 360dialog. Raises `PutOff` while another run is at it or an
+    unanswered create may still appear, `Permanent(client_taken | client_not_found | client_rejected | …)`.
     """
-    client = run.signup.client
-    if client.id is not None:
-        if not run.ports.clients.own_client(client.id, run.signup.tenant):
+    signup = run.ports.store.read(Signup, run.number.signup_id)
+    if signup is None:
+        raise Permanent("internal_error")
+    work = ClientWork(run, signup.client)
+    match attempt(run.ports, work):
+        case PutOffUntil(at=at, reason=reason, waits=waits):
+            raise PutOff(at, reason, bounded=waits)
+        case AgainAt(code=code) | GivenUp(code=code, exhausted=True):
+            # How often it is tried is the number's own to say: several numbers may share a client.
+            raise Transient(code)
+        case GivenUp(code=code, status=status):
+            raise Permanent(code, status=status)
+        case Done():
+            pass
+    if work.record.client_id is None:
+        raise PutOff(run.now + BUSY_PAUSE, "another run has the client")
+    return work.record.client_id
+
+
+class ClientWork:
+    """Finding or making one client, as `attempt` wants it."""
+
+    def __init__(self, run: Run, client: Client) -> None:
+        self._run = run
+        self._client = client
+        self._owner = run.ports.clock.new_id()
+        self._emails: list[str] = []
+        name = client.id or mailbox(client.email or "")
+        self.record = ClientRecord(hub=run.ports.hub, name=name, tenant=run.number.tenant)
+
+    @property
+    def fields(self) -> dict[str, str | float | None]:
+        """For whom it is."""
+        return self._run.fields
+
+    def take(self) -> bool:
+        """Take the client's lease; False when the client is known already."""
+        store, tenant = self._run.ports.store, self._run.number.tenant
+        stored = store.read(ClientRecord, *self.record.identity)
+        if stored is not None:
+            if stored.is_owned_by_other(tenant):
+                raise Permanent("client_taken")
+            self.record = stored
+            self.record.tenant = tenant
+        if self.record.client_id is not None:
+            return False
+        self.record.lend(self._owner, self._run.now)
+        self._save()
+        return True
+
+    def do(self) -> None:
+        """Look, then make."""
+        if self._client.id is not None:
+            self._meet(self._client.id)
+            return
+        if not self._surely_absent():
+            self._look()
+        if self.record.client_id is None:
+            self._make()
+
+    def settle(self, outcome: Outcome) -> Outcome:
+        """Give the lease back; whatever the run has learnt is written with it."""
+        now = self._run.now
+        match outcome:
+            case PutOffUntil(waits=waits):
+                self.record.give_back(now, counted=False, waits=waits)
+            case AgainAt(waits=waits):
+                self.record.give_back(now, counted=True, waits=waits)
+            case _:
+                self.record.begin_anew()
+        if isinstance(outcome, Done) and self._client.id is not None:
+            self._save(*self._by_email())
+        else:
+            self._save()
+        return outcome
+
+    def _save(self, *along: ClientRecord) -> None:
+        try:
+            self._run.ports.store.commit(self.record, *along)
+        except Conflict as lost:
+            if self.record.lease is None:
+                raise LeaseLost(self.record.name) from lost
+            raise PutOff(self._run.now + BUSY_PAUSE, "client record changed") from lost
+
+    # -- a client named by its id
+
+    def _meet(self, client_id: str) -> None:
+        """Ask 360dialog who it is, before the first use: an id alone proves nothing."""
+        found = self._run.ports.partner.read_client(client_id, self._run.gate)
+        if found is None:
+            raise Permanent("client_not_found")
+        asked = mailbox(self._client.email) if self._client.email else None
+        if asked is not None and asked not in found.emails:
             raise Permanent("client_taken")
-        return client.id
-    email = (client.email or "").casefold()
-    record = run.ports.clients.load_client(run.signup.tenant, email)
-    if record.client_id is None:
-        record = _settle(run, _lease(run, record))
-    client_id = record.client_id
-    if client_id is None:  # pragma: no cover - _settle gives a client or raises
-        raise AssertionError("no client")
+        self._emails = sorted(found.emails)
+        for record in self._by_email():
+            if record.is_owned_by_other(self._run.number.tenant):
+                raise Permanent("client_taken")
+        self.record.client_id = client_id
 
-    def keep(signup: Signup, _: Number) -> None:
-        signup.client.id = client_id
+    def _by_email(self) -> list[ClientRecord]:
+        """The records of the client's emails, naming it from now on where they name none."""
+        hub, tenant = self._run.ports.hub, self._run.number.tenant
+        records = []
+        for email in self._emails:
+            record = self._run.ports.store.read(ClientRecord, hub, email)
+            record = record or ClientRecord(hub=hub, name=email, tenant=tenant)
+            if record.client_id is None and not record.is_held(self._run.now):
+                record.tenant = tenant
+                record.client_id = self.record.client_id
+                record.intent_at = None
+                records.append(record)
+            elif record.is_owned_by_other(tenant):
+                records.append(record)
+        return records
 
-    run.write(keep)
-    return client_id
+    # -- a client by its email
 
+    def _surely_absent(self) -> bool:
+        record = self.record
+        absent = record.absent_at
+        return record.intent_at is None and absent is not None and self._run.now - absent < ABSENT_FOR
 
-def _lease(run: Run, record: ClientRecord) -> ClientRecord:
-    now = run.now
-    if record.lease and record.lease.owner != run.owner and record.lease.until > now:
-        raise PutOff(min(record.lease.until, now + BUSY_PAUSE), "client lease")
-    return _save(run, replace(record, lease=Lease(owner=run.owner, until=now + LEASE)))
+    def _look(self) -> None:
+        looked_at = self._run.now
+        found = self._search()
+        if found:
+            if len(found) > 1:
+                self._run.ports.telemetry.count("ClientDuplicates", len(found) - 1)
+                self._run.ports.telemetry.warn("several clients have one email", **self.fields)
+            self._own(min(found, key=_age).id)
+            return
+        intent_at = self.record.intent_at
+        if intent_at is not None and looked_at < intent_at + SETTLE:
+            raise PutOff(intent_at + SETTLE, "an unanswered create may still appear")
+        self.record.absent_at = looked_at
+        self.record.intent_at = None
 
+    def _search(self) -> list[RemoteClient]:
+        """The clients with the email: from the list while it is one page, else by filter, else by pages.
 
-def _save(run: Run, record: ClientRecord) -> ClientRecord:
-    try:
-        return run.ports.clients.save_client(record)
-    except Conflict as lost:
-        raise PutOff(run.now + BUSY_PAUSE, "client record changed") from lost
+        Up to 200 clients the first page is complete and needs no trust in the filter, whose treatment of case
+        is unknown. Where a listing of many has come to is kept in the record.
+        """
+        record = self.record
+        if not record.many:
+            first = self._page(0)
+            if self._matching(first) or first.next_offset is None:
+                return self._matching(first)
+            record.many = True
+        if not record.paging:
+            filtered = self._page(0, email=self._client.email)
+            if self._matching(filtered) or _is_filtered(filtered, self._email):
+                return self._matching(filtered)
+            record.paging = True
+        found = self._page_by_page(record.offset)
+        record.offset, record.paging = 0, False
+        return found
 
+    def _page_by_page(self, offset: int | None) -> list[RemoteClient]:
+        """The clients with the email from the first page that has some; the place is kept in the record."""
+        while offset is not None:
+            page = self._page(offset)
+            if self._matching(page):
+                return self._matching(page)
+            offset = page.next_offset
+            self.record.offset = offset or 0
+        return []
 
-def _settle(run: Run, record: ClientRecord) -> ClientRecord:
-    """Look, then make; the lease is given back whatever happens, unless the process dies."""
-    try:
-        if not _surely_absent(run, record):
-            record = _look(run, record)
-        if record.client_id is None:
-            record = _make(run, record)
-    except Exception:
-        _give_back(run, record)
-        raise
-    return record
+    @property
+    def _email(self) -> str:
+        return mailbox(self._client.email or "")
 
+    def _page(self, offset: int, email: str | None = None) -> Page[RemoteClient]:
+        return self._run.ports.partner.list_clients(offset, self._run.gate, email=email)
 
-def _surely_absent(run: Run, record: ClientRecord) -> bool:
-    return (
-        record.intent_at is None and record.absent_at is not None and run.now - record.absent_at < ABSENT_FOR
-    )
+    def _matching(self, page: Page[RemoteClient]) -> list[RemoteClient]:
+        return [client for client in page.items if self._email in client.emails]
 
-
-def _look(run: Run, record: ClientRecord) -> ClientRecord:
-    looked_at = run.now
-
-    def remember_many() -> None:
-        nonlocal record
-        record = _save(run, replace(record, many=True))
-
-    found = run.ports.follow.partner.find_clients(
-        run.signup.client.email or record.email, run.gate, many=record.many, on_many=remember_many
-    )
-    if found:
-        if len(found) > 1:
-            run.ports.follow.telemetry.count("ClientDuplicates", len(found) - 1)
-            run.ports.follow.telemetry.warn("several clients have one email", signup_id=run.signup.id)
-        oldest = found[0].id
-        if not run.ports.clients.own_client(oldest, run.signup.tenant):
+    def _own(self, client_id: str) -> None:
+        """Take a client that was found: it belongs to whoever has used its id before."""
+        by_id = self._run.ports.store.read(ClientRecord, self._run.ports.hub, client_id)
+        if by_id is not None and by_id.is_owned_by_other(self._run.number.tenant):
             raise Permanent("client_taken")
-        return _save(run, replace(record, client_id=oldest, intent_at=None, lease=None))
-    if record.intent_at is not None and looked_at < record.intent_at + SETTLE:
-        raise PutOff(record.intent_at + SETTLE, "an unanswered create may still appear")
-    return _save(run, replace(record, absent_at=looked_at, intent_at=None))
+        self.record.client_id = client_id
+        self.record.intent_at = None
+
+    def _make(self) -> None:
+        client, run = self._client, self._run
+        email = client.email or self.record.name
+        slot = run.gate
+        sent = False
+
+        def gate() -> None:
+            nonlocal sent
+            self.record.intent_at = run.now
+            self._save()
+            slot()
+            sent = True
+
+        try:
+            client_id = run.ports.partner.create_client(
+                client.name or email, email, client.user_name or client.name or email, gate
+            )
+        except (Ambiguous, Throttled):
+            # 360dialog has answered 429 and 500 although the client was made: the intent stays.
+            raise
+        except UpstreamError:
+            self.record.intent_at = None
+            raise
+        except PutOff:
+            if not sent:
+                self.record.intent_at = None
+            raise
+        run.ports.telemetry.count("ClientsMade")
+        self.record.client_id = client_id
+        self.record.intent_at = None
 
 
-def _make(run: Run, record: ClientRecord) -> ClientRecord:
-    client = run.signup.client
-    email = client.email or record.email
-    current = record
-
-    def gate() -> None:
-        nonlocal current
-        run.gate()
-        current = _save(run, replace(current, intent_at=run.now))
-
-    try:
-        client_id = run.ports.follow.partner.create_client(
-            client.name or email, email, client.user_name or client.name or email, gate
-        )
-    except (Ambiguous, Throttled):
-        # 360dialog has answered 429 and 500 although the client was made: the intent stays.
-        _give_back(run, current)
-        raise
-    except UpstreamError:
-        _give_back(run, replace(current, intent_at=None))
-        raise
-    run.ports.follow.telemetry.count("ClientsMade")
-    run.ports.clients.own_client(client_id, run.signup.tenant)
-    return _save(run, replace(current, client_id=client_id, intent_at=None, lease=None))
+def _is_filtered(page: Page[RemoteClient], email: str) -> bool:
+    """Whether the filter was obeyed: all that came has the email, and there is no more."""
+    return page.next_offset is None and all(email in client.emails for client in page.items)
 
 
-def _give_back(run: Run, record: ClientRecord) -> None:
-    """Free the lease for the next run; when even that fails it runs out by itself."""
-    stored = run.ports.clients.load_client(record.tenant, record.email)
-    if stored.lease is None or stored.lease.owner != run.owner:
-        return
-    intent_at = record.intent_at if record.version == stored.version else stored.intent_at
-    try:
-        run.ports.clients.save_client(replace(stored, lease=None, intent_at=intent_at))
-    except Conflict:
-        run.ports.follow.telemetry.info("client lease was taken over", signup_id=run.signup.id)
+def _age(client: RemoteClient) -> tuple[str, str]:
+    return (client.created_at.isoformat() if client.created_at else "", client.id)

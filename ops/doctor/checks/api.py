@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from onramp.domain.partner_events import text
+from onramp.domain.text import text
 from ops.doctor.findings import Finding, fail, together
 from ops.doctor.http import read_object, send
 from ops.doctor.stage import Stage

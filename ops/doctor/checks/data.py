@@ -1,28 +1,48 @@
-"""The table, and the schedule that keeps everything moving."""
+"""The table: its indexes, its stream, and how well the data is protected."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, get_args
 
-from ops.doctor.findings import Finding, fail, ok, skipped, together, warn
+from infra.grants import IndexName
+from ops.doctor.findings import Finding, fail, together, warn
 from ops.doctor.stage import Stage
 
-RECENTLY: Final = timedelta(minutes=5)
-LOOK_BACK: Final = timedelta(hours=3)
 _DEPLOY: Final = "Run `cdk deploy` for this stage; somebody has changed the table by hand."
+_VIEW: Final = "NEW_IMAGE"
 
 
 def table(stage: Stage) -> Finding:
-    """The table is there; where its data is to be kept, it can be restored and not be deleted by mistake."""
+    """The table has its indexes and its stream; data that is to be kept is protected."""
     name = stage.output("TableName")
     described: Any = stage.aws.dynamodb.describe_table(TableName=name)["Table"]
     if described.get("TableStatus") not in {"ACTIVE", "UPDATING"}:
         return fail(f"the table is {described.get('TableStatus')}", "Wait, or look at it in the console.")
-    if stage.values.get("stage.removal") != "retain":
-        return ok("the table is there; this stage's data may be destroyed")
-    return together(
-        _protection(stage, name, described), "recoverable to any second, protected against deletion"
-    )
+    problems = [*_index_problems(described), *_stream_problems(described)]
+    kept = stage.values.get("stage.removal") == "retain"
+    problems += _protection(stage, name, described) if kept else ()
+    told = "recoverable to any second, protected against deletion" if kept else "its data may be destroyed"
+    return together(problems, f"the table has its {len(get_args(IndexName))} indexes and its stream; {told}")
+
+
+def _index_problems(described: Any) -> Iterator[Finding]:  # noqa: ANN401 - as AWS answers
+    states = {
+        item["IndexName"]: item.get("IndexStatus") for item in described.get("GlobalSecondaryIndexes", [])
+    }
+    if missing := [name for name in get_args(IndexName) if name not in states]:
+        yield fail(f"the table has no index {', '.join(missing)}", _DEPLOY)
+    if other := [name for name, state in states.items() if state in {"CREATING", "DELETING"}]:
+        yield warn(
+            f"being made or removed: index {', '.join(other)}", "Wait: what it finds is not all there yet."
+        )
+
+
+def _stream_problems(described: Any) -> Iterator[Finding]:  # noqa: ANN401 - as AWS answers
+    stream = described.get("StreamSpecification", {})
+    if not stream.get("StreamEnabled") or stream.get("StreamViewType") != _VIEW:
+        yield fail(
+            "the table's stream is off or shows no new items: the bus hears of nothing",
+            f"{_DEPLOY} Then publish what was missed: `onramp facts republish`.",
+        )
 
 
 def _protection(stage: Stage, name: str, described: Any) -> Iterator[Finding]:  # noqa: ANN401 - as AWS answers
@@ -32,63 +52,3 @@ def _protection(stage: Stage, name: str, described: Any) -> Iterator[Finding]:  
     recovery = backups["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
     if recovery.get("PointInTimeRecoveryStatus") != "ENABLED":
         yield warn("the table has no point-in-time recovery", _DEPLOY)
-
-
-def reconciler(stage: Stage) -> Finding:
-    """The schedules are on, and the reconciler has run within the last five minutes, as far as AWS tells."""
-    rules = stage.resources().get("AWS::Events::Rule", {})
-    off = [name for name in rules.values() if _rule_state(stage, name) == "DISABLED"]
-    if not rules or off:
-        return fail(
-            f"{len(off)} of the {len(rules)} schedules are switched off"
-            if rules
-            else "the stack has no schedules",
-            "Switch them on in EventBridge, or deploy again: without them lost webhooks do not heal.",
-        )
-    function = stage.functions().get("reconciler")
-    if function is None:
-        return fail("the stack has no reconciler", "Run `cdk deploy` for this stage.")
-    return _runs(stage, function.physical)
-
-
-def _runs(stage: Stage, function: str) -> Finding:
-    ever, runs = _sums(stage, function, "Invocations")
-    if not ever:
-        return skipped("the schedules are on; CloudWatch knows of no run: a new stack, or this is not AWS")
-    if not runs:
-        return fail(
-            "the reconciler has not run for five minutes", "Read its log and the schedules' dead letters."
-        )
-    _, errors = _sums(stage, function, "Errors")
-    if errors:
-        return warn(f"{errors} of the last {runs} runs of the reconciler failed", "Read its log.")
-    return ok(f"the reconciler ran {runs} times in the last minutes")
-
-
-def _rule_state(stage: Stage, physical: str) -> str:
-    """State of a rule; a rule of an own bus has the physical id `bus|name`."""
-    bus, _, name = physical.rpartition("|")
-    more: Any = {"EventBusName": bus} if bus else {}
-    return stage.aws.events.describe_rule(Name=name, **more).get("State", "")
-
-
-def _sums(stage: Stage, function: str, metric: str) -> tuple[int, int]:
-    """A metric's sum over the last hours, and over the last minutes. What did not happen has no points."""
-    now = stage.clock.now()
-    answer = stage.aws.metrics.get_metric_statistics(
-        Namespace="AWS/Lambda",
-        MetricName=metric,
-        Dimensions=[{"Name": "FunctionName", "Value": function}],
-        StartTime=now - LOOK_BACK,
-        EndTime=now,
-        Period=60,
-        Statistics=["Sum"],
-    )
-    points = answer.get("Datapoints", [])
-    # The newest minutes may not be there yet.
-    recent = [point for point in points if point["Timestamp"] >= now - RECENTLY - timedelta(minutes=2)]
-    return _total(points), _total(recent)
-
-
-def _total(points: Sequence[Mapping[str, Any]]) -> int:
-    return round(sum(float(point["Sum"]) for point in points))

@@ -5,11 +5,11 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from onramp.domain.partner_events import mapping, text
-from ops.doctor.aws import is_loopback
+from onramp.domain.text import mapping, text
 from ops.doctor.findings import Finding, Stop, fail, ok, together, warn
 from ops.doctor.http import read_object, send
 from ops.doctor.stage import Stage
+from ops.stage.aws import is_loopback
 
 DISCOVERY: Final = "/.well-known/openid-configuration"
 _ADVICE: Final = "Compare [api] jwt_issuer with the `iss` of a token, to the letter."

@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from onramp.adapters.upstream import ErrorBody, read_error
-from onramp.domain.partner_events import mapping, text
+from onramp.domain.text import mapping, text
 from ops.doctor.findings import Finding, Stop, fail, ok, skipped, together, warn
 from ops.doctor.http import read_object, send
 from ops.doctor.stage import Stage

@@ -1,43 +1,45 @@
-"""The queues: nothing dead, nothing that waits too long."""
+"""What waits: in the queues, in the table's stream, and among the dead letters."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, get_args
 
+from infra.cards import CARDS, Card, NewItems, Queue, logical_id
+from infra.grants import QueueName
 from ops.doctor.findings import Finding, fail, skipped, together, warn
+from ops.doctor.metrics import points
 from ops.doctor.stage import Stage
 
-DEAD_LETTERS: Final[Mapping[str, str]] = MappingProxyType(
-    {"jobs": "JobsDlqUrl", "events": "EventsDlqUrl", "schedules": "SchedulesDlqUrl"}
+OUTPUTS: Final[Mapping[QueueName, str]] = MappingProxyType(
+    {name: f"{logical_id(name)}Url" for name in get_args(QueueName)}
 )
-OLDEST: Final[Mapping[str, tuple[str, timedelta]]] = MappingProxyType(
-    {"jobs": ("JobsQueueUrl", timedelta(hours=1)), "events": ("EventsQueueUrl", timedelta(minutes=15))}
+"""The stack's output with the address of each queue."""
+DEAD_LETTERS: Final[Mapping[str, str]] = MappingProxyType(
+    {name.removesuffix("_dlq"): output for name, output in OUTPUTS.items() if name.endswith("_dlq")}
+)
+OLDEST: Final[Mapping[QueueName, timedelta]] = MappingProxyType(
+    {"jobs_queue": timedelta(hours=1), "events_queue": timedelta(minutes=15)}
 )
 """How old the oldest message of a queue may be before somebody should look."""
+STREAM_AGE: Final = timedelta(minutes=15)
+"""How old a fact may be when it is handed to its function."""
 _COUNTS: Final = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
 )
-_WAITING: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "jobs": "Jobs between two tries are old on purpose; are there others? Read onboarding_worker's log.",
-        "events": "Is the worker running? Read the log of partner_event_worker.",
-    }
-)
 _PERIOD: Final = timedelta(minutes=15)
+_ON: Final = frozenset({"Enabled", "Enabling", "Updating", "Creating"})
+REPUBLISH: Final = "onramp facts republish --stage {stage} --since <when it began>"
 
 
 def dead_letters(stage: Stage) -> Finding:
-    """What the workers have given up, and schedules that could not run."""
+    """What was given up: jobs, events, runs of schedules, facts of the stream."""
     counts = {name: _count(stage, output) for name, output in DEAD_LETTERS.items()}
     return together(
         (
-            fail(
-                f"{count} dead letter{'s' if count > 1 else ''} of {name}",
-                "Read why (the messages' attributes tell), mend that, then redrive or delete them.",
-            )
+            fail(f"{count} dead letter{'s' if count > 1 else ''} of {name}", _dead_advice(name, stage))
             for name, count in counts.items()
             if count
         ),
@@ -45,43 +47,129 @@ def dead_letters(stage: Stage) -> Finding:
     )
 
 
+def _dead_advice(name: str, stage: Stage) -> str:
+    if name == "stream":
+        return (
+            "Facts did not reach the bus within the stream's day. Mend that, then publish them again: "
+            f"{REPUBLISH.format(stage=stage.name)}"
+        )
+    return "Read why (the messages' attributes tell), mend that, then redrive or delete them."
+
+
 def _count(stage: Stage, output: str) -> int:
     answer = stage.aws.sqs.get_queue_attributes(QueueUrl=stage.output(output), AttributeNames=list(_COUNTS))
     return sum(int(answer.get("Attributes", {}).get(name, 0)) for name in _COUNTS)
 
 
+# --- who takes it ----------------------------------------------------------------------------------------
+
+
+def consumers(stage: Stage) -> Finding:
+    """Each queue and the stream are handed to the function whose card says so, and it takes them."""
+    fed = [card for card in CARDS.values() if isinstance(card.trigger, Queue | NewItems)]
+    problems = [problem for card in fed for problem in _mapping_problems(stage, card)]
+    return together(problems, f"{', '.join(card.name for card in fed)} are handed what is theirs")
+
+
+def _mapping_problems(stage: Stage, card: Card) -> Iterator[Finding]:
+    function = stage.functions().get(card.name)
+    if function is None:
+        yield fail(f"the stack has no {card.name}", "Run `cdk deploy` for this stage.")
+        return
+    what, source = _source(stage, card)
+    answer: Any = stage.aws.functions.list_event_source_mappings(FunctionName=function.physical)
+    found = [item for item in answer["EventSourceMappings"] if _is_from(item, source)]
+    if not found:
+        yield fail(f"{card.name} is not handed {what}", "Run `cdk deploy` for this stage.")
+    elif not any(item.get("State") in _ON for item in found):
+        yield fail(f"{what} is handed to nobody: the mapping to {card.name} is off", _switch_on(what, stage))
+    elif trouble := [item for item in found if "PROBLEM" in item.get("LastProcessingResult", "")]:
+        yield warn(
+            f"Lambda has trouble with {what} ({trouble[0]['LastProcessingResult']})",
+            f"Read the log of {card.name}; has its role lost a right?",
+        )
+
+
+def _source(stage: Stage, card: Card) -> tuple[str, str]:
+    """What a function is handed, for people, and how its ARN ends."""
+    if isinstance(card.trigger, Queue):
+        return f"the queue {card.trigger.name}", stage.output(OUTPUTS[card.trigger.name]).rpartition("/")[2]
+    described = stage.aws.dynamodb.describe_table(TableName=stage.output("TableName"))["Table"]
+    return "the table's stream", described.get("LatestStreamArn", "no stream")
+
+
+def _is_from(mapping: Mapping[str, Any], source: str) -> bool:
+    arn = str(mapping.get("EventSourceArn", ""))
+    return arn == source or arn.rpartition(":")[2] == source
+
+
+def _switch_on(what: str, stage: Stage) -> str:
+    if "stream" not in what:
+        return "Enable it (Lambda, event source mappings), or deploy again."
+    return (
+        "Enable it (Lambda, event source mappings), or deploy again: the stream keeps facts for 24 hours. "
+        f"What was lost before: {REPUBLISH.format(stage=stage.name)}"
+    )
+
+
+# --- how long it waits -----------------------------------------------------------------------------------
+
+
 def queue_age(stage: Stage) -> Finding:
-    """The oldest message of each queue, from CloudWatch; jobs wait on purpose between two tries."""
-    ages = {name: _age(stage, output) for name, (output, _) in OLDEST.items()}
+    """The oldest message of each queue and the oldest fact, from CloudWatch; some jobs wait on purpose."""
+    ages = {name: _age(stage, name) for name in OLDEST} | {"stream": _stream_age(stage)}
     known = {name: age for name, age in ages.items() if age is not None}
     if not known:
         return skipped("CloudWatch has no ages: the queues have been idle, or this is not AWS")
     return together(
         (
-            warn(
-                f"the oldest message of {name} is {_told(age)} old",
-                _WAITING[name],
-            )
+            warn(f"the oldest message of {name} is {_told(age)} old", _waiting(name))
             for name, age in known.items()
-            if age > OLDEST[name][1]
+            if age > _allowed(name)
         ),
         ", ".join(f"{name}: oldest {_told(age)}" for name, age in known.items()),
     )
 
 
-def _age(stage: Stage, output: str) -> timedelta | None:
-    now = stage.clock.now()
-    answer = stage.aws.metrics.get_metric_statistics(
-        Namespace="AWS/SQS",
-        MetricName="ApproximateAgeOfOldestMessage",
-        Dimensions=[{"Name": "QueueName", "Value": stage.output(output).rpartition("/")[2]}],
-        StartTime=now - _PERIOD,
-        EndTime=now,
-        Period=60,
-        Statistics=["Maximum"],
-    )
-    points = sorted(answer.get("Datapoints", []), key=lambda point: point["Timestamp"])
-    return timedelta(seconds=points[-1]["Maximum"]) if points else None
+def _allowed(name: str) -> timedelta:
+    return {str(queue): age for queue, age in OLDEST.items()}.get(name, STREAM_AGE)
+
+
+def _waiting(name: str) -> str:
+    worker = _worker_of(name)
+    if name == "jobs_queue":
+        return f"Jobs between two tries are old on purpose; are there others? Read the log of {worker}."
+    return f"Is {worker} running? Read its log; `consumers` says whether it is handed anything."
+
+
+def _worker_of(name: str) -> str:
+    """The function that works off a queue, or that is handed the stream."""
+    for card in CARDS.values():
+        match card.trigger:
+            case Queue(queue, _) if queue == name:
+                return card.name
+            case NewItems() if name == "stream":
+                return card.name
+            case _:
+                continue
+    raise KeyError(name)
+
+
+def _age(stage: Stage, name: QueueName) -> timedelta | None:
+    dimensions = {"QueueName": stage.output(OUTPUTS[name]).rpartition("/")[2]}
+    metric = "AWS/SQS:ApproximateAgeOfOldestMessage"
+    found = points(stage, metric, dimensions, span=_PERIOD, statistic="Maximum")
+    return timedelta(seconds=found[-1][1]) if found else None
+
+
+def _stream_age(stage: Stage) -> timedelta | None:
+    """How old the last facts were when they were handed over; there is no point while nothing happens."""
+    function = stage.functions().get(_worker_of("stream"))
+    if function is None:
+        return None
+    dimensions = {"FunctionName": function.physical}
+    found = points(stage, "AWS/Lambda:IteratorAge", dimensions, span=_PERIOD, statistic="Maximum")
+    return timedelta(milliseconds=found[-1][1]) if found else None
 
 
 def _told(age: timedelta) -> str:

@@ -3,23 +3,20 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from infra.catalogue import FunctionName
+from infra.cards import CARDS
 from infra.config import DeploymentConfig
 from infra.environment import ResourceNames, environment_of
-from ops.doctor.aws import DeployedFunction
+from ops.doctor.checks.queues import OUTPUTS as QUEUES
 from ops.doctor.findings import Finding, fail, skipped, together, warn
 from ops.doctor.stage import Stage
+from ops.stage.aws import DeployedFunction
 
 OUTPUTS: Final = (
     "ApiUrl",
     "ApiId",
     "WebhookUrl",
     "TableName",
-    "JobsQueueUrl",
-    "EventsQueueUrl",
-    "JobsDlqUrl",
-    "EventsDlqUrl",
-    "SchedulesDlqUrl",
+    *QUEUES.values(),
     "SecretArn",
     "BusName",
 )
@@ -90,6 +87,9 @@ def deployed_settings(stage: Stage) -> Finding:
     functions = stage.functions()
     different = _different(config, functions)
     findings = [
+        fail(f"the stack has no function {name}", _REDEPLOY) for name in CARDS if name not in functions
+    ]
+    findings += [
         warn(f"{variable} of {', '.join(names)} is not what {stage.values.place} says", _REDEPLOY)
         for variable, names in sorted(different.items())
     ]
@@ -97,9 +97,7 @@ def deployed_settings(stage: Stage) -> Finding:
     return together(findings, f"the {len(functions)} functions run with the values of {stage.values.place}")
 
 
-def _different(
-    config: DeploymentConfig, functions: dict[FunctionName, DeployedFunction]
-) -> dict[str, list[str]]:
+def _different(config: DeploymentConfig, functions: dict[str, DeployedFunction]) -> dict[str, list[str]]:
     # Names of resources are the deployment's own: put in the same word everywhere, they are left out.
     own = ResourceNames(**dict.fromkeys(ResourceNames.__dataclass_fields__, _OURS))
     found: dict[str, list[str]] = {}

@@ -5,11 +5,14 @@ import hmac
 import json
 import secrets
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
-from onramp.signature import HEADER
+from onramp.domain.ledger import EventRecord, Outcome
+from onramp.domain.records import HUB
+from onramp.inbound.signature import HEADER
 from ops.doctor.findings import Finding, Stop, fail, ok, together, warn
 from ops.doctor.http import send
+from ops.doctor.records import ports_of
 from ops.doctor.stage import Stage
 
 EVENT: Final = "onramp_doctor_probe"
@@ -37,18 +40,18 @@ def _followed(stage: Stage, secret: str, which: str, give_up: float) -> Finding:
     event_id = _new_id()
     started = stage.clock.monotonic()
     _deliver(stage, _body(event_id), secret, which, give_up)
+    store = ports_of(stage).store
     while True:
-        item = _read_event(stage, event_id)
-        if item.get("state", {}).get("S") == "done":
+        record = store.read(EventRecord, HUB, event_id)
+        if record is not None and record.outcome != Outcome.OPEN:
             break
         if stage.clock.monotonic() > give_up:
-            return _lost(item, which)
+            return _lost(record, which)
         stage.clock.sleep(POLL_SECONDS)
     seconds = stage.clock.monotonic() - started
-    outcome = item.get("outcome", {}).get("S", "")
-    if outcome != "unknown":
+    if record.outcome != Outcome.UNKNOWN:
         return warn(
-            f"{which} ended as {outcome!r}, not as 'unknown'",
+            f"{which} ended as '{record.outcome}', not as '{Outcome.UNKNOWN}'",
             "Read the log of partner_event_worker.",
         )
     return ok(f"{which} arrived and was counted within {seconds:.1f} s")
@@ -85,22 +88,13 @@ def _unexpected(status: int, what: str) -> Finding:
     )
 
 
-def _lost(item: dict[str, Any], which: str) -> Finding:
-    if not item:
+def _lost(record: EventRecord | None, which: str) -> Finding:
+    if record is None:
         return fail(
             f"{which} was taken, but no worker has seen it in time",
             "Look at the events queue: is it being emptied? Read the log of partner_event_worker.",
         )
     return fail(f"{which} was begun, but not finished in time", "Read the log of partner_event_worker.")
-
-
-def _read_event(stage: Stage, event_id: str) -> dict[str, Any]:
-    answer = stage.aws.dynamodb.get_item(
-        TableName=stage.output("TableName"),
-        Key={"pk": {"S": f"EVENT#{event_id}"}, "sk": {"S": "EVENT"}},
-        ConsistentRead=True,
-    )
-    return dict(answer.get("Item", {}))
 
 
 def webhook_unsigned(stage: Stage) -> Finding:

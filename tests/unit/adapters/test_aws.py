@@ -3,20 +3,20 @@
 import base64
 import json
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import BotoCoreError, EndpointConnectionError
-from botocore.stub import ANY, Stubber
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+from botocore.stub import Stubber
 from moto import mock_aws
 
-from onramp.adapters.aws import SECRET_SECONDS, EventBridgeBus, KmsVault, Secret, SqsQueue
-from onramp.domain.signup import BusEvent
-from onramp.ports import UnavailableError
+from onramp.adapters.aws import ENTRIES_SIZE, SECRET_SECONDS, EventBridgeBus, KmsVault, Secret, SqsQueue
+from onramp.domain.errors import UnavailableError
+from onramp.domain.records import Fact
 from tests.canary import APP_SECRET, PARTNER_KEY, SECRET, TOKEN, assert_silent
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
@@ -55,6 +55,15 @@ def stubs() -> Iterator[Stubs]:
         yield Stubs(stack)
 
 
+def refuse(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let AWS refuse every call of a client."""
+
+    def fail(name: str, _: object) -> None:
+        raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, name)
+
+    monkeypatch.setattr(client, "_make_api_call", fail)
+
+
 def cut_off(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every call of a client fail before it reaches AWS."""
 
@@ -71,24 +80,82 @@ def text(value: str) -> dict[str, str]:
     return {"DataType": "String", "StringValue": value}
 
 
+def wanted(*phone_number_ids: str) -> dict[str, object]:
+    """The request that wakes these numbers."""
+    return {
+        "QueueUrl": JOBS,
+        "Entries": [
+            {"Id": str(index), "MessageBody": json.dumps({"phone_number_id": phone_number_id})}
+            for index, phone_number_id in enumerate(phone_number_ids)
+        ],
+    }
+
+
+def taken(count: int, *failed: int) -> dict[str, object]:
+    """SQS's answer to a batch: the messages at these places were refused."""
+    return {
+        "Successful": [
+            {"Id": str(place), "MessageId": "m", "MD5OfMessageBody": "x"}
+            for place in range(count)
+            if place not in failed
+        ],
+        "Failed": [{"Id": str(place), "SenderFault": False, "Code": "InternalError"} for place in failed],
+    }
+
+
 def test_a_job_names_its_number_and_nothing_else(stubs: Stubs) -> None:
     client, script = stubs.client("sqs")
-    body = json.dumps({"signup_id": "s1", "phone_number_id": "1066"})
-    script.add_response(
-        "send_message", {"MessageId": "1"}, {"QueueUrl": JOBS, "MessageBody": body, "MessageAttributes": {}}
-    )
-    SqsQueue(client, jobs=JOBS).send_job("s1", "1066")
+    script.add_response("send_message_batch", taken(1), wanted("1066"))
+    SqsQueue(client, jobs=JOBS).wake_numbers(["1066"])
 
 
-def test_a_job_given_up_says_why_and_is_a_retry_when_it_is_moved_back(stubs: Stubs) -> None:
+def test_numbers_are_woken_ten_in_a_request_and_each_once(stubs: Stubs) -> None:
     client, script = stubs.client("sqs")
-    body = json.dumps({"signup_id": "s1", "phone_number_id": "1066", "retry": True, "reason": "key_rejected"})
+    numbers = [str(number) for number in range(21)]
+    for start in (0, 10, 20):
+        part = numbers[start : start + 10]
+        script.add_response("send_message_batch", taken(len(part)), wanted(*part))
+    SqsQueue(client, jobs=JOBS).wake_numbers([*numbers, "3", "20"])
+
+
+def test_nobody_to_wake_is_no_request(stubs: Stubs) -> None:
+    client, _ = stubs.client("sqs")
+    SqsQueue(client, jobs=JOBS).wake_numbers([])
+
+
+def test_only_what_was_refused_is_sent_again(stubs: Stubs) -> None:
+    client, script = stubs.client("sqs")
+    numbers = [str(number) for number in range(12)]
+    script.add_response("send_message_batch", taken(10, 2, 9), wanted(*numbers[:10]))
+    script.add_response("send_message_batch", taken(2, 1), wanted("10", "11"))
+    script.add_response("send_message_batch", taken(3), wanted("2", "9", "11"))
+    SqsQueue(client, jobs=JOBS).wake_numbers(numbers)
+
+
+def test_what_is_refused_twice_is_unavailable(stubs: Stubs) -> None:
+    client, script = stubs.client("sqs")
+    script.add_response("send_message_batch", taken(2, 0), wanted("1", "2"))
+    script.add_response("send_message_batch", taken(1, 0), wanted("1"))
+    with pytest.raises(UnavailableError, match="queue"):
+        SqsQueue(client, jobs=JOBS).wake_numbers(["1", "2"])
+
+
+def test_the_census_has_a_job_of_its_own(stubs: Stubs) -> None:
+    client, script = stubs.client("sqs")
+    request = {"QueueUrl": JOBS, "MessageBody": json.dumps({"census": "default"}), "MessageAttributes": {}}
+    script.add_response("send_message", {"MessageId": "1"}, request)
+    SqsQueue(client, jobs=JOBS).wake_census("default")
+
+
+def test_a_number_given_up_says_why_and_is_a_retry_when_it_is_moved_back(stubs: Stubs) -> None:
+    client, script = stubs.client("sqs")
+    body = json.dumps({"phone_number_id": "1066", "retry": True, "reason": "key_rejected"})
     script.add_response(
         "send_message",
         {"MessageId": "1"},
         {"QueueUrl": DEAD_JOBS, "MessageBody": body, "MessageAttributes": {"reason": text("key_rejected")}},
     )
-    SqsQueue(client, dead_jobs=DEAD_JOBS).bury_job("s1", "1066", "key_rejected")
+    SqsQueue(client, dead_jobs=DEAD_JOBS).bury_number("1066", "key_rejected")
 
 
 @pytest.mark.parametrize(
@@ -113,72 +180,197 @@ def test_an_event_is_kept_for_a_person_as_sqs_can_carry_it(
     SqsQueue(client, dead_events=DEAD_EVENTS).bury_event(body, "utf-8", "unreadable")
 
 
-def test_a_queue_that_refuses_is_unavailable(stubs: Stubs) -> None:
+QUEUE_CALLS = [
+    lambda queue: queue.wake_numbers(["1066"]),
+    lambda queue: queue.wake_census("default"),
+    lambda queue: queue.bury_number("1066", "x"),
+    lambda queue: queue.bury_event("{}", "utf-8", "x"),
+]
+
+
+@pytest.mark.parametrize("call", QUEUE_CALLS)
+def test_a_queue_that_refuses_or_cannot_be_reached_is_unavailable(
+    stubs: Stubs, monkeypatch: pytest.MonkeyPatch, call: Callable[[SqsQueue], None]
+) -> None:
     client, script = stubs.client("sqs")
-    script.add_client_error("send_message", "ServiceUnavailable", http_status_code=503)
-    with pytest.raises(UnavailableError, match="queue"):
-        SqsQueue(client, jobs=JOBS).send_job("s1", "1066")
-
-
-def test_a_queue_that_cannot_be_reached_is_unavailable(stubs: Stubs, monkeypatch: pytest.MonkeyPatch) -> None:
-    client, _ = stubs.client("sqs")
+    queue = SqsQueue(client, jobs=JOBS, dead_jobs=DEAD_JOBS, dead_events=DEAD_EVENTS)
+    with monkeypatch.context() as patch:
+        refuse(client, patch)
+        with pytest.raises(UnavailableError, match="queue"):
+            call(queue)
     cut_off(client, monkeypatch)
-    with pytest.raises(UnavailableError):
-        SqsQueue(client, jobs=JOBS).send_job("s1", "1066")
+    with pytest.raises(UnavailableError, match="queue"):
+        call(queue)
+    script.assert_no_pending_responses()
 
 
 # --- bus
 
 
-def bus_event(number: int) -> BusEvent:
-    return BusEvent(
-        id=f"s1-{number}", type="number.connected", at=NOW, detail={"signup_id": "s1", "code": None}
+def fact(
+    number: int,
+    *,
+    subject: str = "s1",
+    reference: str | None = None,
+    phone_number_id: str | None = None,
+    detail: dict[str, str | None] | None = None,
+) -> Fact:
+    return Fact(
+        id=f"f{number}",
+        type="number.failed",
+        at=NOW,
+        subject=subject,
+        tenant="t",
+        reference=reference,
+        phone_number_id=phone_number_id,
+        detail=detail or {},
     )
 
 
-def test_an_event_of_the_bus_carries_its_id_and_time(stubs: Stubs) -> None:
+def said(*failed: int, count: int = 1) -> dict[str, object]:
+    """EventBridge's answer: the entries at these places were not taken."""
+    entries = [
+        {"ErrorCode": "InternalFailure"} if place in failed else {"EventId": "e"} for place in range(count)
+    ]
+    return {"FailedEntryCount": len(failed), "Entries": entries}
+
+
+def test_an_event_of_the_bus_carries_its_fact(stubs: Stubs) -> None:
     client, script = stubs.client("events")
-    detail = {"id": "s1-1", "at": "2031-05-06T07:08:09.123Z", "signup_id": "s1", "code": None}
+    detail = {
+        "id": "f1",
+        "at": "2031-05-06T07:08:09.123Z",
+        "signup_id": "s1",
+        "tenant": "t",
+        "reference": "Größe 😀",
+        "phone_number_id": "1066",
+        "channel_id": None,
+        "code": "key_rejected",
+        "step": None,
+    }
     entry = {
         "EventBusName": "bus",
         "Source": "onramp",
-        "DetailType": "number.connected",
+        "DetailType": "number.failed",
         "Time": NOW,
-        "Detail": json.dumps(detail),
+        "Detail": json.dumps(detail, ensure_ascii=False),
     }
-    script.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": [entry]})
-    EventBridgeBus(client, "bus").publish([bus_event(1)])
+    script.add_response("put_events", said(), {"Entries": [entry]})
+    told = fact(
+        1,
+        reference="Größe 😀",
+        phone_number_id="1066",
+        detail={"code": "key_rejected", "step": None, "id": "of somebody else"},
+    )
+    assert list(EventBridgeBus(client, "bus").publish([told])) == []
 
 
-def test_events_go_ten_at_a_time(stubs: Stubs) -> None:
-    client, script = stubs.client("events")
-    for size in (10, 10, 1):
-        script.add_response("put_events", {"FailedEntryCount": 0}, {"Entries": [ANY] * size})
-    EventBridgeBus(client, "bus").publish([bus_event(number) for number in range(21)])
+class Sent:
+    """Stands for EventBridge's client: keeps what it is sent, and fails by a script."""
+
+    def __init__(self, *outcomes: dict[str, object] | Exception) -> None:
+        self.calls: list[list[dict[str, Any]]] = []
+        self._outcomes = list(outcomes)
+
+    def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, object]:  # noqa: N803
+        self.calls.append(Entries)
+        outcome = self._outcomes.pop(0) if self._outcomes else said(count=len(Entries))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def publish(self, *facts: Fact) -> list[str]:
+        return list(EventBridgeBus(self, "bus").publish(facts))  # type: ignore[arg-type]
+
+    def details(self, call: int) -> list[dict[str, Any]]:
+        return [json.loads(entry["Detail"]) for entry in self.calls[call]]
+
+    def size(self, call: int) -> int:
+        """Bytes of a call, as EventBridge's documentation counts them."""
+        return sum(
+            14 + sum(len(entry[name].encode()) for name in ("Source", "DetailType", "Detail"))
+            for entry in self.calls[call]
+        )
 
 
-def test_nothing_to_publish_is_no_call(stubs: Stubs) -> None:
-    client, _ = stubs.client("events")
-    EventBridgeBus(client, "bus").publish([])
+REFUSED = ClientError({"Error": {"Code": "InternalException"}}, "PutEvents")
+UNREACHABLE = EndpointConnectionError(endpoint_url="https://aws.example")
 
 
-def test_one_event_not_taken_is_a_bus_that_does_not_answer(stubs: Stubs) -> None:
-    client, script = stubs.client("events")
-    script.add_response("put_events", {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "x"}]})
-    with pytest.raises(UnavailableError, match="bus"):
-        EventBridgeBus(client, "bus").publish([bus_event(1)])
+def test_what_concerns_no_signup_names_none() -> None:
+    bus = Sent()
+    assert bus.publish(fact(1, subject="HUB#default", detail={"count": "3"})) == []
+    (detail,) = bus.details(0)
+    assert (detail["signup_id"], detail["count"]) == (None, "3")
 
 
-def test_a_bus_that_refuses_or_cannot_be_reached_is_unavailable(
-    stubs: Stubs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client, script = stubs.client("events")
-    script.add_client_error("put_events", "InternalException")
-    with pytest.raises(UnavailableError):
-        EventBridgeBus(client, "bus").publish([bus_event(1)])
-    cut_off(client, monkeypatch)
-    with pytest.raises(UnavailableError):
-        EventBridgeBus(client, "bus").publish([bus_event(1)])
+def test_a_half_of_a_character_does_not_keep_a_fact_from_the_bus() -> None:
+    bus = Sent()
+    assert bus.publish(fact(1, detail={"code": "\ud800"})) == []
+    assert bus.details(0)[0]["code"] == "\ufffd"
+
+
+def test_facts_go_ten_at_a_time_in_their_order() -> None:
+    bus = Sent()
+    assert bus.publish(*(fact(number) for number in range(21))) == []
+    assert [len(entries) for entries in bus.calls] == [10, 10, 1]
+    assert [detail["id"] for call in range(3) for detail in bus.details(call)] == [f"f{n}" for n in range(21)]
+
+
+def test_nothing_to_publish_is_no_call() -> None:
+    bus = Sent()
+    assert bus.publish() == []
+    assert bus.calls == []
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "😀"])
+def test_no_call_is_longer_than_eventbridge_takes(letter: str) -> None:
+    bus = Sent()
+    length = 60_000 // len(letter.encode())
+    assert bus.publish(*(fact(number, detail={"code": letter * length}) for number in range(9))) == []
+    assert [len(entries) for entries in bus.calls] == [4, 4, 1]
+    assert all(bus.size(call) <= ENTRIES_SIZE for call in range(3))
+
+
+def test_a_fact_that_is_too_long_by_itself_goes_without_its_detail() -> None:
+    bus = Sent()
+    long = fact(2, reference="r", detail={"channel_ids": "ü" * ENTRIES_SIZE, "count": "9"})
+    assert bus.publish(fact(1), long, fact(3)) == []
+    ((before, told, after),) = [bus.details(0)]
+    assert (before["id"], after["id"]) == ("f1", "f3")
+    assert (told["id"], told["signup_id"], told["reference"]) == ("f2", "s1", "r")
+    assert "channel_ids" not in told
+    assert "count" not in told
+
+
+def test_behind_a_request_of_which_something_was_refused_nothing_is_sent() -> None:
+    bus = Sent(said(1, 9, count=10))
+    assert bus.publish(*(fact(number) for number in range(12))) == ["f1", "f9", "f10", "f11"]
+    assert len(bus.calls) == 1
+
+
+def test_a_call_that_is_refused_gives_back_all_its_facts_and_those_behind_it() -> None:
+    bus = Sent(said(count=10), REFUSED)
+    assert bus.publish(*(fact(number) for number in range(25))) == [f"f{number}" for number in range(10, 25)]
+    assert len(bus.calls) == 2
+
+
+def test_a_bus_that_cannot_be_reached_is_not_tried_for_the_rest() -> None:
+    bus = Sent(UNREACHABLE)
+    assert bus.publish(*(fact(number) for number in range(25))) == [f"f{number}" for number in range(25)]
+    assert len(bus.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"FailedEntryCount": 1},
+        {"FailedEntryCount": 1, "Entries": [{}]},
+        {"FailedEntryCount": 2, "Entries": 3},
+    ],
+)
+def test_an_answer_that_does_not_say_what_failed_has_lost_all(answer: dict[str, object]) -> None:
+    assert Sent(answer).publish(fact(1), fact(2)) == ["f1", "f2"]
 
 
 # --- keys
@@ -223,36 +415,72 @@ def test_keys_that_do_not_answer_are_unavailable(stubs: Stubs, monkeypatch: pyte
 # --- the secret
 
 
-class Ticker:
-    """A clock for `monotonic`."""
+class Times:
+    """A wall clock and a monotonic one, moved by hand."""
 
     def __init__(self) -> None:
-        self.now = 1_000.0
+        self.wall = 1_700_000_000.0
+        self.monotonic = 1_000.0
 
-    def __call__(self) -> float:
-        return self.now
+    def secret(self, client: Any) -> Secret:
+        """The secret by these clocks."""
+        return Secret(client, "the-secret", lambda: self.wall, lambda: self.monotonic)
+
+
+def reads(script: Stubber, **content: object) -> None:
+    """The secret is read once more, and has this."""
+    answer = {"SecretString": json.dumps(content or SECRET)}
+    script.add_response("get_secret_value", answer, {"SecretId": "the-secret"})
 
 
 def test_the_secret_is_read_once_in_five_minutes(stubs: Stubs) -> None:
     client, script = stubs.client("secretsmanager")
-    time = Ticker()
-    secret = Secret(client, "the-secret", time)
-    script.add_response("get_secret_value", {"SecretString": json.dumps(SECRET)}, {"SecretId": "the-secret"})
+    times = Times()
+    secret = times.secret(client)
+    reads(script)
     assert secret.value("meta_app_secret") == APP_SECRET
-    time.now += SECRET_SECONDS - 0.1
+    times.wall += SECRET_SECONDS - 0.1
+    times.monotonic += SECRET_SECONDS - 0.1
     assert secret.value("partner_api_key") == PARTNER_KEY
-    script.add_response("get_secret_value", {"SecretString": json.dumps({"meta_app_secret": "new"})})
-    time.now += 0.1
+
+
+@pytest.mark.parametrize(
+    ("wall", "monotonic"),
+    [(SECRET_SECONDS, 0.0), (0.0, SECRET_SECONDS), (9e9, 0.1), (-1.0, 1.0), (1.0, -1.0)],
+    ids=["monotonic stands still", "wall stands still", "frozen for years", "wall set back", "restored"],
+)
+def test_the_clock_that_says_it_is_older_counts(stubs: Stubs, wall: float, monotonic: float) -> None:
+    client, script = stubs.client("secretsmanager")
+    times = Times()
+    secret = times.secret(client)
+    reads(script)
+    assert secret.value("meta_app_secret") == APP_SECRET
+    times.wall += wall
+    times.monotonic += monotonic
+    reads(script, meta_app_secret="new")
     assert secret.value("meta_app_secret") == "new"
+
+
+def test_what_is_incomplete_is_not_remembered(stubs: Stubs) -> None:
+    client, script = stubs.client("secretsmanager")
+    secret = Times().secret(client)
+    reads(script, meta_app_secret=APP_SECRET)
+    with pytest.raises(UnavailableError):
+        secret.value("partner_api_key")
+    reads(script, partner_api_key=PARTNER_KEY)
+    assert secret.value("partner_api_key") == PARTNER_KEY
+    reads(script)
+    assert secret.value("meta_app_secret") == APP_SECRET
+    assert secret.value("partner_api_key") == PARTNER_KEY
 
 
 def test_a_machine_that_has_just_started_reads_the_secret_too(stubs: Stubs) -> None:
     client, script = stubs.client("secretsmanager")
     script.add_response("get_secret_value", {"SecretString": json.dumps(SECRET)})
-    assert Secret(client, "x", lambda: 0.0).value("meta_app_secret") == APP_SECRET
+    assert Secret(client, "x", lambda: 0.0, lambda: 0.0).value("meta_app_secret") == APP_SECRET
 
 
-@pytest.mark.parametrize("value", [None, "", 7, ["x"], {"a": "b"}])
+@pytest.mark.parametrize("value", [None, "", " \n", 7, ["x"], {"a": "b"}])
 def test_what_is_missing_is_named(stubs: Stubs, value: object) -> None:
     client, script = stubs.client("secretsmanager")
     content = {**SECRET, "partner_api_key": value} if value is not None else {"meta_app_secret": APP_SECRET}

@@ -1,44 +1,40 @@
-"""What the contract suite cannot see: how items look in the table, and what DynamoDB's errors become."""
+"""What the contract suite cannot see: how items look, lost answers, what errors become, how much is asked."""
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 import pytest
-from botocore.exceptions import ConnectTimeoutError
-from botocore.stub import Stubber
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
-from onramp.adapters.dynamo import DynamoBudget, DynamoStore
-from onramp.adapters.dynamo_budget import TRIES as BUDGET_TRIES
-from onramp.adapters.dynamo_table import LONGEST_PART, part, unpart
-from onramp.domain.budget import BudgetRule
-from onramp.domain.errors import BudgetUnavailable, LeaseLost, PutOff
-from onramp.domain.partner_events import Channel
-from onramp.ports import ClientRecord, Conflict, EventClaim, NumberTaken, UnavailableError
-from tests.contract.examples import CHANNEL, event, pointer, signup
-from tests.fakes import START, ManualClock
-from tests.table import make_table
+from harness.dynamodb import CountingDynamo
+from onramp.adapters.dynamo import DynamoStore
+from onramp.adapters.dynamo.table import LONGEST_PART, TRIES, Table, When, part, unpart
+from onramp.adapters.memory import START, ManualClock
+from onramp.adapters.system import SystemClock
+from onramp.domain.budget import BudgetState
+from onramp.domain.census import Census
+from onramp.domain.clients import ClientRecord
+from onramp.domain.errors import Conflict, UnavailableError
+from onramp.domain.facts import FactType
+from onramp.domain.ledger import Outcome
+from onramp.domain.number import Number
+from onramp.domain.records import Fact, Stored
+from onramp.domain.signup import Exchange, Listed, Remembered, Signup
+from onramp.domain.states import Progress
+from onramp.ports.storage import Due
+from tests.contract.examples import event, fact, number, signup, stored
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 TABLE = "records"
-RULE = BudgetRule(calls=5, window=timedelta(seconds=30))
-CLAIM = EventClaim("e1", "run1", attempts=1)
+WRITES = {"put_item", "update_item", "transact_write_items"}
+URL = "https://dynamodb.invalid"
 
-
-@pytest.fixture
-def client() -> "Iterator[DynamoDBClient]":
-    made = boto3.client(
-        "dynamodb", region_name="eu-central-1", aws_access_key_id="test", aws_secret_access_key="test"
-    )
-    with contextlib.closing(made):
-        yield made
+type Call = Callable[[], Any]
 
 
 # --- keys
@@ -64,282 +60,470 @@ def test_no_two_names_make_one_key(first: tuple[str, str], second: tuple[str, st
     assert len(keys) == len({first, second})
 
 
+@given(st.text(alphabet=st.characters(categories=["Cs"]), min_size=1, max_size=4))
+def test_halves_of_characters_in_a_name_make_a_key_of_their_own(text: str) -> None:
+    assert unpart(part(text)) == text
+    part(text).encode()
+
+
 def test_an_ordinary_name_stays_readable() -> None:
     assert part("jane.doe+x@example.com") == "jane.doe+x@example.com"
+
+
+# --- a table that fails when it is told to
+
+
+class Shaky:
+    """A counting table whose writes do what `plan` says, one after the other."""
+
+    def __init__(self) -> None:
+        self.real = CountingDynamo()
+        self.plan: list[Callable[[Call], Any]] = []
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.silent = False
+        self.clock = ManualClock()
+        self.store = DynamoStore(cast("DynamoDBClient", self), TABLE, self.clock)
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**request: Any) -> Any:
+            self.requests.append((name, request))
+            if self.silent:
+                raise ReadTimeoutError(endpoint_url=URL)
+            if name in WRITES and self.plan:
+                return self.plan.pop(0)(lambda: getattr(self.real, name)(**request))
+            return getattr(self.real, name)(**request)
+
+        return call
+
+    def names(self) -> list[str]:
+        """What was asked, and forget it."""
+        names = [name for name, _ in self.requests]
+        self.requests.clear()
+        return names
+
+
+@pytest.fixture
+def shaky() -> Shaky:
+    return Shaky()
+
+
+def refusal(code: str, status: int = 400, reasons: tuple[str, ...] = ()) -> ClientError:
+    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    if reasons:
+        response["CancellationReasons"] = [{"Code": reason} for reason in reasons]
+    return ClientError(response, "write")
+
+
+def fails(trouble: Exception) -> Callable[[Call], Any]:
+    """Nothing is done, and it says so."""
+
+    def act(_: Call) -> Any:
+        raise trouble
+
+    return act
+
+
+def loses(trouble: Exception, meanwhile: Call = lambda: None) -> Callable[[Call], Any]:
+    """It works, and the answer is lost; `meanwhile` happens before we can look."""
+
+    def act(write: Call) -> Any:
+        write()
+        meanwhile()
+        raise trouble
+
+    return act
+
+
+LOST: dict[str, Exception] = {
+    "timeout": ReadTimeoutError(endpoint_url=URL),
+    "closed": ConnectionClosedError(endpoint_url=URL),
+    "server error": refusal("InternalServerError", 500),
+    "service unavailable": refusal("ServiceUnavailable", 503),
+}
+"""Troubles that leave it open whether the write worked."""
+OUR_OWN = {
+    "update_item": refusal("ConditionalCheckFailedException"),
+    "put_item": refusal("ConditionalCheckFailedException"),
+    "transact_write_items": refusal(
+        "TransactionCanceledException", reasons=("ConditionalCheckFailed", "None")
+    ),
+}
+"""boto3 has sent the write again by itself, and the second one met the first."""
+
+
+def telling(record: Number) -> Number:
+    record.tell(FactType.NUMBER_PENDING, START)
+    return record
+
+
+KINDS: dict[str, tuple[str, Callable[[], tuple[list[Stored], list[Fact]]]]] = {
+    "a record": ("update_item", lambda: ([number()], [])),
+    "a fact": ("put_item", lambda: ([], [fact()])),
+    "a record and what it tells": ("transact_write_items", lambda: ([telling(number())], [])),
+    "two records": ("transact_write_items", lambda: ([number(), signup()], [])),
+    "records and facts": ("transact_write_items", lambda: ([telling(number()), signup()], [fact()])),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("trouble", [*LOST, "our own"])
+def test_a_write_that_worked_is_recognised_although_its_answer_was_lost(
+    shaky: Shaky, kind: str, trouble: str
+) -> None:
+    request, make = KINDS[kind]
+    records, facts = make()
+    told = sum(len(record.told) for record in records) + len(facts)
+    shaky.plan = [loses(LOST.get(trouble) or OUR_OWN[request])]
+    shaky.store.commit(*records, facts=facts)
+    assert shaky.names() == [request, "get_item"]
+    for record in records:
+        assert (record.version, record.told) == (1, [])
+        assert stored(shaky.store, record) == record
+    assert len(shaky.store.facts_of("s1", 99)) == told
+    for record in records:
+        shaky.store.commit(record)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("trouble", LOST)
+def test_a_write_that_did_not_work_may_be_repeated(shaky: Shaky, kind: str, trouble: str) -> None:
+    _, make = KINDS[kind]
+    records, facts = make()
+    told = sum(len(record.told) for record in records) + len(facts)
+    shaky.plan = [fails(LOST[trouble])]
+    with pytest.raises(UnavailableError):
+        shaky.store.commit(*records, facts=facts)
+    assert all(record.version == 0 for record in records)
+    assert sum(len(record.told) for record in records) + len(facts) == told
+    shaky.store.commit(*records, facts=facts)
+    assert len(shaky.store.facts_of("s1", 99)) == told
+
+
+@pytest.mark.parametrize("trouble", [*LOST, "our own"])
+def test_a_transaction_is_recognised_by_its_fact_when_its_record_is_written_over(
+    shaky: Shaky, trouble: str
+) -> None:
+    record = telling(number())
+
+    def rival() -> None:
+        found = stored(shaky.store, number())
+        found.verified_name = "rival"
+        shaky.store.commit(found)
+
+    shaky.plan = [loses(LOST.get(trouble) or OUR_OWN["transact_write_items"], rival)]
+    shaky.store.commit(record)
+    assert len(shaky.store.facts_of("s1", 99)) == 1
+    with pytest.raises(Conflict):
+        shaky.store.commit(record)
+
+
+def test_the_write_of_somebody_else_is_not_taken_for_ones_own(shaky: Shaky) -> None:
+    shaky.store.commit(number())
+    mine = stored(shaky.store, number())
+    shaky.store.commit(stored(shaky.store, number()))
+    with pytest.raises(Conflict):
+        shaky.store.commit(mine)
+    shaky.plan = [fails(LOST["timeout"])]
+    with pytest.raises(UnavailableError):
+        shaky.store.commit(mine)
+    assert mine.version == 1
+
+
+def test_when_the_table_does_not_say_whose_write_it_was_nothing_is_known(shaky: Shaky) -> None:
+    def gone_silent() -> None:
+        shaky.silent = True
+
+    shaky.plan = [loses(LOST["timeout"], gone_silent)]
+    record = number()
+    with pytest.raises(UnavailableError):
+        shaky.store.commit(record)
+    assert record.version == 0
+
+
+# --- others at the same item
+
+CONFLICT = refusal("TransactionCanceledException", reasons=("TransactionConflict", "None"))
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [CONFLICT, refusal("TransactionConflictException"), refusal("TransactionInProgressException")],
+    ids=["cancelled", "conflict", "in progress"],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_write_waits_for_others_that_are_at_the_same_item(
+    shaky: Shaky, kind: str, busy: ClientError
+) -> None:
+    records, facts = KINDS[kind][1]()
+    shaky.plan = [fails(busy)] * 3
+    shaky.store.commit(*records, facts=facts)
+    assert len(shaky.clock.sleeps) == 3
+    tokens = {request.get("ClientRequestToken") for _, request in shaky.requests}
+    assert len(tokens) == 1
+
+
+def test_a_hit_whose_record_is_being_written_is_left_to_its_writer(shaky: Shaky) -> None:
+    record = number(due_at=START)
+    shaky.store.commit(record)
+    (hit,) = shaky.store.due(START, 9, look=False)
+    shaky.plan = [fails(refusal("TransactionConflictException"))]
+    assert not shaky.store.postpone(hit, START + timedelta(minutes=5))
+    assert list(shaky.store.due(START, 9, look=False)) == [hit]
+
+
+def test_patience_with_others_has_an_end_in_less_than_a_second(shaky: Shaky) -> None:
+    shaky.plan = [fails(CONFLICT)] * TRIES
+    record = telling(number())
+    with pytest.raises(Conflict):
+        shaky.store.commit(record)
+    assert not shaky.plan
+    assert sum(shaky.clock.sleeps) < 1
+    assert (record.version, len(record.told)) == (0, 1)
+
+
+def test_a_token_of_a_transaction_is_short_enough_for_dynamodb() -> None:
+    table = Shaky()
+    store = DynamoStore(cast("DynamoDBClient", table), TABLE, SystemClock())
+    store.commit(number(), signup())
+    ((_, request),) = table.requests
+    assert 1 <= len(request["ClientRequestToken"]) <= 36
+
+
+# --- what errors mean
+
+
+@pytest.mark.parametrize(
+    ("trouble", "meaning"),
+    [
+        (refusal("ConditionalCheckFailedException"), Conflict),
+        (refusal("ProvisionedThroughputExceededException"), UnavailableError),
+        (refusal("ThrottlingException"), UnavailableError),
+        (refusal("InternalServerError", 500), UnavailableError),
+        (refusal("AccessDeniedException"), UnavailableError),
+        (refusal("ValidationException"), UnavailableError),
+        (refusal("IdempotentParameterMismatchException"), UnavailableError),
+        (refusal("TransactionCanceledException", reasons=("ThrottlingError", "None")), UnavailableError),
+        (
+            refusal("TransactionCanceledException", reasons=("None", "ItemCollectionSizeLimitExceeded")),
+            UnavailableError,
+        ),
+        (
+            refusal(
+                "TransactionCanceledException", reasons=("TransactionConflict", "ConditionalCheckFailed")
+            ),
+            Conflict,
+        ),
+        (ClientError(cast("Any", {}), "write"), UnavailableError),
+        (BotoCoreError(), UnavailableError),
+    ],
+    ids=str,
+)
+def test_what_a_failed_write_means(shaky: Shaky, trouble: Exception, meaning: type[Exception]) -> None:
+    shaky.plan = [fails(trouble)]
+    with pytest.raises(meaning):
+        shaky.store.commit(telling(number()))
+    assert shaky.store.read(Number, "1001") is None
+
+
+def test_a_silent_table_is_unavailable_whatever_is_asked(shaky: Shaky) -> None:
+    shaky.silent = True
+    store = shaky.store
+    for call in (
+        lambda: store.read(Number, "1"),
+        lambda: store.read_all(Number, [("1",)]),
+        lambda: store.commit(number()),
+        lambda: store.commit(number(), signup()),
+        lambda: store.facts_of("s1", 1),
+        lambda: store.facts_since(START, START, None, 1),
+        lambda: store.due(START, 1, look=False),
+        lambda: store.postpone(Due("NUMBER", ("1",), START), START),
+        lambda: store.numbers_at("p", 1),
+        lambda: store.numbers_with("h", "1"),
+        lambda: store.ledger("p", 1),
+        lambda: store.signups_of("t", None, None, 1, START),
+        lambda: store.numbers_of("t", None, None, 1),
+    ):
+        with pytest.raises(UnavailableError):
+            call()
+
+
+def test_keys_that_dynamodb_did_not_get_to_are_asked_for_again(shaky: Shaky) -> None:
+    shaky.store.commit(number("1"), number("2"), number("3"))
+    real = shaky.real.batch_get_item
+    turns = iter([1, 1, 3])
+
+    def some(**request: Any) -> dict[str, Any]:
+        ((name, asked),) = request["RequestItems"].items()
+        count = next(turns)
+        left = asked["Keys"][count:]
+        answer = real(RequestItems={name: {"Keys": asked["Keys"][:count]}})
+        return {**answer, "UnprocessedKeys": {name: {"Keys": left}} if left else {}}
+
+    shaky.real.batch_get_item = some  # type: ignore[method-assign]
+    found = shaky.store.read_all(Number, [("1",), ("2",), ("3",)])
+    assert [record.phone_number_id for record in found] == ["1", "2", "3"]
+    assert len(shaky.clock.sleeps) == 2
+
+
+def test_keys_that_dynamodb_never_gets_to_are_unavailable(shaky: Shaky) -> None:
+    def none(**request: Any) -> dict[str, Any]:
+        return {"Responses": {}, "UnprocessedKeys": request["RequestItems"]}
+
+    shaky.real.batch_get_item = none  # type: ignore[method-assign]
+    with pytest.raises(UnavailableError):
+        shaky.store.read_all(Number, [("1",)])
+    assert sum(shaky.clock.sleeps) < 2
+
+
+def test_a_partition_is_read_page_by_page_as_long_as_somebody_wants_more(shaky: Shaky) -> None:
+    for index in range(5):
+        shaky.store.commit(facts=[fact(detail={"index": str(index)})])
+    shaky.names()
+    table = Table(cast("DynamoDBClient", shaky), TABLE, shaky.clock)
+    items = table.query(When.of("#pk = :pk", pk="SIGNUP#s1"), page=2)
+    for _ in range(3):
+        next(items)
+    assert shaky.names() == ["query"] * 2
+    assert len(list(items)) == 2
+    assert shaky.names() == ["query"]
+
+
+# --- how much is asked
+
+OPERATIONS: dict[str, tuple[list[str], Callable[[DynamoStore], object]]] = {
+    "a read": (["get_item"], lambda store: store.read(Number, "1")),
+    "many reads": (["batch_get_item"], lambda store: store.read_all(Number, [(str(n),) for n in range(100)])),
+    "more reads": (
+        ["batch_get_item"] * 2,
+        lambda store: store.read_all(Number, [(str(n),) for n in range(101)]),
+    ),
+    "no reads": ([], lambda store: store.read_all(Number, [])),
+    "a commit": (["update_item"], lambda store: store.commit(number("new"))),
+    "a commit of several": (["transact_write_items"], lambda store: store.commit(number("a"), number("b"))),
+    "a commit with a fact": (["transact_write_items"], lambda store: store.commit(telling(number("c")))),
+    "a fact": (["put_item"], lambda store: store.commit(facts=[fact()])),
+    "facts": (["query"], lambda store: store.facts_of("s1", 10)),
+    "what is due": (["query"], lambda store: store.due(START, 10, look=False)),
+    "a postponement": (["update_item"], lambda store: store.postpone(Due("NUMBER", ("1",), START), START)),
+    "numbers at a place": (["query"], lambda store: store.numbers_at("WABA#default#w1", 10)),
+    "numbers with digits": (["query"], lambda store: store.numbers_with("default", "4915123456789")),
+    "an empty ledger": (["query"], lambda store: store.ledger("CHANNEL#default#none", 40)),
+    "a ledger": (["query", "batch_get_item"], lambda store: store.ledger(event().place, 40)),
+    "signups of a status": (["query"], lambda store: store.signups_of("acme", "open", None, 10, START)),
+    "all signups": (["query"] * 5, lambda store: store.signups_of("acme", None, None, 10, START)),
+    "numbers of a class": (
+        ["query"],
+        lambda store: store.numbers_of("acme", number().standing, None, 10),
+    ),
+    "all numbers": (["query"] * 5, lambda store: store.numbers_of("acme", None, None, 10)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_makes_so_many_requests_and_no_more(shaky: Shaky, name: str) -> None:
+    for index in range(60):
+        waiting = event(str(index))
+        waiting.outcome = Outcome.UNRESOLVED
+        shaky.store.commit(waiting, number(str(index), due_at=START), signup(str(index)), facts=[fact()])
+    shaky.names()
+    expected, call = OPERATIONS[name]
+    call(shaky.store)
+    assert shaky.names() == expected
+
+
+def test_a_list_reads_no_more_than_it_gives_however_much_there_is(shaky: Shaky) -> None:
+    def spent(count: int) -> float:
+        for index in range(count):
+            shaky.store.commit(signup(f"{count}-{index}"), number(f"{count}-{index}"))
+        before = shaky.real.spent.copy()
+        shaky.store.signups_of("acme", None, None, 10, START)
+        shaky.store.numbers_of("acme", None, None, 10)
+        return shaky.real.spent.since(before).reads
+
+    assert spent(20) == spent(500)
 
 
 # --- items
 
 
-def items(client: "DynamoDBClient") -> dict[tuple[str, str], dict[str, Any]]:
-    """Every item by its keys, values without their types."""
-    found = client.scan(TableName=TABLE)["Items"]
-    plain: list[dict[str, Any]] = [
-        {name: next(iter(value.values())) for name, value in item.items()} for item in found
-    ]
-    return {(item.pop("pk"), item.pop("sk")): item for item in plain}
-
-
-def test_items_look_as_the_documentation_says(client: "DynamoDBClient") -> None:
-    with mock_aws():
-        make_table(client, TABLE)
-        store = DynamoStore(client, TABLE, ManualClock())
-        made = store.create_signup(signup(), ("key", "print"))
-        made.numbers[0].due_at = START
-        store.save(made, claims=[pointer(made)], channel=("c1", pointer(made)))
-        store.save_client(ClientRecord("acme", "jane@example.com", client_id="abcCL"))
-        claim = store.claim_event(event(), "run1", START)
-        assert claim is not None
-        store.park_event(claim, event(), Channel(id="c1"), "WABA#w2", now=START, due_at=None)
-        claim = store.claim_event(event(), "run2", START)
-        assert claim is not None
-        store.release_event(claim, counted=False)
-        DynamoBudget(client, TABLE, ManualClock(), partner_id="pA", rule=RULE).take("job", START)
-        found = items(client)
-    number = {
-        "signup_id": "s1",
-        "phone_number_id": "p-s1",
-        "tenant": "acme",
-        "waba_id": "w1",
-        "digits": "4915123456789",
+def test_items_look_as_the_documentation_says(shaky: Shaky) -> None:
+    waiting = event()
+    waiting.outcome = Outcome.UNRESOLVED
+    until = START + timedelta(days=1)
+    connected = number("1002", channel_id="c1", progress=Progress.CONNECTED)
+    shaky.store.commit(
+        signup(),
+        Exchange(signup_id="s1", token="x"),
+        Listed(signup_id="s1", part=2),
+        number(due_at=START),
+        number("1003", due_at=START, progress=Progress.SUBMITTED, digits=""),
+        connected,
+        ClientRecord(name="jane@example.com", tenant="acme"),
+        waiting,
+        BudgetState(),
+        Census(due_at=START),
+        Remembered(tenant="acme", key="k", signup_id="s1", fingerprint="f", until=until),
+        facts=[fact(), fact("HUB#default")],
+    )
+    always = {"schema", "version", "mark"}
+    shown = {
+        f"{pk} / {sk}": {
+            name: next(iter(value.values()))
+            for name, value in item.items()
+            if name not in {"pk", "sk", "data", "data_zlib", *always}
+        }
+        for (pk, sk), item in shaky.real.items.items()
     }
-    data = found["SIGNUP#s1", "SIGNUP"].pop("data")
-    assert '"version"' not in data
-    assert found.pop(("SIGNUP#s1", "SIGNUP")) == {
-        "version": "1",
-        "tenant_key": "TENANT#acme",
-        "created_key": "2031-05-06T07:08:09.123Z#s1",
-        "status": "authorized",
-        "due_shard": "DUE",
-        "due_at": "2031-05-06T07:08:09.123Z",
+    mark = shaky.real.items["SIGNUP#s1", "SIGNUP"]["mark"]["S"]
+    now = "2031-05-06T07:08:09.123Z"
+    later = {
+        "day": str(int(until.timestamp())),
+        "event": str(int((START + timedelta(days=30)).timestamp())),
+        "fact": str(int((START + timedelta(days=400)).timestamp())),
     }
-    assert found.pop(("PHONE#p-s1", "CLAIM")) == number
-    assert found.pop(("DIGITS#4915123456789", "POINTER")) == number
-    assert found.pop(("CHANNEL#c1", "POINTER")) == number
-    assert found.pop(("IDEMPOTENCY#acme#key", "KEY")) == {
-        "signup_id": "s1",
-        "fingerprint": "print",
-        "expires_at_epoch": str(int(START.timestamp()) + 24 * 3600),
+    assert shown == {
+        "SIGNUP#s1 / SIGNUP": {"tenant_key": "SIGNUPS#acme#open", "created_key": f"{now}#s1"},
+        "SIGNUP#s1 / EXCHANGE": {},
+        "SIGNUP#s1 / LISTED#002": {},
+        "NUMBER#1001 / NUMBER": {
+            "tenant_key": "NUMBERS#acme#onboarding",
+            "created_key": f"{now}#1001",
+            "due_shard": "WORK",
+            "due_at": now,
+            "channel_key": "WABA#default#w1",
+            "digits_key": "DIGITS#default#4915123456789",
+        },
+        "NUMBER#1003 / NUMBER": {
+            "tenant_key": "NUMBERS#acme#onboarding",
+            "created_key": f"{now}#1003",
+            "due_shard": "LOOK",
+            "due_at": now,
+            "channel_key": "WABA#default#w1",
+        },
+        "NUMBER#1002 / NUMBER": {
+            "tenant_key": "NUMBERS#acme#connected",
+            "created_key": f"{now}#1002",
+            "channel_key": "CHANNEL#default#c1",
+            "digits_key": "DIGITS#default#4915123456789",
+        },
+        "CLIENT#default#jane@example.com / CLIENT": {},
+        "EVENT#default#e1 / EVENT": {
+            "place_key": "CHANNEL#default#c1",
+            "place_sort": f"U#{now}#e1",
+            "expires_at_epoch": later["event"],
+        },
+        "BUDGET#default / BUDGET": {},
+        "CENSUS#default / CENSUS": {"due_shard": "WORK", "due_at": now},
+        "IDEMPOTENCY#acme#k / KEY": {"expires_at_epoch": later["day"]},
+        f"SIGNUP#s1 / FACT#{mark}00": {"bus": "1", "at": now, "expires_at_epoch": later["fact"]},
+        f"HUB#default / FACT#{mark}01": {"bus": "1", "at": now, "expires_at_epoch": later["fact"]},
     }
-    assert found.pop(("CLIENT#acme#jane@example.com", "CLIENT")) == {"version": "1", "client_id": "abcCL"}
-    assert found.pop(("CLIENTID#abcCL", "OWNER")) == {"tenant": "acme"}
-    in_thirty_days = str(int(START.timestamp()) + 30 * 24 * 3600)
-    assert found.pop(("EVENT#e1", "EVENT")) == {
-        "name": "channel_created",
-        "state": "parked",
-        "owner": "run2",
-        "attempts": "0",
-        "lease_until": "2031-05-06T07:09:39.123456+00:00",
-        "received_at": "2031-05-06T07:08:09.123Z",
-        "raw": event().raw,
-        "place": "WABA%23w2",
-        "parked_at": "2031-05-06T07:08:09.123456+00:00",
-        "expires_at_epoch": in_thirty_days,
-    }
-    assert found.pop(("PARKED#WABA%23w2", "e1")) == {
-        "name": "channel_created",
-        "due_shard": "DUE",
-        "due_at": "2031-05-06T07:09:09.123Z",
-        "expires_at_epoch": in_thirty_days,
-    }
-    assert set(found.pop(("BUDGET#pA", "BUDGET"))) == {"version", "data"}
-    assert not found
+    for (_, sk), item in shaky.real.items.items():
+        assert item["schema"] == {"N": "1"}
+        assert sk.startswith("FACT#") or (item["version"] == {"N": "1"} and item["mark"] == {"S": mark})
 
 
-def test_a_place_that_cannot_be_read_back_is_refused(client: "DynamoDBClient") -> None:
-    with mock_aws():
-        make_table(client, TABLE)
-        store = DynamoStore(client, TABLE, ManualClock())
-        claim = store.claim_event(event(), "run1", START)
-        assert claim is not None
-        with pytest.raises(ValueError, match="hashed"):
-            store.park_event(claim, event(), CHANNEL, "WABA#" + "9" * 1000, now=START, due_at=None)
-
-
-def test_an_idempotency_key_whose_signup_is_gone_says_so(client: "DynamoDBClient") -> None:
-    with mock_aws():
-        make_table(client, TABLE)
-        store = DynamoStore(client, TABLE, ManualClock())
-        store.create_signup(signup(), ("key", "print"))
-        client.delete_item(TableName=TABLE, Key={"pk": {"S": "SIGNUP#s1"}, "sk": {"S": "SIGNUP"}})
-        with pytest.raises(UnavailableError):
-            store.create_signup(signup("s2"), ("key", "print"))
-
-
-# --- errors
-
-
-class Answers:
-    """DynamoDB as it answers in the order told, one call after the other."""
-
-    def __init__(self, client: "DynamoDBClient") -> None:
-        self._stub = Stubber(client)
-        self.clock = ManualClock()
-        self.store = DynamoStore(client, TABLE, self.clock)
-        self.budget = DynamoBudget(client, TABLE, self.clock, partner_id="pA", rule=RULE)
-
-    def gives(self, operation: str, **answer: object) -> None:
-        """The next call is this one and gets an answer."""
-        self._stub.add_response(operation, answer)
-
-    def fails(self, operation: str, code: str, reasons: list[str] | None = None) -> None:
-        """The next call is this one and fails."""
-        extra = {"CancellationReasons": [{"Code": reason} for reason in reasons]} if reasons else {}
-        self._stub.add_client_error(operation, code, modeled_fields=extra)
-
-    def __enter__(self) -> Self:
-        self._stub.activate()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stub.deactivate()
-
-    def all_used(self) -> None:
-        """Every expected call was made."""
-        self._stub.assert_no_pending_responses()
-
-
-@pytest.fixture
-def dynamodb(client: "DynamoDBClient") -> Iterator[Answers]:
-    with Answers(client) as answers:
-        yield answers
-        answers.all_used()
-
-
-def cancelled(answers: Answers, *reasons: str) -> None:
-    answers.fails("transact_write_items", "TransactionCanceledException", list(reasons))
-
-
-def test_a_save_alone_is_one_plain_write(dynamodb: Answers) -> None:
-    dynamodb.gives("put_item")
-    assert dynamodb.store.save(signup()).version == 1
-
-
-@pytest.mark.parametrize(
-    ("code", "meaning"),
-    [
-        ("ConditionalCheckFailedException", Conflict),
-        ("TransactionConflictException", Conflict),
-        ("ProvisionedThroughputExceededException", UnavailableError),
-        ("ThrottlingException", UnavailableError),
-        ("InternalServerError", UnavailableError),
-        ("AccessDeniedException", UnavailableError),
-        ("ValidationException", UnavailableError),
-    ],
-)
-def test_what_a_failed_write_means(dynamodb: Answers, code: str, meaning: type[Exception]) -> None:
-    dynamodb.fails("put_item", code)
-    with pytest.raises(meaning):
-        dynamodb.store.save(signup())
-
-
-BAD = "ConditionalCheckFailed"
-BUSY = "TransactionConflict"
-OK = "None"
-
-
-@pytest.mark.parametrize(
-    ("reasons", "meaning"),
-    # the signup, the claims of p1 and p2, the event, the digits
-    [
-        ([BAD, OK, OK, OK, OK], Conflict),
-        ([BAD, BAD, OK, BAD, OK], Conflict),
-        ([OK, OK, BAD, BAD, OK], NumberTaken),
-        ([OK, BUSY, BAD, OK, OK], NumberTaken),
-        ([OK, OK, OK, BAD, OK], LeaseLost),
-        ([BUSY, OK, OK, OK, OK], Conflict),
-        ([OK, OK, OK, OK, BUSY], Conflict),
-        ([OK, "ThrottlingError", OK, OK, OK], UnavailableError),
-        ([OK, "ItemCollectionSizeLimitExceeded", OK, OK, OK], UnavailableError),
-    ],
-)
-def test_what_a_cancelled_transaction_means(
-    dynamodb: Answers, reasons: list[str], meaning: type[Exception]
-) -> None:
-    cancelled(dynamodb, *reasons)
-    claims = [pointer(signup(), "p1"), pointer(signup(), "p2")]
-    with pytest.raises(meaning) as caught:
-        dynamodb.store.save(signup(), claims=claims, done=CLAIM, outcome="applied")
-    if isinstance(caught.value, NumberTaken):
-        assert caught.value.phone_number_id == "p2"
-
-
-def test_a_silent_service_is_unavailable(client: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(*_: object, **__: object) -> None:
-        raise ConnectTimeoutError(endpoint_url="https://dynamodb.invalid")
-
-    monkeypatch.setattr(client, "_make_api_call", silent)
-    store = DynamoStore(client, TABLE, ManualClock())
-    for call in (
-        lambda: store.load("s1"),
-        lambda: store.due(START, 1),
-        lambda: store.save(signup()),
-        lambda: store.save(signup(), channel=("c1", pointer(signup()))),
-        lambda: store.load_client("acme", "jane@example.com"),
-        lambda: store.claim_event(event(), "run1", START),
-        lambda: store.finish_event(CLAIM, "applied"),
-    ):
-        with pytest.raises(UnavailableError):
-            call()
-    with pytest.raises(BudgetUnavailable):
-        DynamoBudget(client, TABLE, ManualClock(), partner_id="pA", rule=RULE).take("job", START)
-
-
-def test_an_event_is_finished_although_others_are_busy_with_it(dynamodb: Answers) -> None:
-    dynamodb.fails("update_item", "TransactionConflictException")
-    dynamodb.fails("update_item", "TransactionConflictException")
-    dynamodb.gives("update_item")
-    dynamodb.store.finish_event(CLAIM, "applied")
-    assert len(dynamodb.clock.sleeps) == 2
-
-
-def test_who_stays_busy_for_long_is_unavailable(dynamodb: Answers) -> None:
-    for _ in range(8):
-        dynamodb.fails("update_item", "TransactionConflictException")
-    with pytest.raises(UnavailableError):
-        dynamodb.store.finish_event(CLAIM, "applied")
-    assert sum(dynamodb.clock.sleeps) < 1
-
-
-def test_an_event_that_is_always_snatched_away_is_put_off(dynamodb: Answers) -> None:
-    for _ in range(4):
-        dynamodb.gives("get_item")
-        dynamodb.fails("put_item", "ConditionalCheckFailedException")
-    with pytest.raises(PutOff):
-        dynamodb.store.claim_event(event(), "run1", START)
-
-
-def test_a_lost_race_for_the_budget_is_run_again_at_the_later_time(dynamodb: Answers) -> None:
-    dynamodb.gives("get_item")
-    dynamodb.fails("put_item", "ConditionalCheckFailedException")
-    starts = ",".join([f'"{START.isoformat()}"'] * 5)
-    stored = {"version": {"N": "1"}, "data": {"S": f'{{"starts":[{starts}]}}'}}
-    dynamodb.gives("get_item", Item=stored)
-    dynamodb.gives("put_item")
-    assert dynamodb.budget.take("job", START) == START + timedelta(seconds=31)
-    assert len(dynamodb.clock.sleeps) == 1
-
-
-def test_a_start_after_a_lost_race_is_counted_when_it_happens(dynamodb: Answers) -> None:
-    dynamodb.gives("get_item")
-    dynamodb.fails("put_item", "ConditionalCheckFailedException")
-    dynamodb.gives("get_item")
-    dynamodb.gives("put_item")
-    assert dynamodb.budget.take("job", START) is None
-    assert dynamodb.clock.now() > START
-
-
-def test_a_budget_everybody_writes_is_unavailable(dynamodb: Answers) -> None:
-    for _ in range(BUDGET_TRIES):
-        dynamodb.gives("get_item")
-        dynamodb.fails("put_item", "ConditionalCheckFailedException")
-    with pytest.raises(BudgetUnavailable):
-        dynamodb.budget.take("job", START)
-
-
-def test_asking_again_for_the_same_slot_writes_nothing(dynamodb: Answers) -> None:
-    slot = START + timedelta(seconds=31)
-    starts = ",".join([f'"{START.isoformat()}"'] * 5)
-    data = f'{{"starts":[{starts}],"reserved":{{"job":"{slot.isoformat()}"}}}}'
-    dynamodb.gives("get_item", Item={"version": {"N": "1"}, "data": {"S": data}})
-    assert dynamodb.budget.take("job", START + timedelta(seconds=1)) == slot
+def test_a_record_says_only_what_is_not_a_default(shaky: Shaky) -> None:
+    shaky.store.commit(BudgetState(), Signup.model_validate(signup().model_dump()))
+    assert shaky.real.items["BUDGET#default", "BUDGET"]["data"] == {"S": "{}"}
+    assert "version" not in shaky.real.items["SIGNUP#s1", "SIGNUP"]["data"]["S"]

@@ -103,6 +103,9 @@ READ = [
     Row(Permanent, "waba_not_granted", 299, status=403),
     Row(Permanent, "waba_not_granted", 100, 33, "Unsupported get request."),
     Row(Permanent, "waba_not_granted", 100, message="(#100) Tried accessing nonexisting field"),
+    # The proof is made with our secret.
+    Row(Permanent, "meta_configuration", 100, message="(#100) Invalid appsecret_proof provided"),
+    Row(Permanent, "meta_configuration", 100, message="API calls from the server require an appsecret_proof"),
     Row(Permanent, "meta_configuration", 2635),
     Row(Permanent, "meta_configuration", 101),
     Row(Permanent, "meta_configuration", 3),

@@ -5,7 +5,7 @@ import pytest
 
 from onramp.adapters.messaging_api import MessagingApi
 from onramp.domain.errors import Permanent, Transient
-from onramp.ports import ChannelWebhook, NewKey
+from onramp.ports.upstreams import ChannelWebhook, NewKey
 from tests.canary import CHANNEL_KEY
 from tests.unit.wire import Wire, says
 

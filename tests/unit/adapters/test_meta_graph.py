@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import traceback
 from collections.abc import Callable
 
@@ -16,10 +17,10 @@ from onramp.adapters.meta_graph import (
     READ_PAUSES,
     MetaGraph,
 )
+from onramp.adapters.system import SystemClock
 from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient, UpstreamError
-from onramp.ports import PhoneFacts, WabaFacts
+from onramp.ports.upstreams import PhoneFacts, WabaFacts
 from tests.canary import APP_SECRET, CODE, TOKEN, assert_silent
-from tests.fakes import ManualClock
 from tests.unit.wire import Answer, Wire, says
 
 APP_ID = "1234567890"
@@ -27,12 +28,23 @@ BASE = "https://graph.example"
 WABA = "102290129340398"
 
 
+class StillClock(SystemClock):
+    """Keeps what it should have slept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sleeps: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+
+
 class Bench:
     """A graph on a wire, and its clock."""
 
     def __init__(self, *answers: Answer, app_secret: Callable[[], str] = lambda: APP_SECRET) -> None:
         self.wire = Wire(*answers)
-        self.clock = ManualClock()
+        self.clock = StillClock()
         self.graph = MetaGraph(
             client=self.wire.client,
             clock=self.clock,
@@ -85,12 +97,25 @@ def test_the_secret_is_asked_for_at_each_use() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [{}, [], {"access_token": ""}, {"access_token": 7}, {"access_token": None}, 3]
+    "answer",
+    [
+        {},
+        [],
+        {"access_token": ""},
+        {"access_token": 7},
+        {"access_token": None},
+        3,
+    ],
 )
 def test_a_success_without_a_token_may_have_spent_the_code(answer: object) -> None:
     with pytest.raises(Ambiguous) as raised:
         Bench(says(answer)).graph.exchange(CODE)
     assert raised.value.code == "meta_unavailable"
+
+
+def test_a_token_with_half_a_character_is_none() -> None:
+    with pytest.raises(Ambiguous):
+        Bench(httpx.Response(200, content=b'{"access_token": "EAA\\ud800"}')).graph.exchange(CODE)
 
 
 @pytest.mark.parametrize("trouble", [httpx.ConnectError("no"), httpx.ConnectTimeout("no")])
@@ -196,6 +221,10 @@ def test_a_token_is_inspected_in_our_own_name() -> None:
         ),
         ([scope("whatsapp_business_management", 12)], ("12",)),
         ([scope("business_management", "9"), scope("public_profile", "8")], ()),
+        # Since June 2026 it may come in place of another one; what is listed has to be proved anyhow.
+        ([scope("whatsapp_business_manage_events", "4")], ("4",)),
+        ([scope("whatsapp_of_tomorrow", "5"), scope("business_management", "9")], ("5",)),
+        ([scope("instagram_whatsapp_", "6"), scope("Whatsapp_business_messaging", "6")], ()),
         ([{"scope": "whatsapp_business_management"}], ()),
         ([{"scope": "whatsapp_business_management", "target_ids": None}], ()),
         ([{"scope": "whatsapp_business_management", "target_ids": "123"}], ()),
@@ -211,7 +240,7 @@ def test_a_token_is_inspected_in_our_own_name() -> None:
         ([{"scope": ["whatsapp_business_management"], "target_ids": ["1"]}], ()),
     ],
 )
-def test_granted_wabas_are_read_from_both_scopes_and_from_nothing_else(
+def test_granted_wabas_are_read_from_whatsapps_scopes_and_from_nothing_else(
     scopes: object, granted: tuple[str, ...]
 ) -> None:
     assert Bench(debug(granular_scopes=scopes)).graph.inspect(TOKEN).waba_ids == granted
@@ -345,6 +374,43 @@ def test_a_last_page_has_a_cursor_but_no_next() -> None:
     assert bench.graph.read_numbers(TOKEN, WABA) == (PhoneFacts("1", "", None),)
 
 
+@pytest.mark.parametrize(
+    ("given", "verification"),
+    [
+        ("VERIFIED", "VERIFIED"),
+        ("NOT_VERIFIED", "NOT_VERIFIED"),
+        (" EXPIRED ", "EXPIRED"),
+        (None, None),
+        ("", None),
+        ({}, None),
+        (["VERIFIED"], None),
+        (True, None),
+        ("x" * 201, None),
+    ],
+)
+def test_a_number_tells_whether_it_is_verified(given: object, verification: str | None) -> None:
+    bench = Bench(says({"data": [{"id": "1", "code_verification_status": given}]}))
+    assert bench.graph.read_numbers(TOKEN, WABA) == (PhoneFacts("1", "", None, verification),)
+    assert "code_verification_status" in bench.wire.query(0)["fields"].split(",")
+
+
+def test_default_fields_tell_it_too_when_meta_knows_one_of_ours_no_more() -> None:
+    bench = Bench(error(100), says({"data": [{"id": "1", "code_verification_status": "VERIFIED"}]}))
+    assert bench.graph.read_numbers(TOKEN, WABA)[0].verification == "VERIFIED"
+
+
+def test_texts_of_metas_hold_no_half_of_a_character() -> None:
+    number = {"id": "1", "display_phone_number": "+1 \ud800", "verified_name": "\udc00x"}
+    bench = Bench(
+        *(
+            httpx.Response(200, content=json.dumps(content).encode())
+            for content in ({"id": WABA, "name": "Caf\ud83d"}, {"data": [number]})
+        )
+    )
+    assert bench.graph.read_waba(TOKEN, WABA).name == "Caf\ufffd"
+    assert bench.graph.read_numbers(TOKEN, WABA) == (PhoneFacts("1", "+1 \ufffd", "\ufffdx"),)
+
+
 def test_a_cursor_that_stands_still_ends_the_reading() -> None:
     bench = Bench(page("1", after="c"), page("1", after="c"))
     assert ids_of(bench.graph.read_numbers(TOKEN, WABA)) == ["1"]
@@ -415,6 +481,14 @@ def test_a_refusal_that_cannot_be_read_is_no_answer(body: bytes) -> None:
         Bench(httpx.Response(400, content=body)).graph.exchange(CODE)
     with pytest.raises(Transient):
         Bench(*[httpx.Response(404, content=body)] * 2).graph.read_waba(TOKEN, WABA)
+
+
+def test_a_proof_that_meta_refuses_is_our_configuration_and_no_unknown_field() -> None:
+    bench = Bench(error(100, message="(#100) Invalid appsecret_proof provided in the API argument"))
+    with pytest.raises(Permanent) as raised:
+        bench.graph.read_waba(TOKEN, WABA)
+    assert raised.value.code == "meta_configuration"
+    assert len(bench.wire.requests) == 1
 
 
 def test_a_subcode_that_only_begins_like_a_refusal_falls_back() -> None:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from onramp.adapters.partner_api import PAGE, PAGES, PartnerApi
+from onramp.adapters.partner_api import FARTHEST, PAGE, PartnerApi
 from onramp.domain.errors import Ambiguous, Permanent, PutOff, Transient
 from onramp.domain.states import Progress
-from onramp.ports import NewKey, RemoteClient, Submission
+from onramp.ports.upstreams import NewKey, RemoteClient, Submission
 from tests.canary import CHANNEL_KEY, PARTNER_KEY
 from tests.unit.wire import Answer, Wire, says
 
@@ -80,10 +80,11 @@ SUBMISSION = Submission(
 )
 
 CALLS: dict[str, Callable[[PartnerApi, Gate], object]] = {
-    "find_clients": lambda api, gate: api.find_clients("a@b.example", gate),
+    "list_clients": lambda api, gate: api.list_clients(0, gate),
+    "read_client": lambda api, gate: api.read_client("oneCL", gate),
     "create_client": lambda api, gate: api.create_client("A", "a@b.example", "U", gate),
     "submit_number": lambda api, gate: api.submit_number(SUBMISSION, gate),
-    "list_channels": lambda api, gate: api.list_channels(None, gate),
+    "list_channels": lambda api, gate: api.list_channels({}, 0, gate),
     "read_channel": lambda api, gate: api.read_channel("oneCH", gate),
     "make_key": lambda api, gate: api.make_key("oneCH", gate),
 }
@@ -145,105 +146,158 @@ def test_a_lost_answer_is_ambiguous_only_where_something_may_have_changed(
     with pytest.raises(Ambiguous):
         CALLS["create_client"](bench(answer).api, Gate())
     with pytest.raises(Transient):
-        CALLS["find_clients"](bench(answer).api, Gate())
+        CALLS["list_clients"](bench(answer).api, Gate())
 
 
 # --- clients
 
 
-def test_up_to_a_page_of_clients_is_one_call_without_a_filter() -> None:
-    one = bench(clients(*others(PAGE - 1), client("meCL", "a@b.example")))
-    assert one.api.find_clients("a@b.example", one.gate) == [RemoteClient("meCL", "a@b.example", None)]
+def test_a_page_of_clients_is_one_call_without_a_filter() -> None:
+    one = bench(clients(client("meCL", "a@b.example", "2025-03-01T00:00:00+00:00")))
+    page = one.api.list_clients(0, one.gate)
+    assert page.items == (RemoteClient("meCL", frozenset({"a@b.example"}), datetime(2025, 3, 1, tzinfo=UTC)),)
+    assert page.next_offset is None
     assert one.wire.paths() == [f"GET {ROOT}/clients"]
     assert one.wire.query(0) == {"limit": str(PAGE), "offset": "0"}
 
 
-def test_a_complete_first_page_without_the_client_is_the_answer() -> None:
-    one = bench(clients(*others(PAGE)))
-    assert one.api.find_clients("a@b.example", one.gate) == []
-    assert one.gate.passed == 1
+def test_the_email_is_sent_as_it_is_and_not_compared() -> None:
+    one = bench(clients(client("otherCL", "c@d.example")))
+    page = one.api.list_clients(400, one.gate, email="o'Neill+1@B.example")
+    assert [found.id for found in page.items] == ["otherCL"]
+    assert json.loads(one.wire.query(0)["filters"]) == {"contact_info.email": "o'Neill+1@B.example"}
+    assert one.wire.query(0)["offset"] == "400"
 
 
-def test_emails_are_compared_without_case_in_both_places() -> None:
+def test_a_clients_emails_are_those_of_both_places_in_the_form_in_which_they_are_compared() -> None:
     listed = [
-        client("oneCL", "A@B.Example"),
+        {"id": "oneCL", "contact_info": {"email": " A@B.Example"}, "contact_user": {"email": "c@D.example"}},
         {"id": "twoCL", "contact_user": {"email": "a@b.EXAMPLE"}},
-        {"id": "threeCL", "contact_info": {"email": "a@b.example.org"}},
-        {"id": None, "contact_info": {"email": "a@b.example"}},
-        {"id": "fourCL", "contact_info": "a@b.example", "contact_user": []},
-        "a@b.example",
+        {"id": "threeCL", "contact_info": {"email": ""}},
     ]
     one = bench(clients(*listed))
-    assert [found.id for found in one.api.find_clients("a@B.example", one.gate)] == ["oneCL", "twoCL"]
+    assert [(found.id, found.emails) for found in one.api.list_clients(0, one.gate).items] == [
+        ("oneCL", {"a@b.example", "c@d.example"}),
+        ("twoCL", {"a@b.example"}),
+        ("threeCL", frozenset()),
+    ]
 
 
-def test_the_oldest_client_comes_first_and_one_without_a_date_before_all() -> None:
-    one = bench(
-        clients(
-            client("newCL", "a@b.example", "2026-03-01T00:00:00Z"),
-            client("oldCL", "a@b.example", "2025-03-01T00:00:00+00:00"),
-            client("yCL", "a@b.example", "yesterday"),
-            client("xCL", "a@b.example"),
-        )
-    )
-    found = one.api.find_clients("a@b.example", one.gate)
-    assert [entry.id for entry in found] == ["xCL", "yCL", "oldCL", "newCL"]
-    assert found[2].created_at == datetime(2025, 3, 1, tzinfo=UTC)
+ODD: list[object] = [
+    None,
+    "a@b.example",
+    7,
+    [],
+    {},
+    {"id": None},
+    {"id": {"a": 1}},
+    {"id": True},
+    {"id": "x" * 201},
+    {"contact_info": {"email": "a@b.example"}},
+]
+HALF = {"id": "halfCL", "contact_info": "\ud800", "contact_user": ["x"], "created_at": "yesterday \udfff"}
 
 
-def test_behind_the_first_page_the_filter_is_tried() -> None:
-    one = bench(clients(*others(PAGE), total=900), clients(client("meCL", "a@b.example")))
-    assert [found.id for found in one.api.find_clients("a@b.example", one.gate)] == ["meCL"]
-    assert json.loads(one.wire.query(1)["filters"]) == {"contact_info.email": "a@b.example"}
-    assert one.wire.query(1)["offset"] == "0"
+def test_one_bad_client_harms_no_neighbour() -> None:
+    content = json.dumps(
+        {"clients": [*ODD, HALF, client("meCL", "a@b.example")], "total": len(ODD) + 2}
+    ).encode()
+    one = bench(httpx.Response(200, content=content))
+    page = one.api.list_clients(0, one.gate)
+    assert [(found.id, found.emails, found.created_at) for found in page.items] == [
+        ("halfCL", frozenset(), None),
+        ("meCL", {"a@b.example"}, None),
+    ]
+    assert page.next_offset is None
 
 
-def test_a_filter_that_works_and_finds_nothing_is_believed() -> None:
-    one = bench(clients(*others(PAGE), total=900), clients(total=0))
-    assert one.api.find_clients("a@b.example", one.gate) == []
-    assert one.gate.passed == 2
+def test_one_bad_channel_harms_no_neighbour() -> None:
+    odd = [*ODD, {"id": "oddCH", "setup_info": 3, "waba_account": "x", "status": [], "created_at": {}}]
+    one = bench(says({"partner_channels": [*odd, {"id": "goodCH", "client_id": "aCL"}], "total": 300}))
+    page = one.api.list_channels({}, 0, one.gate)
+    assert [channel.id for channel in page.items] == ["oddCH", "goodCH"]
+    assert page.next_offset == len(odd) + 1
 
 
-def test_an_ignored_filter_makes_us_read_all_pages() -> None:
-    one = bench(
-        clients(*others(PAGE), total=450),
-        clients(*others(PAGE), total=450),
-        clients(*others(PAGE - 1, PAGE), client("newCL", "a@b.example", "2026-01-02T00:00:00Z"), total=450),
-        clients(*others(49, 2 * PAGE), client("oldCL", "a@b.example", "2026-01-01T00:00:00Z"), total=450),
-    )
-    found = one.api.find_clients("a@b.example", one.gate)
-    assert [entry.id for entry in found] == ["oldCL", "newCL"]
-    assert [one.wire.query(index)["offset"] for index in range(4)] == ["0", "0", "200", "400"]
-    assert "filters" not in one.wire.query(2)
-    assert one.gate.passed == 4
+@pytest.mark.parametrize(
+    ("offset", "count", "answer", "following"),
+    [
+        (0, 3, {"total": 3}, None),
+        (0, 3, {"total": 4}, 3),
+        (200, 100, {"total": 300}, None),
+        (200, 100, {"total": 301}, 300),
+        # A server that gives less than was asked for goes on where it stopped.
+        (0, 20, {"total": 50, "limit": 20}, 20),
+        # Whatever the total says: an empty page is the last.
+        (400, 0, {"total": 10**9}, None),
+        (0, 0, {}, None),
+        # Fewer than have been read.
+        (400, 200, {"total": 0}, None),
+        # Nobody says how many there are.
+        (0, PAGE, {}, PAGE),
+        (0, PAGE - 1, {}, None),
+        (0, PAGE, {"total": None}, PAGE),
+        (0, PAGE, {"total": "9000"}, PAGE),
+        (0, PAGE, {"total": True}, PAGE),
+        (0, PAGE, {"total": -1}, PAGE),
+        (0, PAGE, {"total": 1.5}, PAGE),
+        (0, PAGE, {"total": {"a": 1}}, PAGE),
+        (0, 50, {"limit": 50}, 50),
+        (0, 50, {"limit": 0}, None),
+        (0, 50, {"limit": "50"}, None),
+        # A list without an end is none.
+        (FARTHEST - PAGE, PAGE, {"total": 10**9}, None),
+        (FARTHEST - PAGE, PAGE, {}, None),
+    ],
+)
+def test_the_next_page_begins_farther_on_or_there_is_none(
+    offset: int, count: int, answer: dict[str, object], following: int | None
+) -> None:
+    one = bench(says({"clients": others(count)} | answer), says({"partner_channels": others(count)} | answer))
+    assert one.api.list_clients(offset, one.gate).next_offset == following
+    assert one.api.list_channels({}, offset, one.gate).next_offset == following
+    assert one.wire.query(0)["offset"] == str(offset)
 
 
-def test_a_list_without_a_total_is_read_until_a_page_is_not_full() -> None:
-    one = bench(
-        says({"clients": others(PAGE)}),
-        says({"clients": others(PAGE)}),
-        says({"clients": [client("meCL", "a@b.example")]}),
-    )
-    assert [found.id for found in one.api.find_clients("a@b.example", one.gate)] == ["meCL"]
+def test_a_list_that_is_null_is_empty() -> None:
+    one = bench(says({"clients": None, "total": 0}), says({"partner_channels": None, "total": 900}))
+    clients_page, channels_page = one.api.list_clients(0, one.gate), one.api.list_channels({}, 0, one.gate)
+    assert (tuple(clients_page.items), clients_page.next_offset) == ((), None)
+    assert (tuple(channels_page.items), channels_page.next_offset) == ((), None)
 
 
-def test_reading_ends_when_pages_stay_empty_whatever_the_total_says() -> None:
-    one = bench(clients(*others(PAGE), total=10**6), clients(total=10**6), clients(total=10**6))
-    assert one.api.find_clients("a@b.example", one.gate) == []
-    assert one.gate.passed == 3
-
-
-def test_reading_ends_at_the_limit_of_pages() -> None:
-    one = bench(*[clients(*others(PAGE), total=10**9) for _ in range(PAGES + 9)])
-    one.api.find_clients("a@b.example", one.gate)
-    assert one.gate.passed == PAGES + 2
-
-
-@pytest.mark.parametrize("answer", [{}, [], "x", {"clients": None}, {"clients": {"id": "x"}}, {"total": 0}])
+@pytest.mark.parametrize(
+    "answer", [{}, [], "x", {"clients": {"id": "x"}}, {"clients": "x"}, {"clients": 0}, {"total": 0}]
+)
 def test_a_list_that_is_none_is_not_taken_for_an_empty_one(answer: object) -> None:
     one = bench(says(answer))
     with pytest.raises(Transient):
-        one.api.find_clients("a@b.example", one.gate)
+        one.api.list_clients(0, one.gate)
+
+
+# --- one client
+
+
+def test_a_client_is_asked_for_by_its_id() -> None:
+    one = bench(clients(client("meCL", "A@b.example")))
+    found = one.api.read_client("meCL", one.gate)
+    assert found == RemoteClient("meCL", frozenset({"a@b.example"}), None)
+    assert json.loads(one.wire.query(0)["filters"]) == {"id": "meCL"}
+    assert one.wire.query(0)["offset"] == "0"
+
+
+@pytest.mark.parametrize(
+    "listed", [[], [client("otherCL")], [client("MECL"), {"id": None}, "meCL", client("meCL2")]]
+)
+def test_a_client_that_is_not_listed_is_none(listed: list[object]) -> None:
+    assert bench(clients(*listed)).api.read_client("meCL", Gate()) is None
+
+
+def test_a_filter_that_is_ignored_does_not_hide_a_client() -> None:
+    found = bench(clients(*others(5), client("meCL"))).api.read_client("meCL", Gate())
+    assert found is not None
+    with pytest.raises(Transient):
+        bench(clients(*others(PAGE), total=900)).api.read_client("meCL", Gate())
 
 
 @pytest.mark.parametrize("member", ["id", "client_id"])
@@ -320,28 +374,26 @@ def channels(*ids: str, total: int | None = None) -> httpx.Response:
     return says({"partner_channels": listed, "total": len(ids) if total is None else total})
 
 
-def test_the_channels_of_a_client() -> None:
-    one = bench(channels("aCH", "bCH"))
-    found = one.api.list_channels("abcCL", one.gate)
-    assert [(channel.id, channel.digits, channel.progress) for channel in found] == [
+@pytest.mark.parametrize(
+    "filters", [{"client_id": "abcCL"}, {"external_id": "1066"}, {"setup_info.phone_number": "+1 55"}]
+)
+def test_a_page_of_channels_by_a_filter(filters: dict[str, str]) -> None:
+    one = bench(channels("aCH", "bCH", total=5))
+    page = one.api.list_channels(filters, 2, one.gate)
+    assert [(channel.id, channel.digits, channel.progress) for channel in page.items] == [
         ("aCH", "155", Progress.LIVE),
         ("bCH", "155", Progress.LIVE),
     ]
+    assert page.next_offset == 4
     assert one.wire.paths() == [f"GET {ROOT}/channels"]
-    assert json.loads(one.wire.query(0)["filters"]) == {"client_id": "abcCL"}
+    assert json.loads(one.wire.query(0)["filters"]) == filters
+    assert (one.wire.query(0)["offset"], one.wire.query(0)["limit"]) == ("2", str(PAGE))
 
 
-def test_all_channels_over_several_pages() -> None:
-    one = bench(channels("aCH", "bCH", total=3), channels("cCH", total=3))
-    assert [channel.id for channel in one.api.list_channels(None, one.gate)] == ["aCH", "bCH", "cCH"]
+def test_all_channels_are_asked_for_without_a_filter() -> None:
+    one = bench(channels("aCH"))
+    assert [channel.id for channel in one.api.list_channels({}, 0, one.gate).items] == ["aCH"]
     assert "filters" not in one.wire.query(0)
-    assert one.wire.query(1)["offset"] == "2"
-
-
-def test_a_later_page_keeps_the_filter() -> None:
-    one = bench(channels("aCH", total=2), channels("bCH", total=2))
-    one.api.list_channels("abcCL", one.gate)
-    assert one.wire.query(1)["filters"] == one.wire.query(0)["filters"]
 
 
 def test_one_channel() -> None:

@@ -1,6 +1,7 @@
 """One request, one typed outcome: whatever an upstream does."""
 
 import logging
+import time
 import traceback
 from collections.abc import Callable, Iterator
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from onramp.adapters.upstream import (
+    DEADLINE,
     LONGEST_PAUSE,
     MAX_ANSWER,
     TIMEOUT,
@@ -141,6 +143,47 @@ def test_a_too_long_answer_is_not_read_to_its_end() -> None:
     with pytest.raises(Transient):
         send(Wire(httpx.Response(200, stream=Endless())), changes=False)
     assert read == MAX_ANSWER // 65_536 + 1
+
+
+class Dripping(httpx.SyncByteStream):
+    """A body that comes byte by byte, each after a second."""
+
+    def __init__(self, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.given = 0
+        self.closed = False
+        self._content = content
+        self._now = 1_000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self._now)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for place in range(len(self._content)):
+            self._now += 1.0
+            self.given += 1
+            yield self._content[place : place + 1]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@lost
+@pytest.mark.parametrize("headers", [{}, {"content-encoding": "gzip"}], ids=["plain", "gzip"])
+def test_an_answer_that_comes_drop_by_drop_ends(
+    changes: bool, kind: type[UpstreamError], headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The head of a gzip stream decodes to nothing for as long as it comes.
+    body = Dripping(b"\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\x03" + b"x" * 1_000, monkeypatch)
+    with pytest.raises(UpstreamError) as raised:
+        send(Wire(httpx.Response(200, stream=body, headers=headers)), changes=changes)
+    assert type(raised.value) is kind
+    assert raised.value.code == "meta_unavailable"
+    assert body.given == int(DEADLINE) + 1
+    assert body.closed
+
+
+def test_an_answer_that_is_slow_and_in_time_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = Dripping(b'{"a": 1}', monkeypatch)
+    assert send(Wire(httpx.Response(200, stream=body))) == {"a": 1}
+    assert body.closed
 
 
 @lost

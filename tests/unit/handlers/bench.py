@@ -1,8 +1,9 @@
-"""Handlers on moto: real adapters on a table, a key, a secret, a queue and a bus; only Meta is a script."""
+"""Handlers on moto: real adapters on a table, a key, a secret and a queue; only Meta is a script."""
 
 import base64
 import importlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,11 +13,14 @@ import boto3
 import httpx
 import pytest
 
+from contract.routes import ROUTES
+from harness.table import make_table
 from onramp.adapters import upstream
 from onramp.adapters.aws import KmsVault
+from onramp.adapters.dynamo import DynamoStore
+from onramp.adapters.system import SystemClock
 from onramp.adapters.upstream import new_client
 from tests.canary import CHANNEL_KEY, EMAIL, MARK, PHONE, SECRET, TOKEN
-from tests.table import make_table
 
 TENANT: Final = "tenant-1"
 WABA: Final = "102290129340398"
@@ -24,7 +28,13 @@ NUMBER: Final = "106540352242922"
 APP_ID: Final = "1234567890"
 TABLE: Final = "onramp"
 CLIENT: Final = {"name": "Acme", "email": EMAIL, "user_name": "Ann"}
-PROBLEM_FIELDS: Final = {"type", "title", "status", "detail", "code", "retryable", "request_id"}
+PROBLEM_FIELDS: Final = {
+    "type", "title", "status", "detail", "code", "retryable", "customer_detail", "request_id",
+}  # fmt: skip
+MORE_FIELDS: Final = {"errors", "candidates", "signup_id", "phone_number_id"}
+_FUNCTIONS: Final = [
+    (route.method, re.compile(re.sub(r"\{\w+\}", "[^/]*", route.path)), route.function) for route in ROUTES
+]
 
 _SERIAL = count()
 _make_client = boto3.client
@@ -88,8 +98,9 @@ class Bench:
         self.dynamodb = boto3.client("dynamodb")
         self.sqs = boto3.client("sqs")
         make_table(self.dynamodb, TABLE)
+        self.clock = SystemClock()
+        self.store = DynamoStore(self.dynamodb, TABLE, self.clock)
         self.jobs = self.sqs.create_queue(QueueName="jobs")["QueueUrl"]
-        boto3.client("events").create_event_bus(Name="bus")
         self.kms = boto3.client("kms")
         self.key_id = self.kms.create_key()["KeyMetadata"]["KeyId"]
         boto3.client("secretsmanager").create_secret(Name="the-secret", SecretString=json.dumps(SECRET))
@@ -100,7 +111,6 @@ class Bench:
             # A logger keeps the stream it was made with, so each test has one of its own.
             "POWERTOOLS_SERVICE_NAME": f"unit-{next(_SERIAL)}",
             "TABLE_NAME": TABLE,
-            "BUS_NAME": "bus",
             "ENVELOPE_KEY_ID": self.key_id,
             "SECRET_ID": "the-secret",
             "JOBS_QUEUE_URL": self.jobs,
@@ -111,6 +121,7 @@ class Bench:
             "SIGNUP_EXTRAS": '{"setup": {"solutionID": "123456789012345"}}',
             "TENANT_CLAIM": "sub",
             "DEFAULT_PLAN_TIER": "regular",
+            "FACTS_KEPT_DAYS": "400",
         }.items():
             monkeypatch.setenv(variable, value)
         self._modules = {
@@ -131,14 +142,19 @@ class Bench:
         path: str,
         body: object = None,
         *,
-        tenant: str | None = TENANT,
+        tenant: Any = TENANT,
+        claims: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         raw: str | None = None,
         encoded: bytes | None = None,
     ) -> "Answer":
-        """One request. `raw` is a body as text, `encoded` one that API Gateway hands over in base64."""
+        """One request. `raw` is a body as text, `encoded` one that API Gateway hands over in base64.
+
+        `claims` are the token's; `tenant` alone stands for one with nothing else.
+        """
         text = raw if raw is not None else None if body is None else json.dumps(body)
+        held = claims or (None if tenant is None else {"sub": tenant})
         event: dict[str, Any] = {
             "version": "2.0",
             "routeKey": f"{method} {path}",
@@ -149,7 +165,7 @@ class Bench:
                 "http": {"method": method, "path": path, "sourceIp": "192.0.2.1"},
                 "requestId": "r1",
                 "stage": "$default",
-                **({"authorizer": {"jwt": {"claims": {"sub": tenant}, "scopes": None}}} if tenant else {}),
+                **({"authorizer": {"jwt": {"claims": held, "scopes": None}}} if held else {}),
             },
             "isBase64Encoded": encoded is not None,
         }
@@ -159,12 +175,17 @@ class Bench:
             event["body"] = base64.b64encode(encoded).decode()
         elif text is not None:
             event["body"] = text
-        return Answer(self._modules[self._function(method, path)].handler(event, Context()))
+        return self.invoke(self._function(method, path), event)
+
+    def invoke(self, function: str, event: Mapping[str, Any]) -> "Answer":
+        """Hand a function an event as it is."""
+        return Answer(self._modules[function].handler(event, Context()))
 
     @staticmethod
     def _function(method: str, path: str) -> str:
-        if path.endswith(("/numbers", "/retry")):
-            return "number_submission"
+        for known, pattern, function in _FUNCTIONS:
+            if known == method and pattern.fullmatch(path):
+                return function
         return "code_exchange" if method == "POST" else "signup_queries"
 
     # --- the journey, and what is stored of it
@@ -218,15 +239,14 @@ class Answer:
         assert (self.status, content["code"]) == (status, code), content
         assert self.headers["Content-Type"] == "application/problem+json"
         assert self.headers["Cache-Control"] == "no-store"
-        assert set(content) - {"errors", "candidates"} == PROBLEM_FIELDS
+        assert set(content) - MORE_FIELDS == PROBLEM_FIELDS
         assert content["type"] == f"urn:onramp:problem:{code}"
         assert content["status"] == status
         assert content["request_id"] == "r1"
         assert isinstance(content["retryable"], bool)
-        assert isinstance(content["title"], str)
-        assert content["title"]
-        assert isinstance(content["detail"], str)
-        assert content["detail"]
+        for name in ("title", "detail", "customer_detail"):
+            assert isinstance(content[name], str)
+            assert content[name]
         return content
 
     def fields(self) -> set[str]:

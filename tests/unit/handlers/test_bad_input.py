@@ -2,13 +2,17 @@
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from onramp.api.http import MAX_BODY
+from onramp.inbound.http import MAX_BODY
+from onramp.inbound.models import MOST_NUMBERS
+from onramp.inbound.problems import MESSAGES, UNKNOWN, invalid
 from tests.canary import CODE, EMAIL, Watch
-from tests.unit.handlers.bench import CLIENT, Bench
+from tests.unit.handlers.bench import CLIENT, TENANT, Bench
 
 LONG = "a" * 201
 OPEN, CODES, NUMBERS, RETRY = (
@@ -17,6 +21,7 @@ OPEN, CODES, NUMBERS, RETRY = (
     "/v1/signups/{id}/numbers",
     "/v1/signups/{id}/retry",
 )
+OUR_WORDS = {*MESSAGES.values(), UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ CASES = [
     Case(CODES, {"waba_id": "\u0663"}, ("waba_id",)),
     Case(CODES, {"code": "x", "session_info": {"a": "b" * 20_000}}, ("session_info",)),
     Case(NUMBERS, {"phone_number_ids": []}, ("phone_number_ids",)),
-    Case(NUMBERS, {"phone_number_ids": ["1"] * 51}, ("phone_number_ids",)),
+    Case(NUMBERS, {"phone_number_ids": ["1"] * (MOST_NUMBERS + 1)}, ("phone_number_ids",)),
     Case(NUMBERS, {"phone_number_ids": ["x"]}, ("phone_number_ids.0",)),
     Case(NUMBERS, {"plan_tier": "gold"}, ("plan_tier",)),
 ]
@@ -124,6 +129,8 @@ def test_a_body_that_is_not_valid_names_its_fields_and_stores_nothing(
     assert not content["retryable"]
     assert answer.fields() == set(case.fields)
     assert all(name in content["detail"] for name in case.fields)
+    told = {error["message"] for error in content["errors"] if error["field"] != "body"}
+    assert {message for message in told if not message.startswith("must have at most")} <= OUR_WORDS
     assert bench.items() == before
     assert bench.meta.asked == []
     watch.assert_silent()
@@ -244,6 +251,45 @@ def test_a_character_counts_with_all_its_bytes(bench: Bench) -> None:
     bench.call("POST", OPEN, raw=raw).problem(413, "body_too_large")
 
 
+@pytest.mark.parametrize(
+    "email",
+    [
+        "o'neill@example.com",
+        "a+b@example.com",
+        "ü@bücher.example",
+        "a.b_c-d@sub.example.co",
+        "!#$%&*/=?^`{|}~@x.example",
+    ],
+)
+def test_an_email_may_hold_what_people_have_in_theirs(bench: Bench, email: str) -> None:
+    answer = bench.call("POST", OPEN, client(email=email))
+    assert answer.status == 201
+    assert answer.json["client"]["email"] == email
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"client_id": 7}, "must be text"),
+        ({"client_id": "a/b"}, "does not have the right form"),
+        ({"client": {"name": "A", "email": EMAIL}}, "is required"),
+        ({"client_id": "aCL", "plan_tier": "gold"}, "is not one of the known values"),
+        ({"client_id": "aCL", "force": 1}, "is not a known field"),
+        ({}, "give either client or client_id"),
+        ([], "must be an object"),
+    ],
+)
+def test_a_field_error_is_told_in_our_own_words(bench: Bench, body: object, message: str) -> None:
+    (error,) = bench.call("POST", OPEN, body).problem(422, "invalid_request")["errors"]
+    assert error["message"] == message
+
+
+def test_a_kind_of_mistake_without_words_of_ours_says_that_it_is_one() -> None:
+    with pytest.raises(ValidationError) as refusal:
+        TypeAdapter(timedelta).validate_python("x")
+    assert invalid(refusal.value).errors == [{"field": "body", "message": UNKNOWN}]
+
+
 # --- who is asking
 
 
@@ -267,6 +313,40 @@ def test_a_token_without_the_claim_is_nobody(bench: Bench, method: str, route: s
 
 
 @pytest.mark.parametrize(
+    "claim",
+    [[TENANT], {"a": TENANT}, 7, True, "", " ", "\t", f"[{TENANT}]", "[a b]", " [a] ", "[]", "a\ud800"],
+    ids=ascii,
+)
+def test_a_claim_that_is_not_one_text_is_nobody(bench: Bench, claim: object) -> None:
+    """API Gateway hands a list on as a text in brackets."""
+    bench.call("GET", OPEN, tenant=claim).problem(401, "unauthenticated")
+    bench.call("POST", OPEN, {"client_id": "aCL"}, tenant=claim).problem(401, "unauthenticated")
+    assert bench.items() == []
+
+
+@pytest.mark.parametrize(
+    "claim",
+    ["a", "a b", "[a", "a]", "https://login.example/[x]/1", "a#b", "SIGNUPS#a", "%41", "ü\x00", "a" * 3_000],
+    ids=lambda claim: ascii(claim)[:30],
+)
+def test_any_other_text_names_a_tenant(bench: Bench, claim: str) -> None:
+    """Whatever is in it, nobody else's list has what is opened under it."""
+    signup_id = bench.opened(tenant=claim)
+    shown = bench.call("GET", OPEN, tenant=claim).json["signups"]
+    assert [signup["id"] for signup in shown] == [signup_id]
+    for other in ("a#", "SIGNUPS", "A", "a" * 2_999):
+        assert bench.call("GET", OPEN, tenant=other).json == {"signups": [], "cursor": None}
+
+
+def test_the_tenant_is_the_claim_that_the_stage_names(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENANT_CLAIM", "custom:company")
+    bench.forget()
+    content = bench.call("GET", OPEN, tenant=TENANT).problem(401, "unauthenticated")
+    assert "custom:company" in content["detail"]
+    assert bench.call("GET", OPEN, claims={"sub": "person", "custom:company": TENANT}).status == 200
+
+
+@pytest.mark.parametrize(
     "name",
     ["{id}", "missing", "0" * 32, "%20", "a" * 3_000, "ü", "SIGNUP%23x", "a#b", "..", "~", "\x01"],
     ids=lambda name: ascii(name)[:20],
@@ -279,6 +359,8 @@ def test_a_token_without_the_claim_is_nobody(bench: Bench, method: str, route: s
         ("POST", "/v1/signups/{name}/code", {"nonsense": 1}),
         ("POST", "/v1/signups/{name}/numbers", {}),
         ("POST", "/v1/signups/{name}/retry", {}),
+        ("GET", "/v1/numbers/{name}", None),
+        ("POST", "/v1/numbers/{name}/retry", {}),
     ],
 )
 def test_anothers_signup_is_as_missing_as_one_that_never_was(  # noqa: PLR0917 - a table
@@ -290,7 +372,7 @@ def test_anothers_signup_is_as_missing_as_one_that_never_was(  # noqa: PLR0917 -
     content = answer.problem(404, "not_found")
     assert theirs not in answer.text
     if name in {"{id}", "missing"}:
-        assert content["detail"] == "There is no such signup."
+        assert content["detail"] in {"There is no such signup.", "There is no such number."}
     assert bench.items() == before
     assert bench.meta.asked == []
     watch.assert_silent()
@@ -332,8 +414,11 @@ def test_an_idempotency_key_that_is_none_is_named(bench: Bench, key: str) -> Non
         ({"tenant": "tenant-2"}, "tenant"),
     ],
 )
-def test_a_query_that_is_not_valid_names_its_field(bench: Bench, query: dict[str, str], field: str) -> None:
-    answer = bench.call("GET", OPEN, query=query)
+@pytest.mark.parametrize("route", [OPEN, "/v1/numbers"])
+def test_a_query_that_is_not_valid_names_its_field(
+    bench: Bench, query: dict[str, str], field: str, route: str
+) -> None:
+    answer = bench.call("GET", route, query=query)
     answer.problem(422, "invalid_request")
     assert answer.fields() == {field}
 

@@ -1,12 +1,13 @@
 """Taking a wish for numbers: 202 only once it is stored and in the queue."""
 
-import boto3
 import pytest
 
-import number_submission
+from onramp.domain import number as life
+from onramp.domain.number import Number
+from onramp.domain.signup import Signup
 from onramp.domain.states import Step
 from tests.canary import Watch
-from tests.unit.handlers.bench import NUMBER, TABLE, TENANT, WABA, Answer, Bench
+from tests.unit.handlers.bench import NUMBER, TENANT, WABA, Answer, Bench
 
 
 def submit(bench: Bench, signup_id: str, body: object = None, tenant: str = TENANT) -> Answer:
@@ -19,6 +20,18 @@ def two_numbers(bench: Bench) -> None:
     bench.meta.says(f"{WABA}/phone_numbers", {"data": numbers})
 
 
+def fail(bench: Bench, signup_id: str, code: str = "submission_rejected") -> None:
+    """Let the signup's number fail."""
+    number = bench.store.read(Number, NUMBER)
+    signup = bench.store.read(Signup, signup_id)
+    assert number is not None
+    assert signup is not None
+    now, before = bench.clock.now(), number.standing
+    life.fail(number, code, Step.SUBMIT, now)
+    signup.count(before, number.standing, now)
+    bench.store.commit(number, signup)
+
+
 @pytest.mark.parametrize("body", [None, {}, {"phone_number_ids": [NUMBER]}, {"phone_number_ids": None}])
 def test_the_only_number_is_stored_and_its_job_is_in_the_queue(
     bench: Bench, watch: Watch, body: object
@@ -26,26 +39,30 @@ def test_the_only_number_is_stored_and_its_job_is_in_the_queue(
     signup_id = bench.authorized()
     answer = submit(bench, signup_id, body)
     assert answer.status == 202
-    signup = answer.json["signup"]
-    assert signup["status"] == "onboarding"
+    signup = answer.json
+    assert (signup["id"], signup["status"]) == (signup_id, "onboarding")
     (number,) = signup["numbers"]
     assert [step["status"] for step in number["steps"]] == ["pending"]
+    assert number["signup_id"] == signup_id
     assert number["next_attempt_at"] is not None
-    assert bench.sent() == [{"signup_id": signup_id, "phone_number_id": NUMBER}]
+    assert bench.sent() == [{"phone_number_id": NUMBER}]
     watch.assert_silent()
 
 
 def test_a_plan_may_be_chosen_for_the_numbers(bench: Bench) -> None:
     signup_id = bench.authorized()
     assert submit(bench, signup_id, {"plan_tier": "basic"}).status == 202
+    stored = bench.store.read(Number, NUMBER)
+    assert stored is not None
+    assert stored.plan_tier == "basic"
 
 
 def test_a_repeat_changes_nothing(bench: Bench) -> None:
     signup_id = bench.authorized()
-    first = submit(bench, signup_id).json["signup"]
+    first = submit(bench, signup_id)
     again = submit(bench, signup_id)
     assert again.status == 202
-    assert again.json["signup"]["numbers"] == first["numbers"]
+    assert again.json == first.json
 
 
 def test_of_several_numbers_one_has_to_be_named(bench: Bench) -> None:
@@ -53,8 +70,9 @@ def test_of_several_numbers_one_has_to_be_named(bench: Bench) -> None:
     signup_id = bench.authorized()
     content = submit(bench, signup_id).problem(409, "number_ambiguous")
     assert [candidate["phone_number_id"] for candidate in content["candidates"]] == [NUMBER, "107"]
-    assert submit(bench, signup_id, {"phone_number_ids": ["107", "107"]}).status == 202
-    assert bench.sent() == [{"signup_id": signup_id, "phone_number_id": "107"}]
+    answer = submit(bench, signup_id, {"phone_number_ids": ["107", "107"]})
+    assert [number["status"] for number in answer.json["numbers"]] == ["listed", "pending"]
+    assert bench.sent() == [{"phone_number_id": "107"}]
 
 
 def test_a_number_of_another_waba_is_named(bench: Bench) -> None:
@@ -69,13 +87,22 @@ def test_without_a_proven_waba_nothing_is_submitted(bench: Bench) -> None:
     submit(bench, bench.opened()).problem(409, "not_authorized_yet")
 
 
-def test_a_number_belongs_to_one_signup(bench: Bench) -> None:
+def test_a_number_of_another_tenant_is_taken_and_nothing_is_said_of_them(bench: Bench) -> None:
     first, second = bench.authorized(), bench.authorized("tenant-2")
     assert submit(bench, first).status == 202
-    content = submit(bench, second, tenant="tenant-2").problem(409, "number_taken")
-    assert first not in content["detail"]
-    third = bench.authorized()
-    assert first in submit(bench, third).problem(409, "number_taken")["detail"]
+    answer = submit(bench, second, tenant="tenant-2")
+    answer.problem(409, "number_taken")
+    assert first not in answer.text
+
+
+def test_a_number_of_the_same_tenant_goes_on_with_the_later_signup(bench: Bench) -> None:
+    first, second = bench.authorized(), bench.authorized()
+    submit(bench, first)
+    answer = submit(bench, second)
+    assert answer.status == 202
+    assert answer.json["numbers"][0]["signup_id"] == second
+    (left,) = bench.call("GET", f"/v1/signups/{first}").json["numbers"]
+    assert (left["status"], left["signup_id"], left["steps"]) == ("listed", None, [])
 
 
 def test_a_queue_that_does_not_answer_is_told_and_the_wish_is_kept(bench: Bench, watch: Watch) -> None:
@@ -88,31 +115,53 @@ def test_a_queue_that_does_not_answer_is_told_and_the_wish_is_kept(bench: Bench,
     watch.assert_silent()
 
 
-def test_a_bus_that_does_not_answer_stops_nobody(bench: Bench) -> None:
+@pytest.mark.parametrize("route", ["/v1/signups/{signup}/retry", f"/v1/numbers/{NUMBER}/retry"])
+def test_there_is_nothing_to_retry_when_nothing_has_failed(bench: Bench, route: str) -> None:
     signup_id = bench.authorized()
-    boto3.client("events").delete_event_bus(Name="bus")
-    assert submit(bench, signup_id).status == 202
+    submit(bench, signup_id)
+    number = bench.store.read(Number, NUMBER)
+    assert number is not None
+    life.submitted(number, bench.clock.now())
+    number.due_at = None
+    bench.store.commit(number)
+    bench.call("POST", route.format(signup=signup_id), {}).problem(409, "nothing_to_retry")
 
 
-def test_there_is_nothing_to_retry_when_nothing_has_failed(bench: Bench) -> None:
-    signup_id = bench.authorized()
-    bench.call("POST", f"/v1/signups/{signup_id}/retry").problem(409, "nothing_to_retry")
-
-
-def test_a_failed_number_is_run_again(bench: Bench, watch: Watch) -> None:
+def test_a_signups_failed_number_is_run_again(bench: Bench, watch: Watch) -> None:
     signup_id = bench.authorized()
     submit(bench, signup_id)
     bench.sent()
-    runtime, _ = number_submission.function()
-    store = runtime.store(TABLE)
-    signup = store.load(signup_id)
-    assert signup is not None
-    signup.fail(signup.must_number(NUMBER), "submission_rejected", Step.SUBMIT, runtime.clock.now())
-    store.save(signup)
+    fail(bench, signup_id)
     shown = bench.call("GET", f"/v1/signups/{signup_id}").json
     assert shown["status"] == "attention"
-    assert shown["numbers"][0]["failure"]["code"] == "submission_rejected"
+    failure = shown["numbers"][0]["failure"]
+    assert (failure["code"], failure["retryable"]) == ("submission_rejected", True)
+    assert failure["title"] == "360dialog refused the number"
+    assert failure["action"].endswith("then retry.")
     answer = bench.call("POST", f"/v1/signups/{signup_id}/retry", {})
     assert answer.status == 202
-    assert answer.json["signup"]["numbers"][0]["failure"] is None
+    assert (answer.json["id"], answer.json["numbers"][0]["failure"]) == (signup_id, None)
+    assert bench.sent() == [{"phone_number_id": NUMBER}]
     watch.assert_silent()
+
+
+def test_one_failed_number_is_run_again_and_is_the_answer(bench: Bench) -> None:
+    signup_id = bench.authorized()
+    submit(bench, signup_id)
+    bench.sent()
+    fail(bench, signup_id)
+    assert bench.call("GET", f"/v1/numbers/{NUMBER}").json["failure"]["code"] == "submission_rejected"
+    answer = bench.call("POST", f"/v1/numbers/{NUMBER}/retry")
+    assert answer.status == 202
+    assert (answer.json["phone_number_id"], answer.json["failure"]) == (NUMBER, None)
+    assert bench.sent() == [{"phone_number_id": NUMBER}]
+
+
+@pytest.mark.parametrize("route", ["/v1/signups/{signup}/retry", f"/v1/numbers/{NUMBER}/retry"])
+def test_what_a_retry_cannot_mend_is_not_retried(bench: Bench, route: str) -> None:
+    signup_id = bench.authorized()
+    submit(bench, signup_id)
+    fail(bench, signup_id, "client_taken")
+    content = bench.call("POST", route.format(signup=signup_id), {}).problem(409, "nothing_to_retry")
+    assert "another tenant" in content["detail"]
+    assert bench.call("GET", f"/v1/numbers/{NUMBER}").json["status"] == "failed"

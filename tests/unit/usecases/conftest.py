@@ -1,13 +1,10 @@
-"""A fresh world for each test."""
-
-from collections.abc import Iterator
+"""A fresh bench for each test."""
 
 import pytest
 
-from tests.world import World
+from tests.unit.usecases.bench import Bench
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    with World() as made:
-        yield made
+def bench() -> Bench:
+    return Bench()

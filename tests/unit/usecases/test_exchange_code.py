@@ -1,272 +1,132 @@
-"""Promises 1 and 2: ownership is proved first, and a code is used once."""
+"""Promises 1 and 2: ownership is proved first, a code is used once and never lost through us."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from onramp.adapters.meta_graph import MetaGraph
-from onramp.domain.errors import Problem
-from onramp.domain.signup import SIGNUP_LIFETIME, Signup
+from onramp.domain.errors import (
+    Ambiguous,
+    Conflict,
+    Permanent,
+    Problem,
+    Throttled,
+    Transient,
+    UnavailableError,
+)
+from onramp.domain.signup import SIGNUP_LIFETIME, Client, Exchange, Listed, Signup
 from onramp.domain.states import SignupStatus
-from onramp.ports import Grant, UnavailableError
-from onramp.usecases.exchange_code import claimed_ids, token_context
-from tests.world import Killed, Killer, World
+from onramp.ports.upstreams import WabaFacts
+from onramp.usecases.exchange_code import (
+    IN_PROGRESS,
+    PAUSES,
+    SAME_CODE,
+    choose_waba,
+    claimed_ids,
+    exchange_code,
+    token_context,
+)
+from tests.unit.usecases.bench import BUSINESS, TENANT, WABA, Bench
+
+INFO: dict[str, Any] = {"event": "FINISH", "data": {"waba_id": WABA, "phone_number_id": "1001"}}
 
 
-def exchange(world: World, customer: dict[str, Any], session_info: Any = "as the browser said") -> Signup:
-    info = customer["session_info"] if session_info == "as the browser said" else session_info
-    return world.exchange.with_code(world.opened(), customer["code"], info)
+@pytest.fixture
+def bench() -> Bench:
+    bench = Bench()
+    made = Signup.open(
+        signup_id="s1",
+        tenant=TENANT,
+        client=Client(name="Acme"),
+        plan_tier="regular",
+        reference=None,
+        now=bench.now,
+    )
+    bench.store.commit(made)
+    return bench
 
 
-def refused(world: World, customer: dict[str, Any], session_info: Any = "as the browser said") -> Problem:
+def exchange(bench: Bench, code: str = "code", info: Any = INFO) -> Signup:
+    return exchange_code(bench.ports, bench.load(), code, info)
+
+
+def refused(call: Callable[[], object]) -> Problem:
     with pytest.raises(Problem) as caught:
-        exchange(world, customer, session_info)
+        call()
     return caught.value
 
 
-def test_code_and_session_info_lead_to_a_proven_waba_with_its_numbers(world: World) -> None:
-    customer = world.customer(numbers=3)
-    signup = exchange(world, customer)
-    assert signup.status(world.clock.now()) is SignupStatus.AUTHORIZED
+def stored(bench: Bench) -> Exchange:
+    found = bench.store.read(Exchange, "s1")
+    assert found is not None
+    return found
+
+
+def token(bench: Bench) -> str:
+    return bench.vault.decrypt(stored(bench).token or "", token_context(TENANT, "s1"))
+
+
+def failing_commits(bench: Bench, trouble: Exception, *, times: int, where: Callable[[Any], bool]) -> None:
+    """Writes of some records fail so often."""
+    commit = bench.store.commit
+    left = [times]
+
+    def fail(*records: Any, **more: Any) -> None:
+        if left[0] and any(where(record) for record in records):
+            left[0] -= 1
+            raise trouble
+        commit(*records, **more)
+
+    bench.store.commit = fail  # type: ignore[method-assign]
+
+
+def with_token(record: Any) -> bool:
+    return isinstance(record, Exchange) and record.token is not None
+
+
+# --- the way it should go
+
+
+def test_code_and_session_info_lead_to_a_proven_waba_with_its_numbers(bench: Bench) -> None:
+    bench.meta.numbers = ["1001", "1002"]
+    signup = exchange(bench)
+    assert signup == bench.load()
     assert signup.waba is not None
-    assert signup.waba.id == customer["wabas"][0]["id"]
-    assert signup.waba.business_id == customer["business_id"]
+    assert (signup.waba.id, signup.waba.name, signup.waba.business_id) == (WABA, "Acme", BUSINESS)
     assert signup.waba.proof == "granted_ids"
-    assert {n.phone_number_id for n in signup.numbers} == {n["id"] for n in customer["wabas"][0]["numbers"]}
+    assert signup.claimed == "1001"
+    assert signup.authorized_at == bench.now
+    assert signup.status(bench.now) is SignupStatus.AUTHORIZED
+    listed = bench.store.read(Listed, "s1", "000")
+    assert listed is not None
+    assert [number.phone_number_id for number in listed.numbers] == ["1001", "1002"]
+    assert bench.told() == ["signup.opened", "signup.authorized"]
 
 
-def test_the_code_alone_is_enough_when_one_waba_is_granted(world: World) -> None:
-    customer = world.customer()
-    signup = exchange(world, customer, None)
+def test_the_token_is_stored_encrypted_before_anything_else_is_asked(bench: Bench) -> None:
+    seen: list[str] = []
+    bench.meta.meanwhile["inspect"] = lambda: seen.append(token(bench))
+    exchange(bench)
+    assert seen == ["token-of-code"]
+    assert "token-of-code" not in stored(bench).model_dump_json()
+    assert (stored(bench).running, stored(bench).done is None) == (None, False)
+
+
+def test_the_code_alone_is_enough_when_one_waba_is_granted(bench: Bench) -> None:
+    signup = exchange(bench, info=None)
     assert signup.waba is not None
-    assert signup.waba.id == customer["wabas"][0]["id"]
+    assert (signup.waba.id, signup.claimed) == (WABA, None)
 
 
-def test_a_coexistence_message_names_only_the_waba(world: World) -> None:
-    customer = world.customer(finish="FINISH_WHATSAPP_BUSINESS_APP_ONBOARDING", decoys=2)
-    assert set(customer["session_info"]["data"]) == {"waba_id"}
-    signup = exchange(world, customer)
-    assert signup.waba is not None
-    assert signup.waba.id == customer["wabas"][0]["id"]
+def test_what_facebook_appends_to_a_code_is_left_out(bench: Bench) -> None:
+    exchange(bench, "code#_=_")
+    assert token(bench) == "token-of-code"
 
 
-@pytest.mark.parametrize("grants", ["scopes_only", "no_entries"])
-def test_without_listed_ids_the_proof_is_the_use_of_the_token(world: World, grants: str) -> None:
-    signup = exchange(world, world.customer(grants=grants))
-    assert signup.waba is not None
-    assert signup.waba.proof == "read_access"
-
-
-def test_the_claimed_waba_is_found_among_many_whatever_their_order(world: World) -> None:
-    customer = world.customer(decoys=6)
-    signup = exchange(world, customer)
-    assert signup.waba is not None
-    assert signup.waba.id == customer["wabas"][0]["id"]
-
-
-def test_several_wabas_and_no_claim_ask_and_a_second_call_resolves(world: World) -> None:
-    customer = world.customer(decoys=2)
-    problem = refused(world, customer, None)
-    assert problem.code == "waba_ambiguous"
-    assert problem.candidates is not None
-    named = {candidate["waba_id"] for candidate in problem.candidates}
-    assert customer["wabas"][0]["id"] in named
-    assert len(named) == 3
-    signup = world.exchange.with_waba(world.opened(), customer["wabas"][0]["id"])
-    assert signup.waba is not None
-    assert world.exchange.with_waba(signup, signup.waba.id) == signup
-
-
-def test_nothing_listed_and_no_claim_asks_with_no_candidates(world: World) -> None:
-    problem = refused(world, world.customer(grants="scopes_only"), None)
-    assert problem.code == "waba_ambiguous"
-    assert problem.candidates == []
-
-
-def test_a_chosen_waba_must_be_granted_too(world: World) -> None:
-    refused(world, world.customer(decoys=1), None)
-    foreign = world.customer()["wabas"][0]["id"]
-    with pytest.raises(Problem) as caught:
-        world.exchange.with_waba(world.opened(), foreign)
-    assert caught.value.code == "waba_not_granted"
-
-
-def test_a_waba_cannot_be_chosen_before_a_code_or_after_another_waba(world: World) -> None:
-    with pytest.raises(Problem) as early:
-        world.exchange.with_waba(world.opened(), "123")
-    assert early.value.code == "not_authorized_yet"
-    exchange(world, world.customer())
-    with pytest.raises(Problem) as late:
-        world.exchange.with_waba(world.opened(), "123")
-    assert late.value.code == "signup_closed"
-
-
-@pytest.mark.parametrize("grants", ["target_ids", "scopes_only"])
-def test_a_waba_of_somebody_else_is_refused(world: World, grants: str) -> None:
-    foreign = world.customer()["wabas"][0]["id"]
-    customer = world.customer(grants=grants, claim={"waba_id": foreign})
-    assert refused(world, customer).code == "waba_not_granted"
-    assert world.opened().waba is None
-
-
-def test_a_waba_that_can_be_read_and_is_not_listed_is_refused(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(MetaGraph, "inspect", lambda _, token: Grant(waba_ids=("1", "2")))
-    assert refused(world, world.customer()).code == "waba_not_granted"
-
-
-def test_a_number_of_somebody_else_is_refused(world: World) -> None:
-    foreign = world.customer()["wabas"][0]["numbers"][0]["id"]
-    customer = world.customer(claim={"phone_number_id": foreign})
-    assert refused(world, customer).code == "number_not_in_waba"
-
-
-def test_a_waba_of_another_business_than_the_tokens_is_refused(world: World) -> None:
-    assert (
-        refused(world, world.customer(grants="scopes_only", owner_mismatch=True)).code == "waba_not_granted"
-    )
-
-
-def test_a_hidden_owner_is_no_reason_to_refuse(world: World) -> None:
-    signup = exchange(world, world.customer(grants="scopes_only", owner_hidden=True))
-    assert signup.waba is not None
-    assert signup.waba.business_id is not None
-
-
-@pytest.mark.parametrize("token", ["other_app", "invalid", "error", "expired"])
-def test_a_token_that_is_not_valid_or_not_ours_is_refused(world: World, token: str) -> None:
-    assert refused(world, world.customer(token=token)).code == "waba_not_granted"
-
-
-def test_an_expired_code_is_named_and_a_new_one_may_follow(world: World) -> None:
-    customer = world.customer()
-    world.clock.sleep(31)
-    assert refused(world, customer).code == "code_expired"
-    fresh = world.admin("meta", "codes", {"business_id": customer["business_id"]})
-    assert exchange(world, {**customer, "code": fresh["code"]}).waba is not None
-
-
-def test_a_code_used_by_somebody_else_is_named(world: World) -> None:
-    customer = world.customer()
-    world.meta.exchange(customer["code"])
-    assert refused(world, customer).code == "code_already_used"
-
-
-def test_a_code_that_meta_does_not_know_is_named(world: World) -> None:
-    assert refused(world, {**world.customer(), "code": "nonsense"}).code == "code_invalid"
-
-
-def test_the_same_call_again_gives_the_stored_result_without_asking_meta(world: World) -> None:
-    customer = world.customer()
-    first = exchange(world, customer)
-    asked = len(world.killer.calls)
-    assert exchange(world, customer) == first
-    assert not [name for name in world.killer.calls[asked:] if name.startswith("meta")]
-
-
-def test_another_code_for_a_finished_signup_is_refused(world: World) -> None:
-    exchange(world, world.customer())
-    assert refused(world, world.customer()).code == "signup_closed"
-
-
-def test_an_expired_signup_takes_no_code(world: World) -> None:
-    signup = world.opened()
-    world.clock.sleep(SIGNUP_LIFETIME / timedelta(seconds=1))
-    customer = world.customer()
-    with pytest.raises(Problem) as caught:
-        world.exchange.with_code(signup, customer["code"], customer["session_info"])
-    assert caught.value.code == "signup_closed"
-    with pytest.raises(Problem) as chosen:
-        world.exchange.with_waba(signup, "123")
-    assert chosen.value.code == "signup_closed"
-
-
-def test_the_token_is_stored_encrypted_before_anything_else_is_asked() -> None:
-    calls = Killer()
-    with World(killer=calls) as world:
-        signup = exchange(world, world.customer())
-        order = [name for name in calls.calls if name.partition(".")[0] in {"meta", "vault", "store"}]
-        exchanged = order.index("meta.exchange")
-        stored = order.index("store.save", exchanged)
-        assert order[exchanged + 1] == "vault.encrypt"
-        assert stored < order.index("meta.inspect")
-        assert signup.exchange is not None
-        assert signup.exchange.token is not None
-        token = world.vault.decrypt(signup.exchange.token, token_context(signup.tenant, signup.id))
-        assert token not in signup.model_dump_json()
-
-
-def test_a_second_request_during_the_exchange_is_told_to_wait() -> None:
-    with World() as counting:
-        exchange(counting, counting.customer())
-        at = counting.killer.calls.index("meta.exchange")
-    with World(killer=Killer(at)) as world:
-        customer = world.customer()
-        with pytest.raises(Killed):
-            exchange(world, customer)
-        problem = refused(world, customer)
-        assert problem.code == "exchange_in_progress"
-        assert problem.retryable
-        world.clock.sleep(31)
-        assert refused(world, customer).code == "code_expired"
-
-
-def test_a_proof_that_fails_for_now_goes_on_with_the_stored_token(world: World) -> None:
-    customer = world.customer()
-    world.fault("error_before", "debug_token", side="meta", times=2)
-    problem = refused(world, customer)
-    assert (problem.code, problem.retryable) == ("meta_unavailable", True)
-    assert exchange(world, customer).waba is not None
-    assert world.killer.calls.count("meta.exchange") == 1
-
-
-def test_a_token_is_not_lost_when_the_keys_fail_for_a_moment(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encrypt = world.vault.encrypt
-    fails = iter([True, True, False])
-
-    def shaky(plain: str, context: Any) -> str:
-        if next(fails):
-            raise UnavailableError("keys")
-        return encrypt(plain, context)
-
-    monkeypatch.setattr(world.vault, "encrypt", shaky)
-    assert exchange(world, world.customer()).waba is not None
-
-
-def test_when_our_own_secret_cannot_be_read_the_code_is_kept_for_a_repeat(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    customer = world.customer()
-
-    def broken(_: str) -> str:
-        raise UnavailableError("secret")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(MetaGraph, "exchange", lambda _, code: broken(code))
-        with pytest.raises(UnavailableError):
-            exchange(world, customer)
-    assert exchange(world, customer).waba is not None
-
-
-def test_a_session_info_that_comes_later_is_used(world: World) -> None:
-    customer = world.customer(decoys=2)
-    assert refused(world, customer, None).code == "waba_ambiguous"
-    assert exchange(world, customer).waba is not None
-
-
-def test_a_waba_with_many_numbers_is_read_to_its_end(world: World) -> None:
-    world.admin("meta", "options", {"max_page_size": 25}, "PATCH")
-    assert len(exchange(world, world.customer(numbers=60)).numbers) == 60
-
-
-def test_fields_meta_does_not_know_any_more_do_no_harm(world: World) -> None:
-    world.admin("meta", "options", {"unknown_fields": ["owner_business_info", "verified_name"]}, "PATCH")
-    signup = exchange(world, world.customer())
-    assert signup.numbers[0].display_phone_number
+def test_a_waba_with_very_many_numbers_is_kept_in_parts(bench: Bench) -> None:
+    bench.meta.numbers = [f"{index:04d}" for index in range(250)]
+    assert exchange(bench, info=None).parts == 3
 
 
 @pytest.mark.parametrize(
@@ -284,3 +144,304 @@ def test_fields_meta_does_not_know_any_more_do_no_harm(world: World) -> None:
 )
 def test_what_the_browser_claims_is_read_leniently(session_info: Any, claims: tuple[Any, Any]) -> None:
     assert claimed_ids(session_info) == claims
+
+
+# --- the proof
+
+
+def test_several_wabas_and_no_claim_ask_and_a_second_call_resolves(bench: Bench) -> None:
+    bench.meta.granted = ["9", WABA, "8"]
+    problem = refused(lambda: exchange(bench, info=None))
+    assert problem.code == "waba_ambiguous"
+    assert problem.candidates == [
+        {"waba_id": WABA, "name": "Acme"},
+        {"waba_id": "8"},
+        {"waba_id": "9"},
+    ]
+    signup = choose_waba(bench.ports, bench.load(), WABA)
+    assert signup.waba is not None
+    assert choose_waba(bench.ports, signup, WABA) == signup
+    assert refused(lambda: choose_waba(bench.ports, signup, "8")).code == "signup_closed"
+    assert bench.meta.calls.count("exchange") == 1
+
+
+def test_nothing_listed_and_no_claim_asks_without_candidates(bench: Bench) -> None:
+    bench.meta.granted = []
+    assert refused(lambda: exchange(bench, info=None)).candidates == []
+
+
+def test_without_listed_ids_the_proof_is_the_use_of_the_token(bench: Bench) -> None:
+    bench.meta.granted = []
+    signup = exchange(bench)
+    assert signup.waba is not None
+    assert (signup.waba.proof, signup.waba.business_id) == ("read_access", BUSINESS)
+
+
+def test_a_hidden_owner_is_no_reason_to_refuse(bench: Bench) -> None:
+    bench.meta.granted = []
+    bench.meta.wabas = {WABA: WabaFacts(id=WABA, name=None, owner_business_id=None)}
+    signup = exchange(bench)
+    assert signup.waba is not None
+    assert signup.waba.business_id == BUSINESS
+
+
+@pytest.mark.parametrize("case", ["not granted", "another owner", "not readable"])
+def test_a_waba_of_somebody_else_is_refused(bench: Bench, case: str) -> None:
+    if case == "not granted":
+        bench.meta.granted = ["8"]
+    elif case == "another owner":
+        bench.meta.granted, bench.meta.business = [], "9999"
+    else:
+        bench.meta.wabas = {}
+    assert refused(lambda: exchange(bench)).code == "waba_not_granted"
+    assert bench.load().waba is None
+    assert bench.store.read(Listed, "s1", "000") is None
+
+
+def test_a_chosen_waba_must_be_granted_too(bench: Bench) -> None:
+    bench.meta.granted = ["8", "9"]
+    refused(lambda: exchange(bench, info=None))
+    assert refused(lambda: choose_waba(bench.ports, bench.load(), WABA)).code == "waba_not_granted"
+
+
+def test_a_number_of_somebody_else_is_refused(bench: Bench) -> None:
+    bench.meta.numbers = ["7"]
+    assert refused(lambda: exchange(bench)).code == "number_not_in_waba"
+    assert bench.load().waba is None
+
+
+def test_a_claimed_number_counts_only_with_its_own_waba(bench: Bench) -> None:
+    bench.meta.granted = ["8", "9"]
+    bench.meta.wabas["8"] = WabaFacts(id="8", name=None, owner_business_id=None)
+    info = {"data": {"phone_number_id": "7"}}
+    refused(lambda: exchange(bench, info=info))
+    assert choose_waba(bench.ports, bench.load(), "8").claimed is None
+
+
+def test_a_waba_cannot_be_chosen_before_a_code(bench: Bench) -> None:
+    assert refused(lambda: choose_waba(bench.ports, bench.load(), WABA)).code == "not_authorized_yet"
+
+
+def test_an_expired_signup_takes_no_code(bench: Bench) -> None:
+    bench.clock.advance(SIGNUP_LIFETIME)
+    assert refused(lambda: exchange(bench)).code == "signup_closed"
+    assert refused(lambda: choose_waba(bench.ports, bench.load(), WABA)).code == "signup_closed"
+    assert bench.meta.calls == []
+
+
+def test_of_two_proofs_at_once_the_first_counts(bench: Bench) -> None:
+    bench.meta.granted = []
+    bench.meta.wabas["8"] = WabaFacts(id="8", name=None, owner_business_id=None)
+    bench.meta.numbers = []
+    refused(lambda: exchange(bench, info=None))
+    bench.meta.meanwhile["read_numbers"] = lambda: choose_waba(bench.ports, bench.load(), "8")
+    assert refused(lambda: choose_waba(bench.ports, bench.load(), WABA)).code == "signup_closed"
+    waba = bench.load().waba
+    assert waba is not None
+    assert waba.id == "8"
+
+
+# --- again
+
+
+def test_the_same_call_again_gives_the_stored_result_without_asking_meta(bench: Bench) -> None:
+    first = exchange(bench)
+    asked = len(bench.meta.calls)
+    assert exchange(bench) == first
+    assert len(bench.meta.calls) == asked
+
+
+def test_another_code_for_a_finished_signup_is_refused(bench: Bench) -> None:
+    exchange(bench)
+    assert refused(lambda: exchange(bench, "another")).code == "signup_closed"
+
+
+def test_a_proof_that_fails_for_now_goes_on_with_the_stored_token(bench: Bench) -> None:
+    bench.meta.troubles["inspect"] = [Transient("meta_unavailable", status=503)] * 2
+    for _ in range(2):
+        problem = refused(lambda: exchange(bench))
+        assert (problem.code, problem.retryable) == ("meta_unavailable", True)
+    assert exchange(bench).waba is not None
+    assert bench.meta.calls.count("exchange") == 1
+
+
+def test_a_session_info_that_comes_later_is_used(bench: Bench) -> None:
+    bench.meta.granted = ["8", WABA]
+    assert refused(lambda: exchange(bench, info=None)).code == "waba_ambiguous"
+    signup = exchange(bench)
+    assert signup.claimed == "1001"
+    assert bench.meta.calls.count("exchange") == 1
+
+
+def test_a_second_code_that_fails_keeps_the_token_of_the_first(bench: Bench) -> None:
+    bench.meta.granted = ["8", WABA]
+    refused(lambda: exchange(bench, info=None))
+    bench.meta.troubles["exchange"] = [Permanent("code_invalid", status=400)]
+    assert refused(lambda: exchange(bench, "wrong")).code == "code_invalid"
+    assert token(bench) == "token-of-code"
+    assert choose_waba(bench.ports, bench.load(), WABA).waba is not None
+
+
+def test_a_second_code_that_works_replaces_the_token(bench: Bench) -> None:
+    bench.meta.granted = ["8", WABA]
+    refused(lambda: exchange(bench, info=None))
+    assert exchange(bench, "second").waba is not None
+    assert token(bench) == "token-of-second"
+
+
+# --- two at once
+
+
+def test_while_a_code_is_exchanged_a_second_request_is_told_to_wait(bench: Bench) -> None:
+    seen: list[Problem] = []
+    bench.meta.meanwhile["exchange"] = lambda: seen.extend(
+        refused(lambda code=code: exchange(bench, code))  # type: ignore[misc]
+        for code in ("code", "another")
+    )
+    exchange(bench)
+    assert [(problem.code, problem.retry_after) for problem in seen] == [("exchange_in_progress", 2)] * 2
+    assert bench.meta.calls.count("exchange") == 1
+
+
+@pytest.mark.parametrize(("code", "after"), [("code", SAME_CODE), ("another", IN_PROGRESS)])
+def test_a_request_that_died_stands_in_the_way_for_seconds(bench: Bench, code: str, after: timedelta) -> None:
+    class Died(BaseException):
+        pass
+
+    bench.meta.troubles["exchange"] = [Died()]  # type: ignore[list-item]
+    with pytest.raises(Died):
+        exchange(bench)
+    bench.clock.advance(after - timedelta(seconds=1))
+    assert refused(lambda: exchange(bench, code)).code == "exchange_in_progress"
+    bench.clock.advance(timedelta(seconds=1))
+    assert exchange(bench, code).waba is not None
+
+
+def test_a_slow_answer_that_comes_after_a_newer_code_counts(bench: Bench) -> None:
+    """Ours is the one that worked; the newer one is told so."""
+
+    def newer() -> None:
+        bench.clock.advance(IN_PROGRESS)
+        bench.meta.troubles["exchange"] = [Permanent("code_invalid", status=400)]
+        assert refused(lambda: exchange(bench, "newer")).code == "code_invalid"
+
+    bench.meta.meanwhile["exchange"] = newer
+    assert exchange(bench).waba is not None
+    assert token(bench) == "token-of-code"
+
+
+def test_the_same_code_that_was_just_exchanged_is_asked_for_once_more(bench: Bench) -> None:
+    """The other request has stored its token between our read and our write."""
+    bench.meta.granted = ["8", WABA]
+    read = bench.store.read
+    turn = [True]
+
+    def stale(kind: Any, *identity: str) -> Any:
+        found = read(kind, *identity)
+        if kind is Exchange and turn:
+            turn.clear()
+            refused(lambda: exchange(bench, info=None))
+        return found
+
+    bench.store.read = stale  # type: ignore[method-assign]
+    problem = refused(lambda: exchange(bench))
+    assert (problem.code, problem.retryable) == ("exchange_in_progress", True)
+    assert exchange(bench).waba is not None
+    assert bench.meta.calls.count("exchange") == 1
+
+
+# --- Meta's refusals
+
+
+@pytest.mark.parametrize(
+    "code", ["code_expired", "code_already_used", "code_invalid", "meta_configuration", "waba_not_granted"]
+)
+def test_a_refusal_is_named_and_a_new_code_may_follow_at_once(bench: Bench, code: str) -> None:
+    bench.meta.troubles["exchange"] = [Permanent(code, status=400)]
+    assert refused(lambda: exchange(bench)).code == code
+    assert stored(bench).running is None
+    assert bench.count("MetaRefusals") == 1
+    assert bench.count("MetaConfigurationErrors") == (code == "meta_configuration")
+    assert exchange(bench, "fresh").waba is not None
+
+
+def test_an_unanswered_exchange_may_be_tried_once_more(bench: Bench) -> None:
+    bench.meta.lost["exchange"] = [Ambiguous("meta_unavailable")]
+    problem = refused(lambda: exchange(bench))
+    assert (problem.code, problem.retryable) == ("meta_unavailable", True)
+    assert "once more" in problem.detail
+    assert exchange(bench).waba is not None
+
+
+def test_a_throttled_exchange_says_when_to_come_again(bench: Bench) -> None:
+    bench.meta.troubles["exchange"] = [Throttled("meta_unavailable", retry_after=17.5)]
+    problem = refused(lambda: exchange(bench))
+    assert (problem.code, problem.retry_after) == ("meta_unavailable", 17)
+
+
+def test_when_our_own_secret_cannot_be_read_the_code_is_kept_for_a_repeat(bench: Bench) -> None:
+    bench.meta.troubles["exchange"] = [UnavailableError("secret")]
+    with pytest.raises(UnavailableError):
+        exchange(bench)
+    assert exchange(bench).waba is not None
+
+
+# --- our own storage
+
+
+def test_the_token_is_encrypted_and_stored_patiently(bench: Bench) -> None:
+    failing_commits(bench, UnavailableError("table"), times=len(PAUSES), where=with_token)
+    assert exchange(bench).waba is not None
+    assert bench.clock.sleeps == list(PAUSES)
+
+
+def test_keys_that_do_not_answer_for_a_moment_cost_no_code(bench: Bench) -> None:
+    encrypt = bench.vault.encrypt
+    left = [2]
+
+    def shaky(plain: str, context: Any) -> str:
+        if left[0]:
+            left[0] -= 1
+            raise UnavailableError("keys")
+        return encrypt(plain, context)
+
+    bench.vault.encrypt = shaky  # type: ignore[method-assign]
+    assert exchange(bench).waba is not None
+
+
+@pytest.mark.parametrize("what", ["keys", "table"])
+def test_a_token_that_could_not_be_stored_leaves_nothing_in_the_way(bench: Bench, what: str) -> None:
+    if what == "keys":
+        bench.vault.broken = True
+    else:
+        failing_commits(bench, UnavailableError("table"), times=len(PAUSES) + 1, where=with_token)
+    with pytest.raises(UnavailableError):
+        exchange(bench)
+    bench.vault.broken = False
+    assert stored(bench).running is None
+    assert exchange(bench, "fresh").waba is not None
+
+
+def test_when_nothing_can_be_stored_the_exchange_cannot_be_taken_back(bench: Bench) -> None:
+    def break_store() -> None:
+        bench.store.broken = True
+
+    bench.meta.meanwhile["exchange"] = break_store
+    with pytest.raises(UnavailableError):
+        exchange(bench)
+    assert bench.telemetry.warnings() == ["a started exchange could not be taken back"]
+    bench.store.broken = False
+    bench.clock.advance(IN_PROGRESS)
+    assert exchange(bench, "fresh").waba is not None
+
+
+def test_a_write_that_somebody_overtakes_is_made_again(bench: Bench) -> None:
+    failing_commits(bench, Conflict(), times=3, where=lambda record: isinstance(record, Exchange))
+    assert exchange(bench).waba is not None
+
+
+def test_an_exchange_that_everybody_writes_is_unavailable_and_asks_nobody(bench: Bench) -> None:
+    failing_commits(bench, Conflict(), times=99, where=lambda record: isinstance(record, Exchange))
+    with pytest.raises(UnavailableError):
+        exchange(bench)
+    assert bench.meta.calls == []

@@ -1,0 +1,271 @@
+"""What each route takes and answers, in words and models; `contract.openapi` makes the document from it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel
+
+from contract.routes import ROUTES, Route
+from onramp.inbound.models import (
+    Body,
+    CodeBody,
+    ConfigAnswer,
+    KeyAnswer,
+    NumberList,
+    NumberQuery,
+    NumbersBody,
+    NumberView,
+    OpenSignupBody,
+    SignupList,
+    SignupQuery,
+    SignupView,
+)
+from onramp.inbound.receiving import MAX_BODY as MAX_WEBHOOK
+
+BODY: Final = ("invalid_json", "body_too_large", "unsupported_media_type", "invalid_request")
+"""Problems of a request's body."""
+OURS: Final = ("internal_error", "unavailable")
+"""Problems of our own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a route answers when it went well. `example` names one of `contract.examples`."""
+
+    about: str
+    model: type[BaseModel] | None = None
+    example: str | None = None
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One route's part of the contract.
+
+    Attributes:
+        name: The `operationId`.
+        tag: The part of the contract it belongs to.
+        summary: What it does, in one line.
+        about: What a caller has to know beside.
+        answers: The good answers by status.
+        problems: Codes of `PROBLEMS` it answers with.
+        body: The request's model.
+        body_required: Whether an empty body is refused.
+        samples: Sample events whose bodies are the request's examples, by what they show.
+        headers: Request headers, names in the document's parameters.
+        query: The model of the query.
+    """
+
+    name: str
+    tag: str
+    summary: str
+    about: str
+    answers: Mapping[int, Answer]
+    problems: tuple[str, ...]
+    body: type[BaseModel] | None = None
+    body_required: bool = True
+    samples: Mapping[str, str] | None = None
+    headers: tuple[str, ...] = ()
+    query: type[BaseModel] | None = None
+
+
+_UNDER_WAY: Final = ("ETag", "RetryAfterUnderWay")
+_POLLING: Final = (
+    "Made for polling: send the `ETag` back as `If-None-Match`, and come again after `Retry-After` seconds."
+    " Without `Retry-After` nothing is under way."
+)
+_UNCHANGED: Final = Answer(about="Nothing has changed since that `ETag`.", headers=_UNDER_WAY)
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "GET /v1/config": Operation(
+        name="readConfig",
+        tag="browser",
+        summary="What the browser needs for FB.init and FB.login",
+        about="Public, and the same for everybody. May be kept for five minutes.",
+        answers={200: Answer(about="The configuration.", model=ConfigAnswer, example="config")},
+        problems=("internal_error",),
+    ),
+    "POST /v1/signups": Operation(
+        name="openSignup",
+        tag="signups",
+        summary="Open a signup",
+        about=(
+            "Name the customer by `client` or by `client_id`, one of the two. Open the signup before the"
+            " popup: afterwards every second counts. It waits 24 hours for its code."
+        ),
+        answers={201: Answer(about="The signup.", model=SignupView, example="opened", headers=("Location",))},
+        problems=("unauthenticated", *BODY, "idempotency_key_reused", *OURS),
+        body=OpenSignupBody,
+        samples={
+            "new_client": "code_exchange/open_signup",
+            "known_client": "code_exchange/open_signup_known_client",
+        },
+        headers=("IdempotencyKey",),
+    ),
+    "GET /v1/signups": Operation(
+        name="listSignups",
+        tag="signups",
+        summary="The tenant's signups, newest first",
+        about=(
+            "Without timelines. A page may hold less than `limit`, nothing even, and yet have a `cursor`: go"
+            " on until there is none."
+        ),
+        answers={200: Answer(about="A page.", model=SignupList, example="signups")},
+        problems=("unauthenticated", "invalid_request", *OURS),
+        query=SignupQuery,
+    ),
+    "GET /v1/signups/{signup_id}": Operation(
+        name="readSignup",
+        tag="signups",
+        summary="The whole state of a signup",
+        about=_POLLING,
+        answers={
+            200: Answer(about="The signup.", model=SignupView, example="connected", headers=_UNDER_WAY),
+            304: _UNCHANGED,
+        },
+        problems=("unauthenticated", "not_found", *OURS),
+        headers=("IfNoneMatch",),
+    ),
+    "POST /v1/signups/{signup_id}/code": Operation(
+        name="exchangeCode",
+        tag="signups",
+        summary="Exchange the popup's code and prove what was granted",
+        about=(
+            "Send the code at once, it lives 30 seconds; `session_info` is the popup's message, unchanged, if"
+            " it has come. The same call again gives the stored result. After `waba_ambiguous` call again"
+            " with `waba_id` and without a code."
+        ),
+        answers={200: Answer(about="The signup.", model=SignupView, example="authorized")},
+        problems=(
+            "unauthenticated",
+            *BODY,
+            "not_found",
+            "waba_not_granted",
+            "number_not_in_waba",
+            "waba_ambiguous",
+            "signup_closed",
+            "exchange_in_progress",
+            "not_authorized_yet",
+            "code_expired",
+            "code_already_used",
+            "code_invalid",
+            "meta_unavailable",
+            "meta_configuration",
+            *OURS,
+        ),
+        body=CodeBody,
+        samples={
+            "code": "code_exchange/exchange_code",
+            "choice_after_waba_ambiguous": "code_exchange/choose_waba",
+        },
+    ),
+    "POST /v1/signups/{signup_id}/numbers": Operation(
+        name="submitNumbers",
+        tag="signups",
+        summary="Submit phone numbers to 360dialog, or connect them again",
+        about=(
+            "Without ids: the number the popup named, or the only one. 202 means that the wish is stored and"
+            " queued. A repeat changes nothing. A number of yours that an earlier signup brought goes on with"
+            " this one: it keeps its client, channel and key."
+        ),
+        answers={202: Answer(about="The signup.", model=SignupView, example="onboarding")},
+        problems=(
+            "unauthenticated",
+            *BODY,
+            "not_found",
+            "number_not_in_waba",
+            "number_ambiguous",
+            "not_authorized_yet",
+            "number_taken",
+            *OURS,
+        ),
+        body=NumbersBody,
+        body_required=False,
+        samples={
+            "claimed_number": "number_submission/submit_claimed_number",
+            "named_numbers": "number_submission/submit_named_numbers",
+        },
+    ),
+    "POST /v1/signups/{signup_id}/retry": Operation(
+        name="retrySignup",
+        tag="signups",
+        summary="Run a signup's failed numbers again from the step that failed",
+        about=(
+            "Do first what `failure.action` says. All attempts of the schedule begin anew. What is not"
+            " `retryable` is not retried."
+        ),
+        answers={202: Answer(about="The signup.", model=SignupView, example="onboarding")},
+        problems=("unauthenticated", *BODY, "not_found", "nothing_to_retry", *OURS),
+        body=Body,
+        body_required=False,
+        samples={"empty": "number_submission/retry"},
+    ),
+    "GET /v1/numbers": Operation(
+        name="listNumbers",
+        tag="numbers",
+        summary="The tenant's numbers, newest first, whatever signup brought them",
+        about=(
+            "A page may hold less than `limit`, nothing even, and yet have a `cursor`: go on until there is"
+            " none."
+        ),
+        answers={200: Answer(about="A page.", model=NumberList, example="numbers")},
+        problems=("unauthenticated", "invalid_request", *OURS),
+        query=NumberQuery,
+    ),
+    "GET /v1/numbers/{phone_number_id}": Operation(
+        name="readNumber",
+        tag="numbers",
+        summary="One number, whatever signup brought it",
+        about=_POLLING,
+        answers={
+            200: Answer(about="The number.", model=NumberView, example="number", headers=_UNDER_WAY),
+            304: _UNCHANGED,
+        },
+        problems=("unauthenticated", "not_found", *OURS),
+        headers=("IfNoneMatch",),
+    ),
+    "POST /v1/numbers/{phone_number_id}/retry": Operation(
+        name="retryNumber",
+        tag="numbers",
+        summary="Run one failed number again from the step that failed",
+        about=(
+            "Do first what `failure.action` says. All attempts of the schedule begin anew. What is not"
+            " `retryable` is not retried."
+        ),
+        answers={202: Answer(about="The number.", model=NumberView, example="pending_number")},
+        problems=("unauthenticated", *BODY, "not_found", "nothing_to_retry", *OURS),
+        body=Body,
+        body_required=False,
+        samples={"empty": "number_submission/retry_number"},
+    ),
+    "GET /v1/channels/{channel_id}/api-key": Operation(
+        name="readApiKey",
+        tag="servers",
+        summary="A connected channel's API key",
+        about=(
+            "For your servers, never for a browser. The caller's IAM identity needs `execute-api:Invoke` on"
+            " this route; there is no tenant, the identity may read the key of every channel."
+        ),
+        answers={200: Answer(about="The key.", model=KeyAnswer, example="key")},
+        problems=("not_found", "not_connected", *OURS),
+    ),
+    "POST /v1/webhooks/360dialog": Operation(
+        name="receivePartnerEvent",
+        tag="360dialog",
+        summary="360dialog's partner events",
+        about=(
+            "Answers 200 once the body is stored in the queue, whatever it says, as long as it is signed."
+            f" At most {MAX_WEBHOOK} bytes. Anything but 200 makes 360dialog send the event again."
+        ),
+        answers={200: Answer(about="Stored: `{}`.", example="empty")},
+        problems=("unauthenticated", "body_too_large", "unavailable"),
+        samples={"channel_live": "webhook_receiver/channel_live"},
+    ),
+}
+"""By the route's key."""
+
+
+def operations() -> Sequence[tuple[Route, Operation]]:
+    """Each route with its operation, in the order of the routes. Raises `KeyError` where one is missing."""
+    return [(route, OPERATIONS[route.key]) for route in ROUTES]

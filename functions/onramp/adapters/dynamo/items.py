@@ -1,0 +1,224 @@
+"""How records look in the table: their keys, the attributes that indexes find them by, and their content.
+
+| record         | `pk` / `sk`                             | found by                                      |
+|----------------|-----------------------------------------|-----------------------------------------------|
+| `Signup`       | `SIGNUP#<id>` / `SIGNUP`                | `by_tenant`                                   |
+| `Exchange`     | `SIGNUP#<id>` / `EXCHANGE`              |                                               |
+| `Listed`       | `SIGNUP#<id>` / `LISTED#<part>`         |                                               |
+| `Fact`         | `SIGNUP#<id>` / `FACT#<fact id>`        | its signup; a hub's: `HUB#<hub>`              |
+| `Number`       | `NUMBER#<phone number id>` / `NUMBER`   | `by_tenant` `by_due` `by_channel` `by_digits` |
+| `ClientRecord` | `CLIENT#<hub>#<email or id>` / `CLIENT` |                                               |
+| `EventRecord`  | `EVENT#<hub>#<id>` / `EVENT`            | `by_place`                                    |
+| `BudgetState`  | `BUDGET#<hub>` / `BUDGET`               |                                               |
+| `Census`       | `CENSUS#<hub>` / `CENSUS`               | `by_due`                                      |
+| `Remembered`   | `IDEMPOTENCY#<tenant>#<key>` / `KEY`    |                                               |
+
+`data` holds the record as JSON (`data_zlib` compressed, when large), `version` guards it, `mark` tells whose
+write it was. Indexes hold keys only.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
+
+from pydantic import ValidationError
+
+from onramp.adapters.dynamo.table import Item, Key, Value, part, unpart
+from onramp.domain.census import Census
+from onramp.domain.errors import Unreadable
+from onramp.domain.ledger import EventRecord, Outcome
+from onramp.domain.number import Number
+from onramp.domain.records import SCHEMA, Fact, Stored
+from onramp.domain.signup import SIGNUP_LIFETIME, Signup
+from onramp.domain.states import SignupStatus, Standing, Step
+from onramp.domain.text import from_iso, iso
+from onramp.ports.storage import Due, Position
+
+EXPIRY: Final = "expires_at_epoch"
+LARGE: Final = 32_000
+"""Bytes from which a record's content is compressed."""
+LARGE_EVENT: Final = 600
+"""The same for events, which come in masses: compressed, nearly all fit into one unit of 1 KB."""
+WORK: Final = "WORK"
+LOOK: Final = "LOOK"
+UNRESOLVED: Final = "U"
+_SIGNUP_PART: Final = {"EXCHANGE": "EXCHANGE", "LISTED": "LISTED"}
+_SORT_KEYS: Final = {"IDEMPOTENCY": "KEY"}
+
+
+def key_of(kind: str, identity: tuple[str, ...]) -> Key:
+    """Where a record is."""
+    if kind in _SIGNUP_PART:
+        signup_id, *rest = identity
+        return f"SIGNUP#{part(signup_id)}", "#".join([_SIGNUP_PART[kind], *rest])
+    return "#".join([kind, *map(part, identity)]), _SORT_KEYS.get(kind, kind)
+
+
+def fact_place(subject: str) -> str:
+    """The partition of a signup's facts, or of a hub's."""
+    return subject if subject.startswith("HUB#") else f"SIGNUP#{part(subject)}"
+
+
+def attributes_of(record: Stored, mark: str) -> dict[str, Value | None]:
+    """All attributes of a record's item; None for those it must not have. Raises `Unreadable`."""
+    try:
+        content = record.model_dump_json(exclude_defaults=True).encode()
+    except ValueError as error:
+        raise Unreadable(_name(record)) from error
+    large = len(content) > (LARGE_EVENT if record.KIND == EventRecord.KIND else LARGE)
+    expires = record.forgotten_at
+    return {
+        "schema": SCHEMA,
+        "version": record.version + 1,
+        "mark": mark,
+        "data": None if large else content.decode(),
+        "data_zlib": zlib.compress(content) if large else None,
+        EXPIRY: int(expires.timestamp()) if expires else None,
+        **_INDEXED.get(record.KIND, _nothing)(record),
+    }
+
+
+def record_of[R: Stored](kind: type[R], item: Item) -> R:
+    """The record in an item. Raises `Unreadable`, which names it and says nothing of what is in it."""
+    try:
+        record = kind.model_validate_json(_content(item))
+        record.version = int(item["version"])
+    except (ValidationError, ValueError, TypeError, KeyError, zlib.error):
+        raise Unreadable(f"{item['pk']}/{item['sk']}") from None
+    return record
+
+
+def fact_item(fact: Fact, kept: timedelta) -> tuple[Key, dict[str, Value]]:
+    """A fact as an item of its own; `bus` and `at` are what the stream and an operator look at.
+
+    Raises `Unreadable`.
+    """
+    try:
+        content = fact.model_dump_json()
+    except ValueError as error:
+        raise Unreadable(f"{fact_place(fact.subject)}/FACT#{fact.id}") from error
+    return (fact_place(fact.subject), f"FACT#{fact.id}"), {
+        "schema": SCHEMA,
+        "bus": int(fact.bus),
+        "at": iso(fact.at),
+        "data": content,
+        EXPIRY: int((fact.at + kept).timestamp()),
+    }
+
+
+def fact_of(item: Item) -> Fact:
+    """The fact in an item. Raises `Unreadable`."""
+    try:
+        return Fact.model_validate_json(item["data"])
+    except (ValidationError, KeyError):
+        raise Unreadable(f"{item['pk']}/{item['sk']}") from None
+
+
+def _content(item: Item) -> bytes | str:
+    return zlib.decompress(item["data_zlib"]) if "data_zlib" in item else cast("str", item["data"])
+
+
+def _name(record: Stored) -> str:
+    return "/".join(key_of(record.KIND, record.identity))
+
+
+# --- what indexes find records by ------------------------------------------------------------------------
+
+
+def signups_key(tenant: str, status: str) -> str:
+    """The partition of `by_tenant` with a tenant's signups of one stored status."""
+    return f"SIGNUPS#{part(tenant)}#{status}"
+
+
+def numbers_key(tenant: str, standing: str) -> str:
+    """The partition of `by_tenant` with a tenant's numbers of one class."""
+    return f"NUMBERS#{part(tenant)}#{standing}"
+
+
+def digits_key(hub: str, digits: str) -> str:
+    """The partition of `by_digits` with the numbers of some canonical digits."""
+    return f"DIGITS#{hub}#{digits}"
+
+
+def created_key(at: datetime, name: str) -> str:
+    """How lists are ordered: by time, then by id."""
+    return f"{iso(at)}#{part(name)}"
+
+
+def position_of(item: Item) -> Position:
+    """The place of a hit of `by_tenant`."""
+    at, _, name = str(item["created_key"]).partition("#")
+    return Position(from_iso(at), unpart(name))
+
+
+def statuses_of(status: str | None, now: datetime) -> list[tuple[str, str, str]]:
+    """Which partitions of `by_tenant` hold signups of a status, and between which order keys.
+
+    An open signup expires without being written: from its age on it counts as expired.
+    """
+    line = iso(now - SIGNUP_LIFETIME)
+    if status == SignupStatus.EXPIRED:
+        return [(SignupStatus.OPEN, "", f"{line}~")]
+    if status == SignupStatus.OPEN:
+        return [(SignupStatus.OPEN, f"{line}~", "~")]
+    asked = [status] if status else [word for word in SignupStatus if word is not SignupStatus.EXPIRED]
+    return [(word, "", "~") for word in asked]
+
+
+def standings_of(standing: Standing | None) -> list[tuple[str, str, str]]:
+    """Which partitions of `by_tenant` hold numbers of a class."""
+    return [(word, "", "~") for word in ([standing] if standing else Standing)]
+
+
+def due_of(item: Item, *, look: bool) -> Due:
+    """A hit of `by_due`, from its keys alone."""
+    kind, *identity = str(item["pk"]).split("#")
+    names = tuple(unpart(name) for name in identity)
+    return Due(kind, names, from_iso(str(item["due_at"])), look)
+
+
+def _signup(record: Signup) -> dict[str, Value | None]:
+    return {
+        "tenant_key": signups_key(record.tenant, record.stored_status),
+        "created_key": created_key(record.created_at, record.id),
+    }
+
+
+def _number(record: Number) -> dict[str, Value | None]:
+    look = record.next_step is Step.LOOK
+    return {
+        "tenant_key": numbers_key(record.tenant, record.standing),
+        "created_key": created_key(record.created_at, record.phone_number_id),
+        "due_shard": (LOOK if look else WORK) if record.due_at else None,
+        "due_at": iso(record.due_at) if record.due_at else None,
+        "channel_key": record.place,
+        "digits_key": digits_key(record.hub, record.digits) if record.digits else None,
+    }
+
+
+def _event(record: EventRecord) -> dict[str, Value | None]:
+    state = UNRESOLVED if record.outcome == Outcome.UNRESOLVED else "A"
+    return {
+        "place_key": record.place,
+        "place_sort": f"{state}#{iso(record.received_at)}#{part(record.id)}",
+    }
+
+
+def _census(record: Census) -> dict[str, Value | None]:
+    return {
+        "due_shard": WORK if record.due_at else None,
+        "due_at": iso(record.due_at) if record.due_at else None,
+    }
+
+
+def _nothing(_: object) -> dict[str, Value | None]:
+    return {}
+
+
+_INDEXED: Final[Mapping[str, Callable[[Any], dict[str, Value | None]]]] = {
+    Signup.KIND: _signup,
+    Number.KIND: _number,
+    EventRecord.KIND: _event,
+    Census.KIND: _census,
+}

@@ -1,1 +1,0 @@
-"""The HTTP side: requests in, answers out, nothing decided."""

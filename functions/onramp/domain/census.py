@@ -1,0 +1,60 @@
+"""The census: all channels at 360dialog beside our numbers, page by page, its place remembered."""
+
+from datetime import datetime, timedelta
+from typing import ClassVar, Final
+
+from pydantic import Field
+
+from onramp.domain.records import HUB, Worked
+
+EVERY: Final = timedelta(hours=24)
+SOON: Final = timedelta(minutes=10)
+"""At least so long after the last one ended another one begins, however many numbers wait."""
+UNKNOWN_TOLD: Final = 100
+"""Ids of unknown channels that one report names."""
+
+
+class Census(Worked):
+    """One hub's census. `offset` is where the next page begins, while one is under way (`began_at`).
+
+    `unknown` are the billed channels of this round that belong to no number of ours; `unknown_count` all of
+    them. `wanted`: numbers wait, the next round begins as soon as it may.
+    """
+
+    KIND: ClassVar[str] = "CENSUS"
+
+    hub: str = HUB
+    offset: int = 0
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    seen: int = 0
+    unknown: list[str] = Field(default_factory=list)
+    unknown_count: int = 0
+    wanted: bool = False
+    due_at: datetime | None = None
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The hub."""
+        return (self.hub,)
+
+    def begin(self, now: datetime) -> None:
+        """A new round, unless one is under way."""
+        if self.began_at is None:
+            self.began_at = now
+            self.offset = self.seen = self.unknown_count = 0
+            self.unknown = []
+            self.wanted = False
+
+    def page_read(self, channels: int, unknown: list[str]) -> None:
+        """A page has been dealt with."""
+        self.offset += channels
+        self.seen += channels
+        self.unknown_count += len(unknown)
+        self.unknown = [*self.unknown, *unknown][:UNKNOWN_TOLD]
+
+    def end(self, now: datetime) -> None:
+        """The round is over."""
+        self.began_at = None
+        self.ended_at = now
+        self.due_at = now + EVERY

@@ -1,0 +1,96 @@
+"""What can happen, in one table, and what is written down when it does.
+
+A fact is an item of its own in its signup's partition, written in the transaction that makes it true.
+Timeline, bus event and operator's history are views of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class FactKind:
+    """What a fact means, whether the bus has it, and the members of its `detail`."""
+
+    about: str
+    bus: bool = True
+    detail: tuple[str, ...] = ()
+
+
+class FactType(StrEnum):
+    """Every fact this release writes."""
+
+    SIGNUP_OPENED = "signup.opened"
+    SIGNUP_AUTHORIZED = "signup.authorized"
+    NUMBER_PENDING = "number.pending"
+    NUMBER_SUBMITTED = "number.submitted"
+    NUMBER_CREATED = "number.created"
+    NUMBER_READY = "number.ready"
+    NUMBER_RUNNING = "number.running"
+    NUMBER_LIVE = "number.live"
+    NUMBER_CONNECTED = "number.connected"
+    NUMBER_RECONNECT = "number.reconnect"
+    NUMBER_CHECKED = "number.checked"
+    NUMBER_RETRIED = "number.retried"
+    NUMBER_FAILED = "number.failed"
+    NUMBER_ATTEMPT_FAILED = "number.attempt_failed"
+    NUMBER_RESTRICTED = "number.restricted"
+    NUMBER_CANCELLED = "number.cancelled"
+    NUMBER_PERMISSION_GRANTED = "number.permission_granted"
+    NUMBER_CANCELLATION_REQUEST = "number.cancellation_request"
+    NUMBER_CANCELLATION_REVOKE = "number.cancellation_revoke"
+    NUMBER_QUALITY_CHANGED = "number.phone_number_quality_changed"
+    NUMBER_CHANNEL_STATUS_CHANGED = "number.channel_status_changed"
+    NUMBER_KEY_DOUBTED = "number.key_doubted"
+    NUMBER_ATTENTION = "number.attention"
+    CHANNELS_UNKNOWN = "channels.unknown"
+
+
+FACTS: Final[Mapping[str, FactKind]] = {
+    FactType.SIGNUP_OPENED: FactKind("A signup was opened."),
+    FactType.SIGNUP_AUTHORIZED: FactKind(
+        "The customer's WABA is proved to be theirs.", detail=("waba_id", "proof")
+    ),
+    FactType.NUMBER_PENDING: FactKind("A number was submitted to us and waits for its turn."),
+    FactType.NUMBER_SUBMITTED: FactKind("360dialog has taken the number."),
+    FactType.NUMBER_CREATED: FactKind("360dialog has made the number's channel."),
+    FactType.NUMBER_READY: FactKind("The channel is ready to be registered."),
+    FactType.NUMBER_RUNNING: FactKind("The channel is running."),
+    FactType.NUMBER_LIVE: FactKind("The channel is live: its key can be made."),
+    FactType.NUMBER_CONNECTED: FactKind(
+        "The channel's key is stored, its webhook is set, and both are proved by use."
+    ),
+    FactType.NUMBER_RECONNECT: FactKind(
+        "The customer came back with a number that is theirs; its record goes on.", detail=("life",)
+    ),
+    FactType.NUMBER_CHECKED: FactKind("A connected number's key and webhook were proved again."),
+    FactType.NUMBER_RETRIED: FactKind("A failed number runs again from the step that failed."),
+    FactType.NUMBER_FAILED: FactKind(
+        "The number stopped; `code` is one of the failures.", detail=("code", "step")
+    ),
+    FactType.NUMBER_ATTEMPT_FAILED: FactKind(
+        "An attempt failed and is made again.", bus=False, detail=("code",)
+    ),
+    FactType.NUMBER_RESTRICTED: FactKind("Meta restricts the number.", detail=("code", "violation_type")),
+    FactType.NUMBER_CANCELLED: FactKind("The channel has ended at 360dialog."),
+    FactType.NUMBER_PERMISSION_GRANTED: FactKind(
+        "The client has granted the right to make the key; a number that failed for want of it goes on.",
+        bus=False,
+    ),
+    FactType.NUMBER_CANCELLATION_REQUEST: FactKind("Somebody asked 360dialog to end the channel."),
+    FactType.NUMBER_CANCELLATION_REVOKE: FactKind("The wish to end the channel was taken back."),
+    FactType.NUMBER_QUALITY_CHANGED: FactKind("Meta rates the number's quality anew."),
+    FactType.NUMBER_CHANNEL_STATUS_CHANGED: FactKind("360dialog tells of a change of the channel's status."),
+    FactType.NUMBER_KEY_DOUBTED: FactKind(
+        "A run made a key after its time: the stored one is checked by use.", bus=False
+    ),
+    FactType.NUMBER_ATTENTION: FactKind(
+        "Something about a number needs a person although messages may flow.",
+        detail=("code", "other_channel_id"),
+    ),
+    FactType.CHANNELS_UNKNOWN: FactKind(
+        "360dialog bills channels that belong to no number of ours.", detail=("count", "channel_ids")
+    ),
+}

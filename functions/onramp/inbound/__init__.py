@@ -1,0 +1,1 @@
+"""Everything that comes in: HTTP, queues, webhooks. It translates, calls one use case, translates back."""

@@ -1,0 +1,536 @@
+"""What goes in and out over HTTP; `contract/openapi.json` is generated from these.
+
+A list of words that may grow is checked in requests and only described in answers: an answer with a word of a
+later release is better than none.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from onramp.domain.errors import FAILURES, PROBLEMS
+from onramp.domain.facts import FactType
+from onramp.domain.number import Failure, Number
+from onramp.domain.records import Fact
+from onramp.domain.signup import PROVED_BY_GRANT, PROVED_BY_USE, ListedNumber
+from onramp.domain.states import Attention, SignupStatus, Status, Step
+from onramp.usecases.read import Listing, Whole
+
+SESSION_INFO_LENGTH: Final = 16_384
+"""Characters of a session info as JSON; Meta's have a few hundred."""
+SESSION_INFO_DEPTH: Final = 20
+"""Levels of nesting: what is stored must be readable again, and pydantic reads less deep than it writes."""
+LARGEST_PAGE: Final = 4 * 1024 * 1024
+"""Bytes of a list's answer; Lambda hands on 6 MB."""
+MOST_NUMBERS: Final = 48
+EXAMPLE_TIME: Final = "2026-11-26T08:30:00Z"
+CURSOR: Final = "MjAyNi0xMS0yNlQwODozMDowMC4wMDBaIzAxYTIwN2EyMzI4MDRmN2EyYzllNTFkMzhiNmEwN2Y0"
+SIGNUP_ID: Final = "01a207a232804f7a2c9e51d38b6a07f4"
+_PLAIN: Final = r'[^\s\x00-\x1f\x7f@<>",;:]'
+
+
+def _limited(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if len(json.dumps(value)) > SESSION_INFO_LENGTH:
+        raise ValueError(f"must have at most {SESSION_INFO_LENGTH} characters")
+    level: list[JsonValue] = [value]
+    for _ in range(SESSION_INFO_DEPTH):
+        level = [inner for outer in level for inner in _members(outer)]
+    if level:
+        raise ValueError(f"must have at most {SESSION_INFO_DEPTH} levels")
+    return value
+
+
+def _members(value: JsonValue) -> Iterable[JsonValue]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _about(text: str, example: object = None) -> object:
+    """A field's description and an example; a field that holds a model has the model's."""
+    return Field(description=text, examples=None if example is None else [example])
+
+
+PlanTier = Literal["basic", "regular", "premium"]
+
+
+class Words(NamedTuple):
+    """A list of words of the contract, and what they say."""
+
+    about: str
+    words: Sequence[str]
+
+
+WORDS: Final[Mapping[str, Words]] = {
+    "Attention": Words("What a person should see of a number although messages may flow.", list(Attention)),
+    "EventType": Words("What can happen to a signup or a number.", list(FactType)),
+    "FailureCode": Words("Why a number stopped.", list(FAILURES)),
+    "NumberStatus": Words(
+        "How far a number has come, or what covers that; `listed` was never submitted.", list(Status)
+    ),
+    "PlanTier": Words("360dialog's price plan of a number.", get_args(PlanTier)),
+    "ProblemCode": Words("What stands in the way of a request.", list(PROBLEMS)),
+    "Proof": Words(
+        f"How a WABA's ownership was proved: `{PROVED_BY_GRANT}`, the customer's token lists it;"
+        f" `{PROVED_BY_USE}`, the token could read it.",
+        [PROVED_BY_GRANT, PROVED_BY_USE],
+    ),
+    "SignupStatus": Words("The state of a signup as a whole.", list(SignupStatus)),
+}
+"""The enumerations of the contract, by name."""
+
+
+def _word_of(name: str) -> object:
+    """The type's schema is one of `WORDS`."""
+    return WithJsonSchema({"type": "string", "enum": list(WORDS[name].words), "x-words": name})
+
+
+Tier = Annotated[PlanTier, _word_of("PlanTier")]
+Line = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=rf"^{_PLAIN}{{1,64}}@{_PLAIN}+\.{_PLAIN}+$")]
+ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]{1,64}$")]
+MetaId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[\x21-\x7e]+$")]
+SessionInfo = Annotated[dict[str, JsonValue], AfterValidator(_limited)]
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class Body(BaseModel):
+    """A request without fields: unknown ones are refused, nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewClient(Body):
+    """A customer that 360dialog may not know yet; it is looked up by its email first."""
+
+    name: Annotated[Line, _about("The customer's company, as 360dialog shall show it.", "Example Ltd")]
+    email: Annotated[Email, _about("The customer's email; one client for each.", "owner@example.com")]
+    user_name: Annotated[Line, _about("The person behind the email.", "Ada Example")]
+
+
+class KnownClient(Body):
+    """A customer by 360dialog's client id, which is asked for at 360dialog before its first use."""
+
+    client_id: Annotated[ClientId, _about("360dialog's id of the client.", "abc123CL")]
+    email: Annotated[
+        Email | None, _about("If given, it must be the client's own at 360dialog.", "owner@example.com")
+    ] = None
+
+
+def _form(value: object) -> str:
+    """Which form a client is given in, so that a mistake is told about that form alone."""
+    known = isinstance(value, KnownClient) or (isinstance(value, dict) and "client_id" in value)
+    return "KnownClient" if known else "NewClient"
+
+
+AnyClient = Annotated[
+    Annotated[NewClient, Tag("NewClient")] | Annotated[KnownClient, Tag("KnownClient")], Discriminator(_form)
+]
+
+
+class Way(NamedTuple):
+    """One of the ways in which a request can be made: the field it needs, those it must not have."""
+
+    about: str
+    needs: str
+    without: tuple[str, ...]
+
+
+class OpenSignupBody(Body):
+    """The customer by its data or by its client id, exactly one of them."""
+
+    WAYS: ClassVar[Mapping[str, Way]] = {
+        "OpenSignupForClient": Way("The customer in either form.", "client", ("client_id",)),
+        "OpenSignupForClientId": Way("The customer by 360dialog's client id.", "client_id", ("client",)),
+    }
+
+    client: Annotated[AnyClient | None, _about("The customer.")] = None
+    client_id: Annotated[ClientId | None, _about("Short for client.client_id.", "abc123CL")] = None
+    plan_tier: Annotated[
+        Tier | None, _about("The price plan of the numbers; the stage has a default.", "regular")
+    ] = None
+    reference: Annotated[Line | None, _about("Yours; it comes back in answers and events.", "order-17")] = (
+        None
+    )
+
+    @model_validator(mode="after")
+    def _one_client(self) -> Self:
+        if (self.client is None) == (self.client_id is None):
+            raise ValueError("give either client or client_id")
+        return self
+
+
+class CodeBody(Body):
+    """The popup's code, or the answer to `waba_ambiguous`; exactly one of them."""
+
+    WAYS: ClassVar[Mapping[str, Way]] = {
+        "ExchangedCode": Way("The code of the popup, as soon as it is there.", "code", ("waba_id",)),
+        "ChosenWaba": Way("The answer to `waba_ambiguous`.", "waba_id", ("code", "session_info")),
+    }
+
+    code: Annotated[Code | None, _about("The code of FB.login, unchanged.", "AQBsampleCodeFromThePopup")] = (
+        None
+    )
+    session_info: Annotated[
+        SessionInfo | None,
+        _about(
+            "The message of the popup, verbatim, if it came.", {"event": "FINISH", "data": {"waba_id": "1"}}
+        ),
+    ] = None
+    waba_id: Annotated[MetaId | None, _about("The WABA that was chosen.", "102290129340398")] = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.code is None) == (self.waba_id is None):
+            raise ValueError("give either code or waba_id")
+        if self.session_info is not None and self.code is None:
+            raise ValueError("session_info goes with a code")
+        return self
+
+
+class NumbersBody(Body):
+    """Which numbers to connect; without ids the one the popup named, or the only one."""
+
+    phone_number_ids: Annotated[
+        Annotated[list[MetaId], Field(min_length=1, max_length=MOST_NUMBERS)] | None,
+        _about("Meta's ids.", ["106540352242922"]),
+    ] = None
+    plan_tier: Annotated[Tier | None, _about("The price plan of these numbers.", "regular")] = None
+
+
+class Query(BaseModel):
+    """What all lists have: `cursor` goes on where a page ended, `limit` is 1 to 100."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: Annotated[Cursor | None, _about("The cursor of the page before.", CURSOR)] = None
+    limit: Annotated[int, Field(ge=1, le=100), _about("How many at most.", 20)] = 20
+
+
+class SignupQuery(Query):
+    """`GET /v1/signups`."""
+
+    status: Annotated[
+        Annotated[SignupStatus, _word_of("SignupStatus")] | None,
+        _about("Only those in this state.", "attention"),
+    ] = None
+
+
+class NumberQuery(Query):
+    """`GET /v1/numbers`."""
+
+    status: Annotated[
+        Annotated[Status, _word_of("NumberStatus")] | None,
+        _about("Only those in this state; `listed` are shown with their signup alone.", "failed"),
+    ] = None
+
+
+class View(BaseModel):
+    """A part of an answer."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class ClientView(View):
+    """The customer."""
+
+    id: Annotated[str | None, _about("360dialog's id, null until it is known.", "abc123CL")]
+    name: Annotated[str | None, _about("As given.", "Example Ltd")]
+    email: Annotated[str | None, _about("As given.", "owner@example.com")]
+    user_name: Annotated[str | None, _about("As given.", "Ada Example")]
+
+
+class WabaView(View):
+    """The WhatsApp Business Account."""
+
+    id: Annotated[str, _about("Meta's id.", "102290129340398")]
+    name: Annotated[str | None, _about("Its name at Meta.", "Example")]
+    business_id: Annotated[str | None, _about("The business portfolio that owns it.", "506914307656634")]
+    proof: Annotated[str, _word_of("Proof"), _about("How its ownership was proved.", PROVED_BY_GRANT)]
+
+
+class StepView(View):
+    """A state that was reached."""
+
+    status: Annotated[str, _word_of("NumberStatus"), _about("The state.", "submitted")]
+    at: Annotated[datetime, _about("When it was reached first.", EXAMPLE_TIME)]
+
+
+class FailureView(View):
+    """Why a number stopped and what to do about it."""
+
+    code: Annotated[str, _word_of("FailureCode"), _about("A stable code.", "submission_rejected")]
+    title: Annotated[str, _about("What happened.", "360dialog refused the number")]
+    retryable: Annotated[bool, _about("Whether a retry may help.", example=True)]
+    action: Annotated[str, _about("What to do.", "Check the solution id, then retry.")]
+    at: Annotated[datetime, _about("When it stopped.", EXAMPLE_TIME)]
+
+    @classmethod
+    def of(cls, failure: Failure) -> Self:
+        """A failure as its tenant sees it."""
+        kind = FAILURES.get(failure.code)
+        action = kind.action if kind else "Retry; if that fails, ask the operator."
+        return cls(
+            code=failure.code,
+            title=failure.title,
+            retryable=failure.retryable,
+            action=action,
+            at=failure.at,
+        )
+
+
+class NumberView(View):
+    """One phone number. One that Meta lists and nobody submitted through this signup is `listed`."""
+
+    phone_number_id: Annotated[str, _about("Meta's id.", "106540352242922")]
+    display_phone_number: Annotated[str, _about("As Meta writes it.", "+1 201-555-0100")]
+    verified_name: Annotated[str | None, _about("The name Meta shows for it.", "Example")]
+    verification: Annotated[str | None, _about("Meta's word for its verification.", "VERIFIED")]
+    status: Annotated[
+        str, _word_of("NumberStatus"), _about("How far it is, or what covers that.", "connected")
+    ]
+    attention: Annotated[
+        Annotated[str, _word_of("Attention")] | None,
+        _about("What a person should see although messages may flow.", "second_channel"),
+    ]
+    channel_id: Annotated[str | None, _about("360dialog's id of its channel.", "abc123CH")]
+    signup_id: Annotated[str | None, _about("The signup it belongs to.", SIGNUP_ID)]
+    steps: Annotated[list[StepView], _about("The states it has reached in this life, in their order.")]
+    failure: Annotated[FailureView | None, _about("Why it stopped, if it did.")]
+    checked_at: Annotated[datetime | None, _about("When its key was last proved by use.", EXAMPLE_TIME)]
+    next_attempt_at: Annotated[datetime | None, _about("When it is worked on again.", EXAMPLE_TIME)]
+
+    @classmethod
+    def of(cls, number: Number) -> Self:
+        """A number as its tenant sees it."""
+        planned = number.lease is None and number.next_step in {Step.SUBMIT, Step.CONNECT}
+        return cls(
+            phone_number_id=number.phone_number_id,
+            display_phone_number=number.display_phone_number,
+            verified_name=number.verified_name,
+            verification=number.verification,
+            status=number.status,
+            attention=number.attention,
+            channel_id=number.channel_id,
+            signup_id=number.signup_id,
+            steps=[StepView(status=status, at=at) for status, at in number.steps.items()],
+            failure=FailureView.of(number.failure) if number.failure else None,
+            checked_at=number.key.checked_at if number.key else None,
+            next_attempt_at=number.due_at if planned else None,
+        )
+
+    @classmethod
+    def listed(cls, number: ListedNumber) -> Self:
+        """A number that Meta lists and that was not submitted through the signup that shows it."""
+        return cls(
+            phone_number_id=number.phone_number_id,
+            display_phone_number=number.display_phone_number,
+            verified_name=number.verified_name,
+            verification=number.verification,
+            status=Status.LISTED,
+            attention=None,
+            channel_id=None,
+            signup_id=None,
+            steps=[],
+            failure=None,
+            checked_at=None,
+            next_attempt_at=None,
+        )
+
+
+class TimelineView(View):
+    """One thing that happened."""
+
+    at: Annotated[datetime, _about("When.", EXAMPLE_TIME)]
+    event: Annotated[
+        str, _word_of("EventType"), _about("What; most of these go to the bus, too.", "number.connected")
+    ]
+    phone_number_id: Annotated[str | None, _about("To which number.", "106540352242922")]
+    detail: Annotated[str | None, _about("A code that says more.", "submission_rejected")]
+
+    @classmethod
+    def of(cls, fact: Fact) -> Self:
+        """A fact as its tenant sees it."""
+        return cls(
+            at=fact.at,
+            event=fact.type,
+            phone_number_id=fact.phone_number_id,
+            detail=fact.detail.get("code"),
+        )
+
+
+class SignupSummary(View):
+    """A signup without its timeline, as lists show it."""
+
+    id: Annotated[str, _about("Ours; sorts by time.", SIGNUP_ID)]
+    status: Annotated[str, _word_of("SignupStatus"), _about("The state of the whole.", "onboarding")]
+    reference: Annotated[str | None, _about("As given.", "order-17")]
+    plan_tier: Annotated[
+        str,
+        _word_of("PlanTier"),
+        _about("The price plan of its numbers, unless they have their own.", "regular"),
+    ]
+    client: Annotated[ClientView, _about("The customer that came in.")]
+    waba: Annotated[WabaView | None, _about("The WABA, once it is proved.")]
+    numbers: Annotated[list[NumberView], _about("The WABA's numbers.")]
+    created_at: Annotated[datetime, _about("When it was opened.", EXAMPLE_TIME)]
+    updated_at: Annotated[datetime, _about("When it changed last.", EXAMPLE_TIME)]
+    expires_at: Annotated[datetime, _about("Until when it waits for a code.", EXAMPLE_TIME)]
+
+    @classmethod
+    def of(cls, whole: Whole, now: datetime) -> Self:
+        """A signup as its tenant sees it at `now`."""
+        return cls(**_parts(whole, now))
+
+
+class SignupView(SignupSummary):
+    """The whole state of a signup, without its secrets."""
+
+    timeline: Annotated[list[TimelineView], _about("What happened, oldest first; the newest 200.")]
+
+    @classmethod
+    def of(cls, whole: Whole, now: datetime) -> Self:
+        """A signup as its tenant sees it at `now`."""
+        return cls(**_parts(whole, now), timeline=[TimelineView.of(fact) for fact in whole.facts])
+
+
+def _parts(whole: Whole, now: datetime) -> dict[str, Any]:
+    signup, numbers = whole.signup, whole.numbers
+    client = signup.client
+    known = client.id or next((number.client_id for number in numbers.values() if number.client_id), None)
+    listed = {number.phone_number_id for number in whole.listed}
+    shown = [
+        NumberView.of(numbers[number.phone_number_id])
+        if number.phone_number_id in numbers
+        else NumberView.listed(number)
+        for number in whole.listed
+    ]
+    shown += [NumberView.of(number) for name, number in numbers.items() if name not in listed]
+    return {
+        "id": signup.id,
+        "status": signup.status(now),
+        "reference": signup.reference,
+        "plan_tier": signup.plan_tier,
+        "client": ClientView(id=known, name=client.name, email=client.email, user_name=client.user_name),
+        "waba": WabaView.model_validate(signup.waba) if signup.waba else None,
+        "numbers": shown,
+        "created_at": signup.created_at,
+        "updated_at": max([signup.updated_at, *(_changed_at(number) for number in numbers.values())]),
+        "expires_at": signup.expires_at,
+    }
+
+
+def _changed_at(number: Number) -> datetime:
+    return max(number.steps.values(), default=number.created_at)
+
+
+class SignupList(View):
+    """A page of signups, newest first."""
+
+    signups: Annotated[list[SignupSummary], _about("The signups.")]
+    cursor: Annotated[str | None, _about("Leads to the next page; null on the last.", CURSOR)]
+
+
+class NumberList(View):
+    """A page of numbers, newest first, whatever signup brought them."""
+
+    numbers: Annotated[list[NumberView], _about("The numbers.")]
+    cursor: Annotated[str | None, _about("Leads to the next page; null on the last.", CURSOR)]
+
+
+def fitting[I, V: View](
+    page: Listing[I], shown: Callable[[I], V], cursor_of: Callable[[I], str]
+) -> tuple[list[V], str | None]:
+    """As many of a page's items, from its beginning, as fit into one answer, and the cursor behind the last.
+
+    One that is too large by itself is shown all the same: else the page would never end.
+    """
+    views: list[V] = []
+    size = 0
+    for index, item in enumerate(page.items):
+        view = shown(item)
+        size += len(view.model_dump_json().encode())
+        if size > LARGEST_PAGE and index:
+            return views, cursor_of(page.items[index - 1])
+        views.append(view)
+    return views, page.cursor
+
+
+class ConfigAnswer(View):
+    """What the browser needs for `FB.init` and `FB.login`."""
+
+    app_id: Annotated[str, _about("The Meta app.", "1234567890")]
+    config_id: Annotated[str, _about("Its Facebook Login for Business configuration.", "9876543210")]
+    graph_version: Annotated[str, _about("The Graph API's version.", "v26.0")]
+    extras: Annotated[
+        dict[str, JsonValue],
+        _about("For FB.login, as they are.", {"setup": {"solutionID": "123456789012345"}}),
+    ]
+
+
+class KeyAnswer(View):
+    """A channel's API key and the host it is for."""
+
+    channel_id: Annotated[str, _about("360dialog's id of the channel.", "abc123CH")]
+    address: Annotated[str, _about("The messaging host.", "https://waba-v2.360dialog.io")]
+    api_key: Annotated[str, _about("The channel's only living key.", "aBcDeFgHiJkL_AK")]
+
+
+class FieldError(View):
+    """A field that is wrong."""
+
+    field: Annotated[str, _about("Where it is, with dots.", "client.email")]
+    message: Annotated[str, _about("What is wrong with it.", "does not have the right form")]
+
+
+class WabaCandidate(View):
+    """A WABA that may be meant."""
+
+    waba_id: Annotated[str, _about("Meta's id.", "102290129340398")]
+    name: Annotated[str | None, _about("Its name, where it can be read.", "Example")] = None
+
+
+class NumberCandidate(View):
+    """A number that may be meant."""
+
+    phone_number_id: Annotated[str, _about("Meta's id.", "106540352242922")]
+    display_phone_number: Annotated[str, _about("As Meta writes it.", "+1 201-555-0100")]
+
+
+class ProblemAnswer(View):
+    """RFC 9457, with a stable `code`."""
+
+    type: Annotated[str, _about("A name for the kind of problem.", "urn:onramp:problem:not_found")]
+    title: Annotated[str, _about("What kind of problem it is.", "Not found")]
+    status: Annotated[int, _about("The HTTP status.", 404)]
+    detail: Annotated[str, _about("What happened, and what to do.", "There is no such signup.")]
+    code: Annotated[str, _word_of("ProblemCode"), _about("The stable code.", "not_found")]
+    retryable: Annotated[bool, _about("Whether the same call may work later.", example=False)]
+    customer_detail: Annotated[
+        str, _about("May be shown to a customer; translate it by the code.", PROBLEMS["not_found"].customer)
+    ]
+    request_id: Annotated[str, _about("Name it when you ask for help.", "JKJaXmPLvHcESHA=")]
+    errors: Annotated[list[FieldError] | None, _about("The fields that are wrong.")] = None
+    candidates: Annotated[
+        list[WabaCandidate] | list[NumberCandidate] | None, _about("What may be meant.")
+    ] = None
+    signup_id: Annotated[str | None, _about("Your own signup that is in the way.", SIGNUP_ID)] = None
+    phone_number_id: Annotated[str | None, _about("The number it is about.", "106540352242922")] = None

@@ -1,0 +1,143 @@
+"""Taking a webhook: check the signature over the raw bytes, hand them to SQS, say 200.
+
+Standard library only, see `onramp.inbound.signature`.
+"""
+
+import base64
+import binascii
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from onramp.adapters.aws_light import UNFIT
+from onramp.inbound.signature import HEADER, is_signed, usable_secrets
+
+SECRET_SECONDS: Final = 300.0
+REFRESH_SECONDS: Final = 30.0
+"""A wrong signature makes us read the secret anew, at most this often: rotation needs no deployment."""
+QUEUE_LIMIT: Final = 1024 * 1024
+ENVELOPE: Final = 4 * 1024
+"""Bytes of a queue message kept for its attributes."""
+MAX_BODY: Final = QUEUE_LIMIT - ENVELOPE
+
+
+class SecretUnusable(Exception):
+    """The configured platform secrets cannot be used; the text says why, not what they are."""
+
+
+class PlatformSecrets:
+    """The secrets webhooks are signed with, remembered for `SECRET_SECONDS`.
+
+    Their age is taken by wall time and by monotonic time, whichever is older: one of them may stand still
+    between two invocations. `read` gives the parsed secret. Raises what `read` raises, and `SecretUnusable`;
+    what cannot be used is not remembered.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], object],
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._read = read
+        self._clocks = (monotonic, wall)
+        self._secrets: tuple[str, ...] = ()
+        self._read_at: tuple[float, ...] | None = None
+        self._tried_at: tuple[float, ...] | None = None
+
+    def current(self) -> tuple[str, ...]:
+        """The secrets, read anew when they are old."""
+        if self._age(self._read_at) >= SECRET_SECONDS:
+            self._refresh()
+        return self._secrets
+
+    def renewed(self) -> bool:
+        """After a wrong signature: read them anew, unless that has just been done. Whether they changed."""
+        if self._age(self._tried_at) < REFRESH_SECONDS:
+            return False
+        before = self._secrets
+        self._refresh()
+        return self._secrets != before
+
+    def _now(self) -> tuple[float, ...]:
+        return tuple(clock() for clock in self._clocks)
+
+    def _age(self, since: tuple[float, ...] | None) -> float:
+        """Seconds, by the clock that says more; a clock that went back says nothing good either."""
+        if since is None:
+            return math.inf
+        ages = [now - then for now, then in zip(self._now(), since, strict=True)]
+        return math.inf if min(ages) < 0 else max(ages)
+
+    def _refresh(self) -> None:
+        # Also a failed try counts: forged webhooks must not make us ask AWS for each of them.
+        self._tried_at = self._now()
+        content = self._read()
+        value = content.get("platform_secrets") if isinstance(content, dict) else None
+        try:
+            self._secrets = usable_secrets(value)
+        except ValueError as error:
+            self._read_at = None
+            raise SecretUnusable(str(error)) from None
+        self._read_at = self._now()
+
+
+def raw_body(event: Mapping[str, object]) -> bytes | None:
+    """The bytes as they were sent; None when API Gateway's encoding of them is broken."""
+    body = event.get("body")
+    text = body if isinstance(body, str) else ""
+    if not event.get("isBase64Encoded"):
+        return text.encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def signature_of(event: Mapping[str, object]) -> object:
+    """The signature header, whatever case its name has."""
+    headers = event.get("headers")
+    if not isinstance(headers, dict):
+        return None
+    return next((value for name, value in headers.items() if str(name).lower() == HEADER), None)
+
+
+def signed(body: bytes, signature: object, secrets: PlatformSecrets) -> bool:
+    """Whether the body is 360dialog's, with one look for a rotated secret."""
+    if is_signed(body, signature, secrets.current()):
+        return True
+    return bool(signature) and secrets.renewed() and is_signed(body, signature, secrets.current())
+
+
+def for_queue(body: bytes) -> tuple[str, str]:
+    """The body as a queue takes it, and its encoding: `utf-8`, or `base64` where SQS refuses a character."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        text = ""
+    if text and not UNFIT.search(text):
+        return text, "utf-8"
+    return base64.b64encode(body).decode("ascii"), "base64"
+
+
+def answer(status: int, code: str = "", title: str = "", request_id: str = "") -> dict[str, object]:
+    """The answer: 200 is exactly `{}`, everything else a problem."""
+    problem = {
+        "type": f"urn:onramp:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": title,
+        "code": code,
+        "retryable": status == 503,  # noqa: PLR2004
+        "request_id": request_id,
+    }
+    return {
+        "statusCode": status,
+        "headers": {
+            "Content-Type": "application/problem+json" if code else "application/json",
+            "Cache-Control": "no-store",
+        },
+        "body": json.dumps(problem) if code else "{}",
+    }

@@ -1,0 +1,60 @@
+"""What use cases need from outside, in one flat bundle: `run.ports.partner`.
+
+`storage` is the table, `upstreams` are Meta and 360dialog, `services` is all the rest of our own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, Never, cast
+
+from onramp.domain.budget import BudgetRule
+from onramp.domain.records import HUB
+from onramp.domain.schedule import LOOK_AFTER, RETRY_SECONDS
+from onramp.ports.services import Bus, Clock, Queue, Telemetry, Vault
+from onramp.ports.storage import Store
+from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, Partner
+
+DEFAULT_BUDGET: Final = BudgetRule(calls=5, window=timedelta(seconds=30))
+NO_WEBHOOK: Final = ChannelWebhook(url="", headers={})
+
+
+class _NotWired:
+    """Stands where a function has no port: it must not need it, and its role could not use it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Never:
+        raise RuntimeError(f"{self._name} is not wired into this function (asked for {name})")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a deployment decides: see `config/example.toml`.
+
+    `look_after`: how long a number waits for a webhook before its channel is looked up. `webhook`: where
+    connected channels send their messages.
+    """
+
+    retry_seconds: Sequence[int] = RETRY_SECONDS
+    look_after: timedelta = LOOK_AFTER
+    budget: BudgetRule = DEFAULT_BUDGET
+    webhook: ChannelWebhook = NO_WEBHOOK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything a use case may need; each function is given those that it uses."""
+
+    store: Store
+    clock: Clock
+    telemetry: Telemetry
+    queue: Queue = cast("Queue", _NotWired("queue"))  # noqa: RUF009 - stateless
+    partner: Partner = cast("Partner", _NotWired("partner"))  # noqa: RUF009 - stateless
+    messaging: Messaging = cast("Messaging", _NotWired("messaging"))  # noqa: RUF009 - stateless
+    meta: Meta = cast("Meta", _NotWired("meta"))  # noqa: RUF009 - stateless
+    vault: Vault = cast("Vault", _NotWired("vault"))  # noqa: RUF009 - stateless
+    bus: Bus = cast("Bus", _NotWired("bus"))  # noqa: RUF009 - stateless
+    rules: Rules = field(default_factory=Rules)
+    hub: str = HUB

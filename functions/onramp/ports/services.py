@@ -1,0 +1,69 @@
+"""Services of our own that use cases call: time and chance, queue, bus, keys, logs and metrics."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from onramp.domain.records import Fact
+
+
+class Clock(Protocol):
+    """Time and chance, so that tests can hold both still."""
+
+    def now(self) -> datetime:
+        """The time, in UTC."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+    def draw(self) -> float:
+        """A number in [0, 1), for jitter."""
+
+    def new_id(self) -> str:
+        """A new identifier that nobody can guess and that sorts by time."""
+
+
+class Queue(Protocol):
+    """The jobs queue and the dead letters. Everything raises `UnavailableError`."""
+
+    def wake_numbers(self, phone_number_ids: Sequence[str]) -> None:
+        """Wake a worker for each number; as few requests as there can be."""
+
+    def wake_census(self, hub: str) -> None:
+        """Wake a worker for the census of a hub."""
+
+    def bury_number(self, phone_number_id: str, reason: str) -> None:
+        """Put the job of a number that is given up with its reason into the dead-letter queue."""
+
+    def bury_event(self, body: str, encoding: str, reason: str) -> None:
+        """Keep a body for a person in the dead-letter queue."""
+
+
+class Bus(Protocol):
+    """The partner's own systems. Only `event_publisher` has it."""
+
+    def publish(self, facts: Sequence[Fact]) -> Sequence[str]:
+        """Send facts; gives the ids of those that were not taken. At least once: each has an id."""
+
+
+class Vault(Protocol):
+    """Encryption bound to what a secret is for."""
+
+    def encrypt(self, plain: str, context: Mapping[str, str]) -> str:
+        """Cipher text, as text. Raises `UnavailableError`."""
+
+    def decrypt(self, secret: str, context: Mapping[str, str]) -> str:
+        """The reverse; raises `UnavailableError`, also for another context."""
+
+
+class Telemetry(Protocol):
+    """Counting and telling. Values are masked by the caller's choice of fields: ids only."""
+
+    def count(self, name: str, value: float = 1, **dimensions: str) -> None:
+        """Add to a metric."""
+
+    def info(self, message: str, **fields: str | float | None) -> None:
+        """Write a log line."""
+
+    def warn(self, message: str, **fields: str | float | None) -> None:
+        """Write a log line somebody should see."""

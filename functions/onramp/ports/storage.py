@@ -1,0 +1,98 @@
+"""Storage: records under a version, facts, and what is found by something else than its name.
+
+`onramp.adapters.dynamo` and `onramp.adapters.memory` are the two that exist; one suite of tests holds for
+both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from onramp.domain.ledger import EventRecord
+from onramp.domain.records import Fact, Stored
+from onramp.domain.states import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A hit of the index of due work: which record, and the time under which it was found."""
+
+    kind: str
+    identity: tuple[str, ...]
+    due_at: datetime
+    look: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """A page of ids, newest first, and the cursor behind it."""
+
+    ids: Sequence[str]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a list goes on: behind the record of this time and id."""
+
+    at: datetime
+    id: str
+
+
+class Store(Protocol):
+    """The one table. Every read but those through an index (marked so) is strongly consistent.
+
+    Everything raises `UnavailableError` when the table does not answer. An item that cannot be read as a
+    record raises `Unreadable`, which names it.
+    """
+
+    def read[R: Stored](self, kind: type[R], *identity: str) -> R | None:
+        """One record, or None."""
+
+    def read_all[R: Stored](self, kind: type[R], identities: Sequence[tuple[str, ...]]) -> list[R]:
+        """Those records that exist, in the order asked for; as few round trips as there can be."""
+
+    def commit(self, *records: Stored, facts: Sequence[Fact] = ()) -> None:
+        """Write the records, each if nobody has since it was read, with all their facts, or nothing at all.
+
+        A record that was never stored must not exist (an outlived one does not count). What the records tell
+        and `facts` become items in the same transaction, with an id that sorts by time. A write whose answer
+        was lost is recognised by its mark and counts as done. At most 100 items. Raises `Conflict`.
+        Afterwards the records stand at their new version and have nothing more to tell.
+        """
+
+    def facts_of(self, subject: str, limit: int) -> list[Fact]:
+        """The newest facts of a signup (or hub), oldest first."""
+
+    def facts_since(
+        self, since: datetime, until: datetime, cursor: str | None, limit: int
+    ) -> tuple[list[Fact], str | None]:
+        """Facts of all signups by their time, some at a time, read from the whole table: for an operator."""
+
+    # -- through an index: what is found may lag, and is read again before anybody acts on it
+
+    def due(self, before: datetime, limit: int, *, look: bool) -> Sequence[Due]:
+        """Numbers and censuses whose due time has passed, oldest first; looks apart from other work."""
+
+    def postpone(self, hit: Due, until: datetime) -> bool:
+        """Move a hit's due time on, touching nothing else, unless it has moved already. Whether it did."""
+
+    def numbers_at(self, place: str, limit: int) -> Sequence[str]:
+        """Numbers by their place: those of a channel, or of a WABA that have no channel yet."""
+
+    def numbers_with(self, hub: str, digits: str) -> Sequence[str]:
+        """Numbers with these canonical digits."""
+
+    def ledger(self, place: str, limit: int) -> Sequence[EventRecord]:
+        """Events kept under a place that have not acted yet, oldest first."""
+
+    def signups_of(
+        self, tenant: str, status: str | None, before: Position | None, limit: int, now: datetime
+    ) -> Sequence[Position]:
+        """A tenant's signups, newest first."""
+
+    def numbers_of(
+        self, tenant: str, standing: Standing | None, before: Position | None, limit: int
+    ) -> Sequence[Position]:
+        """A tenant's numbers, newest first."""

@@ -1,0 +1,136 @@
+"""The upstreams, Meta and 360dialog, as use cases call them. Facts and their marks: docs/upstreams.md."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from onramp.domain.partner_events import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token was given: WABA ids by permission (`listed`), when Meta lists them."""
+
+    waba_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class WabaFacts:
+    """A WABA as its customer's token can read it."""
+
+    id: str
+    name: str | None
+    owner_business_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneFacts:
+    """A phone number of a WABA, as Meta has it."""
+
+    id: str
+    display_phone_number: str
+    verified_name: str | None
+    verification: str | None = None
+
+
+class Meta(Protocol):
+    """Meta's Graph API (docs/upstreams.md). Everything raises `UpstreamError`."""
+
+    def exchange(self, code: str) -> str:
+        """The business token for a code. `Permanent` with a code of `PROBLEMS`, or `Ambiguous`."""
+
+    def inspect(self, token: str) -> Grant:
+        """What the token is. `Permanent(waba_not_granted)` when it is not valid or not our app's."""
+
+    def business_of(self, token: str) -> str | None:
+        """The customer's business portfolio, as the token tells it."""
+
+    def read_waba(self, token: str, waba_id: str) -> WabaFacts:
+        """The WABA. `Permanent(waba_not_granted)` when the token may not read it."""
+
+    def read_numbers(self, token: str, waba_id: str) -> Sequence[PhoneFacts]:
+        """All phone numbers of the WABA."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteClient:
+    """A client as 360dialog lists it; its emails in the form of `mailbox`."""
+
+    id: str
+    emails: frozenset[str]
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A freshly made API key and the host it is for."""
+
+    api_key: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What 360dialog needs to take a number."""
+
+    waba_id: str
+    business_id: str | None
+    client_id: str
+    plan_tier: str
+    phone_number_id: str
+
+
+type Gate = Callable[[], None]
+"""Called right before each request: takes a slot of the budget, or raises `PutOff`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page[T]:
+    """One page of a list at 360dialog. `next_offset`: where the next one begins, None behind the last."""
+
+    items: Sequence[T]
+    next_offset: int | None
+
+
+class Partner(Protocol):
+    """360dialog's Partner API. Each call is one request and passes the gate; all raise `UpstreamError`."""
+
+    def list_clients(self, offset: int, gate: Gate, *, email: str | None = None) -> Page[RemoteClient]:
+        """A page of clients; with `email` the filter is sent, which may be ignored."""
+
+    def read_client(self, client_id: str, gate: Gate) -> RemoteClient | None:
+        """The client with an id, or None when it is not this partner's."""
+
+    def create_client(self, name: str, email: str, user_name: str, gate: Gate) -> str:
+        """Make a client and give its id. Not idempotent."""
+
+    def submit_number(self, submission: Submission, gate: Gate) -> None:
+        """Hand a number over. The channel comes by webhook."""
+
+    def list_channels(self, filters: Mapping[str, str], offset: int, gate: Gate) -> Page[Channel]:
+        """A page of channels; filters may be ignored, so callers match for themselves."""
+
+    def read_channel(self, channel_id: str, gate: Gate) -> Channel:
+        """One channel, fresher than the list. `Permanent(channel_missing)` when there is none."""
+
+    def make_key(self, channel_id: str, gate: Gate) -> NewKey:
+        """Make a key; every earlier key of the channel dies."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelWebhook:
+    """Where a channel's messages go."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+class Messaging(Protocol):
+    """360dialog's messaging host. Everything raises `UpstreamError`."""
+
+    def set_webhook(self, key: NewKey, webhook: ChannelWebhook) -> None:
+        """Set the channel's webhook."""
+
+    def read_webhook(self, key: NewKey) -> ChannelWebhook | None:
+        """What is set. `Permanent(key_rejected)` when the key is dead."""

@@ -1,0 +1,229 @@
+"""One event of 360dialog's acts once: it is claimed, resolved to a number, and applied.
+
+    by channel ──► else by Meta's id of the number ──► else by WABA and digits ──► else by digits alone, when
+    nothing contradicts ──► else it is tried once more, and stays in the ledger until its channel is known
+
+What the event changes, the end of its claim, and its facts are one write. Nobody outside is asked.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from onramp.domain import number as life
+from onramp.domain.errors import Conflict, LeaseLost, PutOff, Unreadable
+from onramp.domain.ledger import EventRecord
+from onramp.domain.ledger import Outcome as Ended
+from onramp.domain.number import Heard, Number, channel_place, waba_place
+from onramp.domain.partner_events import Channel, PartnerEvent
+from onramp.domain.states import Step
+from onramp.ports import Ports
+from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt, comes_back
+from onramp.usecases.changing import change_number, pause, wake
+
+ONCE_MORE: Final = timedelta(seconds=10)
+"""An index may lag: so much later an event that found no number is tried once more."""
+CANDIDATES: Final = 50
+"""Numbers of a WABA without a channel that are looked at; more are found by the census."""
+WOKEN: Final = 3
+"""So many numbers are looked up singly on account of an event; for more the census is cheaper."""
+TRIES: Final = 6
+
+
+def apply_event(ports: Ports, event: PartnerEvent, *, again: bool = True) -> datetime | None:
+    """Let an event act, once. Gives the time at which it has to come again, if it has to.
+
+    `again`: it may have been here before. One that surely comes for the first time is claimed in the same
+    write in which it acts.
+    """
+    try:
+        return comes_back(attempt(ports, EventWork(ports, event, again=again)))
+    except Unreadable as trouble:
+        ports.telemetry.count("RecordsCrashed")
+        ports.telemetry.warn("record cannot be read", record=str(trouble), event_id=event.id)
+        ports.queue.bury_event(event.raw, "utf-8", "unreadable_record")
+        return None
+
+
+class EventWork:
+    """One event as `attempt` wants it."""
+
+    def __init__(self, ports: Ports, event: PartnerEvent, *, again: bool) -> None:
+        self._ports = ports
+        self._event = event
+        self._owner = ports.clock.new_id()
+        self._again = again
+        self._ended = False
+        self._unresolved = False
+        self.record = EventRecord.of(event, ports.clock.now(), ports.hub)
+
+    @property
+    def fields(self) -> dict[str, str | float | None]:
+        """Which event it is."""
+        return {"event_id": self._event.id, "event": self._event.name, "channel_id": self._event.channel.id}
+
+    def take(self) -> bool:
+        """Claim the event; False when it has acted already."""
+        for tries in range(TRIES):
+            stored = self._ports.store.read(EventRecord, *self.record.identity)
+            if stored is not None:
+                self.record = stored
+            if not self.record.may_act:
+                self._ports.telemetry.count("EventsDuplicate")
+                return False
+            if self.record.outcome == Ended.GIVEN_UP:
+                self.record.outcome = Ended.OPEN
+                self.record.attempts = 0
+            self.record.lend(self._owner, self._ports.clock.now())
+            if stored is None and not self._again:
+                return True
+            try:
+                self._ports.store.commit(self.record)
+            except Conflict:
+                pause(self._ports, tries)
+            else:
+                return True
+        raise PutOff(self._ports.clock.now() + ONCE_MORE, "others claim the event")
+
+    def do(self) -> None:
+        """Resolve it, and let it act."""
+        event = self._event
+        if not event.about_channel:
+            self.record.end(Ended.STORED if event.rule else Ended.UNKNOWN)
+            self._ports.telemetry.count("EventsStored" if event.rule else "EventsUnknown")
+            return
+        phone_number_id = resolve(self._ports, event.channel)
+        self._unresolved = phone_number_id is None or not self._apply(phone_number_id)
+
+    def settle(self, outcome: Outcome) -> Outcome:
+        """Give the event back, or end it."""
+        if self._ended:
+            return outcome
+        record, now = self.record, self._ports.clock.now()
+        match outcome:
+            case Done() if self._unresolved:
+                outcome = self._leave(now)
+            case PutOffUntil(waits=waits):
+                record.give_back(now, counted=False, waits=waits)
+            case AgainAt(waits=waits):
+                record.give_back(now, counted=True, waits=waits)
+            case GivenUp(code=code):
+                self._ports.queue.bury_event(record.raw, "utf-8", code)
+                self._ports.telemetry.count("EventsGivenUp")
+                record.end(Ended.GIVEN_UP, reason=code)
+            case Done():
+                pass
+        self._commit()
+        if self._unresolved and isinstance(outcome, Done):
+            _wake_those_who_wait(self._ports, self._event.channel)
+        return outcome
+
+    def _commit(self) -> None:
+        try:
+            self._ports.store.commit(self.record)
+        except Conflict as lost:
+            raise LeaseLost(self.record.id) from lost
+
+    def _leave(self, now: datetime) -> Outcome:
+        """It found no number: once more a little later, then it stays in the ledger."""
+        self.record.tries += 1
+        self.record.end(Ended.UNRESOLVED)
+        if self.record.tries == 1:
+            return PutOffUntil(now + ONCE_MORE, "no number yet")
+        self._ports.telemetry.count("EventsUnresolved")
+        self._ports.telemetry.info("no number for an event; it stays in the ledger", **self.fields)
+        return Done()
+
+    def _apply(self, phone_number_id: str) -> bool:
+        """Write what the event changes, and its end. False when it has come before its channel is known."""
+        heard = Heard.EARLY
+        fresh = True
+
+        def edit(number: Number) -> list[EventRecord]:
+            nonlocal heard, fresh
+            if not fresh:
+                self._reload()
+            fresh = False
+            heard = life.hear(number, self._event, self._ports.clock.now(), self._ports.rules.look_after)
+            if heard is Heard.EARLY:
+                return []
+            # A copy: when this write fails, the event has not acted.
+            ended = self.record.model_copy(deep=True)
+            ended.end(Ended(heard.value), number.phone_number_id)
+            return [ended]
+
+        number = change_number(self._ports, phone_number_id, edit)
+        if heard is Heard.EARLY:
+            return False
+        self._ended = True
+        if heard is Heard.APPLIED:
+            self._ports.telemetry.count("EventsApplied", event=self._event.name)
+        wake(self._ports, number)
+        return True
+
+    def _reload(self) -> None:
+        """Somebody has written first: go on only with an event that is still ours."""
+        stored = self._ports.store.read(EventRecord, *self.record.identity)
+        if stored is None and self._again:
+            raise LeaseLost(self.record.id)
+        if stored is None:
+            stored = EventRecord.of(self._event, self._ports.clock.now(), self._ports.hub)
+            stored.lend(self._owner, self._ports.clock.now())
+        stored.require_lease(self._owner)
+        self.record = stored
+
+
+def resolve(ports: Ports, channel: Channel) -> str | None:
+    """The number a channel belongs to, by Meta's id of it, or None."""
+    if channel.id is not None:
+        for number in _read(ports, ports.store.numbers_at(channel_place(ports.hub, channel.id), CANDIDATES)):
+            if number.channel_id == channel.id:
+                return number.phone_number_id
+    if channel.external_id is not None:
+        named = ports.store.read(Number, channel.external_id)
+        if named is not None and named.hub == ports.hub:
+            return named.phone_number_id
+    if not channel.digits:
+        return None
+    candidates = _read(ports, ports.store.numbers_with(ports.hub, channel.digits))
+    candidates = [number for number in candidates if number.digits == channel.digits]
+    if channel.waba_id is not None:
+        candidates = [number for number in candidates if number.waba.id == channel.waba_id]
+        candidates.sort(key=lambda number: (number.cancelled_at is None, number.created_at), reverse=True)
+        return candidates[0].phone_number_id if candidates else None
+    fitting = [number for number in candidates if _nothing_contradicts(number, channel)]
+    return fitting[0].phone_number_id if len(fitting) == 1 else None
+
+
+def _nothing_contradicts(number: Number, channel: Channel) -> bool:
+    other_client = None not in {channel.client_id, number.client_id} and channel.client_id != number.client_id
+    other_channel = (
+        channel.id is not None and number.channel_id is not None and number.channel_id != channel.id
+    )
+    return not other_client and not other_channel
+
+
+def _read(ports: Ports, ids: Sequence[str]) -> list[Number]:
+    return ports.store.read_all(Number, [(phone_number_id,) for phone_number_id in ids])
+
+
+def _wake_those_who_wait(ports: Ports, channel: Channel) -> None:
+    """A channel nobody knows has stirred: look up its WABA's numbers that have none, or take a census."""
+    waiting: list[str] = []
+    if channel.waba_id is not None:
+        waiting = list(ports.store.numbers_at(waba_place(ports.hub, channel.waba_id), CANDIDATES))
+        if not waiting:
+            return
+    if channel.waba_id is None or len(waiting) > WOKEN:
+        ports.queue.wake_census(ports.hub)
+        return
+
+    def look_now(number: Number) -> None:
+        if (
+            number.next_step is Step.LOOK
+            and number.channel_id is None
+            and not number.is_held(ports.clock.now())
+        ):
+            number.due_at = ports.clock.now()
+
+    wake(ports, *(change_number(ports, phone_number_id, look_now) for phone_number_id in waiting))

@@ -1,0 +1,168 @@
+"""The census: all channels at 360dialog beside our numbers, page by page, giving way to live signups.
+
+| found                                | what follows                              |
+|--------------------------------------|-------------------------------------------|
+| a channel further than its number    | the number is carried on                  |
+| an ended one                         | its number is told; a second one takes over |
+| a second one of a number             | reported with the number                  |
+| a billed one that nobody has         | reported at the end of the round          |
+
+Its place is stored after each page, so that any number of channels is covered in the end.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from onramp.domain import number as life
+from onramp.domain.census import SOON, Census
+from onramp.domain.errors import Conflict, LeaseLost, OnrampError, PutOff
+from onramp.domain.facts import FACTS, FactType
+from onramp.domain.number import Number
+from onramp.domain.partner_events import Channel
+from onramp.domain.records import Fact
+from onramp.ports import Ports
+from onramp.usecases.apply_event import resolve
+from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt, comes_back
+from onramp.usecases.budgeting import spare_gate
+from onramp.usecases.changing import change_number, wake
+
+PAGES: Final = 5
+"""Pages one run deals with; the message comes back for the next ones."""
+PATIENCE: Final = timedelta(seconds=10)
+"""So long one run waits for the budget altogether."""
+
+
+def work_on_census(ports: Ports) -> datetime | None:
+    """Go on with the census, or begin one. Gives the time at which the same message has to come again."""
+    return comes_back(attempt(ports, CensusWork(ports)))
+
+
+class CensusWork:
+    """The census as `attempt` wants it."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._owner = ports.clock.new_id()
+        self._ended = False
+        self.record = Census(hub=ports.hub)
+
+    @property
+    def fields(self) -> dict[str, str | float | None]:
+        """Where it is."""
+        return {"hub": self.record.hub, "offset": self.record.offset}
+
+    def take(self) -> bool:
+        """Take the census; False while another run has it, or too soon after the last: then it is planned."""
+        try:
+            return self._take(self._ports.clock.now())
+        except LeaseLost:
+            # Another run has begun at the same moment.
+            return False
+
+    def _take(self, now: datetime) -> bool:
+        self.record = self._ports.store.read(Census, self._ports.hub) or self.record
+        if self.record.is_held(now):
+            return False
+        ended = self.record.ended_at
+        if self.record.began_at is None and ended is not None and now < ended + SOON:
+            soon = ended + SOON
+            if self.record.due_at is None or self.record.due_at > soon:
+                self.record.due_at = soon
+                self._commit()
+            return False
+        self.record.lend(self._owner, now)
+        self.record.begin(now)
+        self.record.due_at = now
+        self._commit()
+        return True
+
+    def do(self) -> None:
+        """Some pages. Raises `PutOff` when there are more."""
+        gate = spare_gate(self._ports, PATIENCE)
+        for _ in range(PAGES):
+            page = self._ports.partner.list_channels({}, self.record.offset, gate)
+            self._ports.telemetry.count("CensusPages")
+            unknown = _compare(self._ports, page.items)
+            self.record.page_read(len(page.items), unknown)
+            if page.next_offset is None:
+                self._ended = True
+                return
+            self.record.offset = page.next_offset
+            self._commit()
+        raise PutOff(self._ports.clock.now(), "more pages", bounded=False)
+
+    def settle(self, outcome: Outcome) -> Outcome:
+        """Keep the place, or end the round and tell what it has found."""
+        now = self._ports.clock.now()
+        match outcome:
+            case PutOffUntil(at=at, waits=waits):
+                self.record.give_back(now, counted=False, waits=waits)
+                self.record.due_at = at
+            case AgainAt(at=at, waits=waits):
+                self.record.give_back(now, counted=True, waits=waits)
+                self.record.due_at = at
+            case GivenUp() | Done():
+                self.record.begin_anew()
+                self.record.end(now)
+        self._commit(self._report(now) if self._ended else [])
+        return outcome
+
+    def _commit(self, facts: Sequence[Fact] = ()) -> None:
+        try:
+            self._ports.store.commit(self.record, facts=facts)
+        except Conflict as lost:
+            raise LeaseLost("census") from lost
+
+    def _report(self, now: datetime) -> list[Fact]:
+        count = self.record.unknown_count
+        self._ports.telemetry.count("ChannelsUnknown", count)
+        for channel_id in self.record.unknown:
+            self._ports.telemetry.warn("a billed channel is not ours", channel_id=channel_id)
+        if not count:
+            return []
+        detail: dict[str, str | None] = {"count": str(count), "channel_ids": ",".join(self.record.unknown)}
+        fact = FactType.CHANNELS_UNKNOWN
+        return [Fact(type=fact, at=now, subject=f"HUB#{self.record.hub}", detail=detail, bus=FACTS[fact].bus)]
+
+
+def _compare(ports: Ports, channels: Sequence[Channel]) -> list[str]:
+    """Let each channel of a page be seen by its number; gives the billed ones that have none."""
+    named = [(channel.external_id,) for channel in channels if channel.external_id is not None]
+    by_id = {number.phone_number_id: number for number in ports.store.read_all(Number, named)}
+    unknown = []
+    for channel in channels:
+        try:
+            if not _show(ports, channel, by_id) and channel.billed and not channel.dead and channel.id:
+                unknown.append(channel.id)
+        except OnrampError as trouble:
+            ports.telemetry.count("RecordsCrashed")
+            ports.telemetry.warn("channel not compared", channel_id=channel.id, error=type(trouble).__name__)
+    return unknown
+
+
+def _show(ports: Ports, channel: Channel, by_id: Mapping[str, Number]) -> bool:
+    """Show a channel to its number; False when there is none."""
+    number = by_id.get(channel.external_id or "")
+    phone_number_id = number.phone_number_id if number else resolve(ports, channel)
+    if phone_number_id is None:
+        return False
+    now, look_after = ports.clock.now(), ports.rules.look_after
+    if number is not None and not _is_news(number, channel, now, look_after):
+        return True
+
+    def edit(stored: Number) -> None:
+        life.see(stored, channel, now, look_after)
+
+    before = number.progress if number else None
+    saved = change_number(ports, phone_number_id, edit)
+    if before is not None and saved.progress != before:
+        ports.telemetry.count("NumbersHealed")
+    wake(ports, saved)
+    return True
+
+
+def _is_news(number: Number, channel: Channel, now: datetime, look_after: timedelta) -> bool:
+    seen = number.model_copy(deep=True)
+    life.see(seen, channel, now, look_after)
+    return seen != number

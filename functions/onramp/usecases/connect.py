@@ -1,0 +1,116 @@
+"""The step `connect`: one key, stored, its webhook set, both proved by use.
+
+    key made (every older one dies) ──► encrypted ──► stored under the lease ──► webhook set ──► read back
+
+A key that was made and not stored is lost. It has killed the stored one, so the check by use fails and a new
+key is made.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from onramp.domain import number as life
+from onramp.domain.errors import LeaseLost, Permanent, Transient
+from onramp.domain.number import ChannelKey, Number
+from onramp.ports.upstreams import ChannelWebhook, NewKey
+from onramp.usecases.changing import change_number
+from onramp.usecases.run import Run
+
+CODE_TO_CONNECTED: Final = "SecondsFromCodeToConnected"
+
+
+def key_context(tenant: str, phone_number_id: str) -> dict[str, str]:
+    """The encryption context of a number's API key: it stays the number's, whatever signup it belongs to."""
+    return {"tenant": tenant, "number": phone_number_id, "purpose": "channel_key"}
+
+
+def connect(run: Run) -> None:
+    """Bring a live channel to *connected*; a key found dead is made anew once, then the attempt fails.
+
+    Side effects: a key at 360dialog, the channel's webhook, the record. Raises `UpstreamError`, `PutOff`,
+    `LeaseLost`.
+    """
+    if not run.hear_ledger():
+        return
+    made = run.number.key is None
+    key = _make_key(run) if made else _stored_key(run)
+    try:
+        _check_by_use(run, key, fresh=made)
+    except Permanent as refusal:
+        if refusal.code != "key_rejected":
+            raise
+        if made:
+            raise Transient("key_rejected", status=refusal.status) from refusal
+        run.ports.telemetry.count("KeysFoundDead")
+        _check_new_key(run)
+    _connected(run)
+
+
+def _check_new_key(run: Run) -> None:
+    key = _make_key(run)
+    try:
+        _check_by_use(run, key, fresh=True)
+    except Permanent as refusal:
+        if refusal.code != "key_rejected":
+            raise
+        raise Transient("key_rejected", status=refusal.status) from refusal
+
+
+def _context(run: Run) -> dict[str, str]:
+    return key_context(run.number.tenant, run.phone_number_id)
+
+
+def _stored_key(run: Run) -> NewKey:
+    key = run.number.key
+    if key is None:  # pragma: no cover - asked only when there is one
+        raise AssertionError("no key")
+    return NewKey(api_key=run.ports.vault.decrypt(key.secret, _context(run)), address=key.address)
+
+
+def _make_key(run: Run) -> NewKey:
+    channel_id = run.number.channel_id
+    if channel_id is None:
+        raise Transient("channel_missing")
+    key = run.ports.partner.make_key(channel_id, run.gate)
+    run.ports.telemetry.count("KeysMade")
+    secret = run.ports.vault.encrypt(key.api_key, _context(run))
+    now = run.now
+    try:
+        run.write(
+            lambda number: life.key_made(number, ChannelKey(secret=secret, address=key.address, made_at=now))
+        )
+    except LeaseLost:
+        change_number(run.ports, run.phone_number_id, lambda number: life.doubt(number, run.now))
+        raise
+    return key
+
+
+def _check_by_use(run: Run, key: NewKey, *, fresh: bool) -> None:
+    """Set the channel's webhook where it is not ours, and read it back with the key."""
+    messaging, wanted = run.ports.messaging, run.ports.rules.webhook
+    if not fresh and is_set(messaging.read_webhook(key), wanted):
+        return
+    messaging.set_webhook(key, wanted)
+    if not is_set(messaging.read_webhook(key), wanted):
+        raise Transient("webhook_rejected")
+
+
+def is_set(found: ChannelWebhook | None, wanted: ChannelWebhook) -> bool:
+    """Whether messages go where we want; header names have no case, and more headers do no harm."""
+    if found is None or found.url != wanted.url:
+        return False
+    headers = {name.casefold(): value for name, value in found.headers.items()}
+    return all(headers.get(name.casefold()) == value for name, value in wanted.headers.items())
+
+
+def _connected(run: Run) -> None:
+    def finish(number: Number, now: datetime) -> None:
+        if number.key is None:
+            raise LeaseLost(number.phone_number_id)
+        life.connected(number, run.doubts, now)
+
+    run.finish = finish
+    authorized_at = run.number.authorized_at
+    run.ports.telemetry.count("NumbersConnected")
+    if authorized_at is not None and run.number.life == 1 and run.number.doubts == 0:
+        run.ports.telemetry.count(CODE_TO_CONNECTED, (run.now - authorized_at) / timedelta(seconds=1))

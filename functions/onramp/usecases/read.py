@@ -1,0 +1,181 @@
+"""Reading: one signup or number, a page of them, when a reader should come back, and a channel's key."""
+
+import base64
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from onramp.domain.errors import Problem
+from onramp.domain.number import Number, channel_place
+from onramp.domain.records import Fact
+from onramp.domain.signup import Listed, ListedNumber, Signup, all_listed
+from onramp.domain.states import Status, standing
+from onramp.domain.text import from_iso, iso
+from onramp.ports import Ports
+from onramp.ports.storage import Position
+from onramp.ports.upstreams import NewKey
+from onramp.usecases.connect import key_context
+
+SOON: Final = 2
+LATER: Final = 300
+"""Seconds: how soon a reader of something under way should come back, at least and at most."""
+SHARE: Final = 0.1
+"""A reader comes back after this share of the time that has been waited already."""
+TIMELINE: Final = 200
+"""Facts that are shown, the newest: nobody reads further back in a page."""
+CHANNEL: Final = 10
+_CURSOR: Final = re.compile(r"\A(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)#(.{1,200})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A signup with what belongs to it: Meta's list, the records of what was submitted, the newest facts."""
+
+    signup: Signup
+    listed: Sequence[ListedNumber] = ()
+    numbers: dict[str, Number] = field(default_factory=dict)
+    facts: Sequence[Fact] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing[T]:
+    """A page of a list. `cursor` leads to the next one."""
+
+    items: Sequence[T]
+    cursor: str | None
+
+
+def own_signup(ports: Ports, tenant: str, signup_id: str) -> Signup:
+    """The tenant's signup. Raises `Problem(not_found)`, also for one of another tenant."""
+    signup = ports.store.read(Signup, signup_id)
+    if signup is None or signup.tenant != tenant:
+        raise Problem("not_found", "There is no such signup.")
+    return signup
+
+
+def own_number(ports: Ports, tenant: str, phone_number_id: str) -> Number:
+    """The tenant's number. Raises `Problem(not_found)`, also for one of another tenant."""
+    number = ports.store.read(Number, phone_number_id)
+    if number is None or number.tenant != tenant:
+        raise Problem("not_found", "There is no such number.")
+    return number
+
+
+def whole(ports: Ports, signup: Signup, *, timeline: bool = True) -> Whole:
+    """A signup with what belongs to it."""
+    found = _with_parts(ports, [signup])[0]
+    if not timeline:
+        return found
+    return Whole(found.signup, found.listed, found.numbers, ports.store.facts_of(signup.id, TIMELINE))
+
+
+def signups(ports: Ports, tenant: str, status: str | None, cursor: str | None, limit: int) -> Listing[Whole]:
+    """A page of the tenant's signups, newest first, without timelines.
+
+    Raises `Problem(invalid_request)` for a cursor that is not ours.
+    """
+    positions = ports.store.signups_of(tenant, status, _position(cursor), limit + 1, ports.clock.now())
+    shown = positions[:limit]
+    found = ports.store.read_all(Signup, [(position.id,) for position in shown])
+    now = ports.clock.now()
+    # An index may lag: a record says itself what it is.
+    kept = [signup for signup in found if status is None or signup.status(now) == status]
+    more = len(positions) > limit
+    return Listing(_with_parts(ports, kept), _cursor(shown[-1]) if more else None)
+
+
+def numbers(ports: Ports, tenant: str, status: str | None, cursor: str | None, limit: int) -> Listing[Number]:
+    """A page of the tenant's numbers, newest first, whatever signup brought them.
+
+    Raises `Problem(invalid_request)` for a cursor that is not ours.
+    """
+    of = standing(status) if status is not None else None
+    if status == Status.LISTED:
+        return Listing((), None)
+    positions = ports.store.numbers_of(tenant, of, _position(cursor), limit + 1)
+    shown = positions[:limit]
+    found = ports.store.read_all(Number, [(position.id,) for position in shown])
+    kept = [number for number in found if status is None or number.status == status]
+    more = len(positions) > limit
+    return Listing(kept, _cursor(shown[-1]) if more else None)
+
+
+def cursor_of(item: Whole | Number) -> str:
+    """The cursor that leads behind an item of a list."""
+    if isinstance(item, Whole):
+        return _cursor(Position(item.signup.created_at, item.signup.id))
+    return _cursor(Position(item.created_at, item.phone_number_id))
+
+
+def come_back_in(under_way: Iterable[Number], now: datetime) -> int | None:
+    """Seconds after which a reader should ask again, more the longer it waits; None when nothing moves."""
+    waits = [_wait(number, now) for number in under_way if number.next_step is not None]
+    return min(waits, default=None)
+
+
+def channel_key(ports: Ports, channel_id: str) -> NewKey:
+    """The channel's key in clear. Raises `Problem(not_found | not_connected)`."""
+    ids = ports.store.numbers_at(channel_place(ports.hub, channel_id), CHANNEL)
+    found = ports.store.read_all(Number, [(phone_number_id,) for phone_number_id in ids])
+    number = next((number for number in found if number.channel_id == channel_id), None)
+    if number is None:
+        raise Problem("not_found", "There is no such channel.")
+    if number.cancelled_at is not None:
+        raise Problem("not_connected", "The channel has ended at 360dialog.")
+    if number.key is None or number.key.checked_at is None:
+        raise Problem("not_connected", "The channel has no key that was proved by use yet.")
+    context = key_context(number.tenant, number.phone_number_id)
+    return NewKey(api_key=ports.vault.decrypt(number.key.secret, context), address=number.key.address)
+
+
+def _wait(number: Number, now: datetime) -> int:
+    since = max(number.steps.values(), default=number.created_at)
+    seconds = (now - since).total_seconds() * SHARE
+    if number.attempts and number.due_at is not None:
+        seconds = max(seconds, (number.due_at - now).total_seconds())
+    return int(max(SOON, min(LATER, seconds)))
+
+
+def _with_parts(ports: Ports, found: Sequence[Signup]) -> list[Whole]:
+    """Signups with their lists and numbers: two round trips, however many they are."""
+    parts = [(signup.id, f"{part:03d}") for signup in found for part in range(signup.parts)]
+    submitted = [(phone_number_id,) for signup in found for phone_number_id in signup.submitted]
+    lists = ports.store.read_all(Listed, parts) if parts else []
+    records = ports.store.read_all(Number, submitted) if submitted else []
+    by_id = {number.phone_number_id: number for number in records}
+    return [
+        Whole(
+            signup=signup,
+            listed=all_listed(part for part in lists if part.signup_id == signup.id),
+            numbers={
+                phone_number_id: by_id[phone_number_id]
+                for phone_number_id in signup.submitted
+                if phone_number_id in by_id and by_id[phone_number_id].signup_id == signup.id
+            },
+        )
+        for signup in found
+    ]
+
+
+def _cursor(position: Position) -> str:
+    raw = f"{iso(position.at)}#{position.id}"
+    return base64.urlsafe_b64encode(raw.encode()).rstrip(b"=").decode()
+
+
+def _position(cursor: str | None) -> Position | None:
+    """Where a cursor stands: a time and an id, nothing that names a tenant."""
+    if cursor is None:
+        return None
+    try:
+        raw = cursor.encode("ascii")
+        position = base64.b64decode(raw + b"=" * (-len(raw) % 4), altchars=b"-_", validate=True).decode()
+        at, name = _CURSOR.findall(position)[0]
+        return Position(from_iso(at), name)
+    except (ValueError, IndexError):
+        raise Problem(
+            "invalid_request",
+            "The cursor is not one of ours.",
+            errors=[{"field": "cursor", "message": "is not a cursor of this list"}],
+        ) from None

@@ -1,0 +1,72 @@
+"""The sweep: each minute it wakes what is due, and calls nobody outside.
+
+A hit's due time is moved on by one small write that touches nothing else, so that no record, however broken,
+is first in line twice in a row. What is woken plans its own next time.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from onramp.domain.census import Census
+from onramp.domain.errors import SweepIncomplete, UnavailableError
+from onramp.domain.number import Number
+from onramp.ports import Ports
+from onramp.ports.storage import Due
+
+GRACE: Final = timedelta(seconds=60)
+"""A message that is on its way is left alone for so long."""
+LATER: Final = timedelta(minutes=5)
+"""When work that was woken is woken again, unless it has planned its own time by then."""
+BATCH: Final = 200
+SINGLE_LOOKS: Final = 5
+"""So many waiting numbers are looked up one by one in a minute; when more wait, the census finds them."""
+
+
+def sweep(ports: Ports, enough: Callable[[], bool] = lambda: False) -> None:
+    """Wake everything that is due. Stops early when `enough()` says so; the next sweep goes on.
+
+    Raises `SweepIncomplete` at its end when something could not be woken: its neighbours were.
+    """
+    now = ports.clock.now()
+    missed = 0
+    while not enough():
+        hits = ports.store.due(now - GRACE, BATCH, look=False)
+        missed += _wake(ports, hits, LATER)
+        if len(hits) < BATCH or missed:
+            break
+    looks = ports.store.due(now, BATCH, look=True)
+    if len(looks) > SINGLE_LOOKS:
+        ports.queue.wake_census(ports.hub)
+    missed += _wake(ports, looks[:SINGLE_LOOKS], LATER)
+    missed += _postpone(ports, looks[SINGLE_LOOKS:], LATER)
+    if missed:
+        raise SweepIncomplete(f"{missed} hits")
+
+
+def _wake(ports: Ports, hits: Sequence[Due], later: timedelta) -> int:
+    """Wake first, move on afterwards: a crash between the two wakes twice. Gives how many could not be."""
+    numbers = [hit.identity[0] for hit in hits if hit.kind == Number.KIND]
+    try:
+        ports.queue.wake_numbers(numbers)
+        for hit in hits:
+            if hit.kind == Census.KIND:
+                ports.queue.wake_census(hit.identity[0])
+    except UnavailableError:
+        ports.telemetry.warn("queue does not answer; the next sweep sends")
+        return len(hits)
+    if hits:
+        ports.telemetry.count("JobsSentAgain", len(hits))
+    return _postpone(ports, hits, later)
+
+
+def _postpone(ports: Ports, hits: Sequence[Due], later: timedelta) -> int:
+    missed = 0
+    for hit in hits:
+        try:
+            ports.store.postpone(hit, ports.clock.now() + later)
+        except Exception as trouble:  # noqa: BLE001 - one hit must not hold up those behind it
+            missed += 1
+            ports.telemetry.count("RecordsCrashed")
+            ports.telemetry.warn("hit not moved on", id="/".join(hit.identity), error=type(trouble).__name__)
+    return missed

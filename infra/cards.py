@@ -1,0 +1,268 @@
+"""The functions, a card for each: what it is for, runs with, may do, is started by, and counts.
+
+The name on a card is that of its file in `functions/`; it is written nowhere else in `infra/`. A new function
+is a card, a settings class in `onramp.settings`, and the file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from infra.grants import (
+    BUS,
+    DECRYPT,
+    ENCRYPT,
+    GET,
+    GET_MANY,
+    PUT,
+    QUERY,
+    SCAN,
+    SECRET,
+    STREAM,
+    UPDATE,
+    Grant,
+    QueueName,
+    consumes,
+    indexes,
+    secrets_of,
+    sends,
+    table,
+)
+from infra.metrics import METRICS
+from onramp import settings
+
+PackageName = Literal["receiver", "app"]
+LONGEST_TIMEOUT = 900
+"""Lambda's own limit, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The function answers calls of the API; which ones, the table of routes says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The function works off a queue, at most `batch` messages at a time."""
+
+    name: QueueName
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewItems:
+    """The function is handed items that are new in the table, those whose `sk` has a prefix.
+
+    At most `batch` at a time, or what has come in `window_seconds`.
+    """
+
+    prefix: str
+    batch: int
+    window_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The function is called with ``{"task": …}`` for each task, by expressions of EventBridge."""
+
+    tasks: Mapping[str, str]
+
+
+type Trigger = Routes | Queue | NewItems | Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One function. `timeout` in seconds, `memory` in MB; `settings` names its environment variables.
+
+    Raises:
+        ValueError: a timeout that Lambda does not know, or a metric that is not in the table.
+    """
+
+    name: str
+    about: str
+    timeout: int
+    memory: int = 512
+    package: PackageName = "app"
+    settings: type[settings.Settings] | tuple[str, ...]
+    grants: tuple[Grant, ...]
+    trigger: Trigger
+    metrics: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what can be seen to be wrong."""
+        if not 1 <= self.timeout <= LONGEST_TIMEOUT:
+            raise ValueError(f"{self.name}: timeout {self.timeout} s, Lambda allows 1 to {LONGEST_TIMEOUT}")
+        if unknown := sorted(set(self.metrics) - set(METRICS)):
+            raise ValueError(f"{self.name}: {', '.join(unknown)} is not in infra/metrics.py")
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The environment variables that it reads."""
+        return frozenset(self.settings if isinstance(self.settings, tuple) else self.settings.names())
+
+    @property
+    def logical_id(self) -> str:
+        """Its name in the stack: ``code_exchange`` becomes ``CodeExchange``."""
+        return logical_id(self.name)
+
+
+def logical_id(name: str) -> str:
+    """A name in snake case as the stack writes it: ``code_exchange`` becomes ``CodeExchange``."""
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+# Whoever reads the ledger applies what it finds there.
+_LEDGER = ("EventsApplied", "EventsDuplicate", "EventsGivenUp", "EventsUnresolved")
+# A browser waits at most 30 s for an HTTP API; 360dialog waits 5 s for the receiver.
+_CARDS = (
+    Card(
+        name="code_exchange",
+        about="Opens signups; exchanges Meta's code and proves it",
+        timeout=29,
+        settings=settings.CodeExchangeSettings,
+        trigger=Routes(),
+        grants=(
+            *table(GET, GET_MANY, QUERY, UPDATE, PUT),
+            secrets_of("business_token", DECRYPT, ENCRYPT),
+            SECRET,
+        ),
+        metrics=("MetaConfigurationErrors", "MetaRefusals", "SignupsAuthorized", "SignupsOpened"),
+    ),
+    Card(
+        name="number_submission",
+        about="Takes numbers for submission, and retries",
+        timeout=15,
+        settings=settings.NumberSubmissionSettings,
+        trigger=Routes(),
+        grants=(*table(GET, GET_MANY, QUERY, UPDATE, PUT), *sends("jobs_queue")),
+        metrics=(),
+    ),
+    Card(
+        name="signup_queries",
+        about="Answers what is read: signups, numbers, keys",
+        timeout=10,
+        settings=settings.SignupQueriesSettings,
+        trigger=Routes(),
+        grants=(
+            *table(GET, GET_MANY, QUERY),
+            *indexes("by_tenant", "by_channel"),
+            secrets_of("channel_key", DECRYPT),
+        ),
+        metrics=(),
+    ),
+    Card(
+        name="webhook_receiver",
+        about="Checks 360dialog's webhooks and queues them",
+        timeout=5,
+        package="receiver",
+        settings=settings.WEBHOOK_RECEIVER,
+        trigger=Routes(),
+        grants=(*sends("events_queue"), SECRET),
+        metrics=(
+            "WebhookMilliseconds",
+            "WebhooksAccepted",
+            "WebhooksEmpty",
+            "WebhooksRefused",
+            "WebhooksRejected",
+            "WebhooksTooLarge",
+        ),
+    ),
+    Card(
+        name="onboarding_worker",
+        about="Brings numbers through 360dialog, step by step, and takes the census",
+        timeout=60,
+        settings=settings.OnboardingWorkerSettings,
+        trigger=Queue("jobs_queue", batch=1),
+        grants=(
+            *table(GET, GET_MANY, UPDATE, PUT),
+            *indexes("by_channel", "by_digits", "by_place"),
+            consumes("jobs_queue", "sqs:SendMessage"),
+            *sends("jobs_dlq"),
+            secrets_of("channel_key", DECRYPT, ENCRYPT),
+            SECRET,
+        ),
+        metrics=(
+            *_LEDGER,
+            "BudgetUsed",
+            "BudgetWaited",
+            "CensusPages",
+            "ChannelsUnknown",
+            "ClientDuplicates",
+            "ClientsMade",
+            "KeysFoundDead",
+            "KeysMade",
+            "NumbersAttention",
+            "NumbersConnected",
+            "NumbersFailed",
+            "NumbersHealed",
+            "NumbersStale",
+            "PartnerConfigurationErrors",
+            "PartnerThrottled",
+            "RecordsCrashed",
+            "SecondsFromCodeToConnected",
+        ),
+    ),
+    Card(
+        name="partner_event_worker",
+        about="Applies 360dialog's events",
+        timeout=60,
+        settings=settings.PartnerEventWorkerSettings,
+        trigger=Queue("events_queue", batch=10),
+        grants=(
+            *table(GET, GET_MANY, UPDATE, PUT),
+            *indexes("by_channel", "by_digits", "by_place"),
+            consumes("events_queue"),
+            *sends("events_dlq", "jobs_queue"),
+        ),
+        metrics=(
+            *_LEDGER,
+            "EventsStored",
+            "EventsUnknown",
+            "EventsUnreadable",
+            "NumbersAttention",
+            "NumbersFailed",
+            "RecordsCrashed",
+        ),
+    ),
+    Card(
+        name="reconciler",
+        about="Wakes workers for what is due, and the census each day",
+        timeout=60,
+        settings=settings.ReconcilerSettings,
+        trigger=Schedule({"sweep": "rate(1 minute)", "census": "cron(0 4 * * ? *)"}),
+        grants=(
+            *table(UPDATE),
+            *indexes("by_due"),
+            # Lambda itself puts a run that failed into the second one, in the name of the function's role.
+            *sends("jobs_queue", "schedules_dlq"),
+        ),
+        metrics=("JobsSentAgain", "RecordsCrashed"),
+    ),
+    Card(
+        name="event_publisher",
+        about="Puts facts on the bus, for the partner's own systems",
+        timeout=120,
+        settings=settings.EventPublisherSettings,
+        trigger=NewItems("FACT#", batch=100, window_seconds=1),
+        grants=(
+            # A scan, because what the stream has lost is published again by its time, over all signups; an
+            # index for that would cost a write for every fact and be used once in a year.
+            *table(SCAN),
+            STREAM,
+            BUS,
+            # Lambda itself puts what it gives up there, in the name of the function's role.
+            *sends("stream_dlq"),
+        ),
+        metrics=("FactsPublished", "FactsRefused", "RecordsCrashed"),
+    ),
+)
+CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in _CARDS})
+"""All functions, by name."""
+
+
+def counted_by(metric: str) -> tuple[str, ...]:
+    """The functions that count a metric. Raises `KeyError` for one that is not in the table."""
+    _ = METRICS[metric]
+    return tuple(name for name, card in CARDS.items() if metric in card.metrics)

@@ -1,0 +1,82 @@
+"""What a function may be allowed, as data; `infra/permissions.py` makes policy statements of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+QueueName = Literal["jobs_queue", "jobs_dlq", "events_queue", "events_dlq", "schedules_dlq", "stream_dlq"]
+IndexName = Literal["by_tenant", "by_due", "by_channel", "by_digits", "by_place"]
+Resource = Literal["table", "stream", "table_key", "envelope_key", "secret", "bus"] | IndexName | QueueName
+Purpose = Literal["business_token", "channel_key"]
+
+# The encryption context of each kind of secret: its purpose, its tenant, and the record it belongs to.
+BELONGS_TO: Mapping[Purpose, str] = MappingProxyType({"business_token": "signup", "channel_key": "number"})
+
+# A transaction needs the right of each of its members: records are updates, facts are puts.
+GET = "dynamodb:GetItem"
+GET_MANY = "dynamodb:BatchGetItem"
+QUERY = "dynamodb:Query"
+UPDATE = "dynamodb:UpdateItem"
+PUT = "dynamodb:PutItem"
+SCAN = "dynamodb:Scan"
+ENCRYPT = "kms:Encrypt"
+DECRYPT = "kms:Decrypt"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Exact actions on one resource. With `purpose` only on cipher text made for that purpose."""
+
+    resource: Resource
+    actions: tuple[str, ...]
+    purpose: Purpose | None = None
+
+
+def table(*actions: str) -> tuple[Grant, ...]:
+    """Actions on the table itself, and what they need of its key: DynamoDB opens it in the caller's name."""
+    return Grant("table", actions), Grant("table_key", (DECRYPT,))
+
+
+def indexes(*names: IndexName) -> tuple[Grant, ...]:
+    """Queries of indexes."""
+    return tuple(Grant(name, (QUERY,)) for name in names)
+
+
+def sends(*queues: QueueName) -> tuple[Grant, ...]:
+    """The right to send to queues."""
+    return tuple(Grant(queue, ("sqs:SendMessage",)) for queue in queues)
+
+
+def consumes(queue: QueueName, *more: str) -> Grant:
+    """What working off a queue needs: Lambda polls it in the function's name. `more` goes on top."""
+    return Grant(
+        queue,
+        (
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+            *more,
+        ),
+    )
+
+
+def secrets_of(purpose: Purpose, *actions: str) -> Grant:
+    """The envelope key, for secrets of one purpose."""
+    return Grant("envelope_key", actions, purpose)
+
+
+STREAM = Grant(
+    "stream",
+    (
+        "dynamodb:DescribeStream",
+        "dynamodb:GetRecords",
+        "dynamodb:GetShardIterator",
+        # Lambda asks for it, too, when it takes up a stream; the stream's own ARN is enough.
+        "dynamodb:ListStreams",
+    ),
+)
+"""All of it is Lambda's own, which reads the stream in the function's name."""
+SECRET = Grant("secret", ("secretsmanager:GetSecretValue",))
+BUS = Grant("bus", ("events:PutEvents",))

@@ -1,0 +1,302 @@
+"""``onramp facts``: what has happened, told to the bus once more.
+
+The table's stream keeps facts for a day. What an outage of the bus has lost beyond that is still in the
+table: `event_publisher` reads it from there, page by page, and publishes it again with the same ids.
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypedDict
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.cards import CARDS, Card, NewItems
+from onramp.domain.text import iso
+from ops.stage import reaching
+from ops.stage.aws import Aws, list_resources, read_functions
+from ops.stage.configuration import UnusableError
+from ops.stage.reaching import Reached, reach
+from ops.terminal import Line
+
+STOPPED: Final = 1
+COULD_NOT_RUN: Final = 2
+TRIES: Final = 5
+"""Calls in a row that lead no further before the command stops."""
+PAUSE: Final = 2.0
+"""Seconds before the second try; each later one waits twice as long."""
+_SPANS: Final = {"m": 60, "h": 3_600, "d": 86_400}
+_MARGIN: Final = 15
+"""Seconds beyond the function's timeout that an answer is waited for."""
+
+
+class _Description(TypedDict):
+    help: str
+    description: str
+
+
+DESCRIPTION: Final = _Description(
+    help="what has happened, told to the bus once more",
+    description="Works on the facts that are kept in the table.",
+)
+REPUBLISH: Final[dict[str, Any]] = {
+    "help": "publish the facts of a span of time again",
+    "description": "Publishes the facts of a span of time again, in the order of each signup, with the same "
+    "ids: whoever remembers an event's id notices the copies. Facts are kept for about a year.",
+    "epilog": "Exit status: 0 all of them published, 1 it stopped before the end and says how to go on, "
+    "2 could not begin.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """From when to when, both included."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far it has come. `cursor` is where it goes on, None before the first page and behind the last."""
+
+    cursor: str | None = None
+    published: int = 0
+    calls: int = 0
+    ended: bool = False
+    trouble: str = ""
+
+
+class _NoAnswer(Exception):
+    """A call that led no further; the text says why."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommands to a command line."""
+    commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    republish = commands.add_parser("republish", **REPUBLISH)
+    reaching.add_arguments(republish)
+    add = republish.add_argument
+    when = "a time (2026-11-23T09:00:00Z; without a zone it is UTC) or how long ago (90m, 24h, 7d)"
+    add("--since", type=_when, required=True, metavar="WHEN", help=when)
+    add("--until", type=_when, metavar="WHEN", help="the same (default: now)")
+    add("--cursor", metavar="TEXT", help="go on where an earlier run stopped; it said where")
+    add("--json", action="store_true", help="the result as JSON")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run ``facts republish`` on a parsed command line.
+
+    Returns:
+        The exit status: 0, 1 when it stopped before the end, 2 when it could not begin.
+    """
+    publisher = _publisher()
+    try:
+        span = _span(given)
+        # A call that was not answered may have published all the same: it is made again by us, not by boto3.
+        found = reach(given, read_timeout=publisher.timeout + _MARGIN, tries=1)
+        with closing(found.aws):
+            call = _caller(found.aws, _physical(found, publisher))
+            return _publish(call, span, given, found.stack_name)
+    except UnusableError as error:
+        return _refuse(str(error), as_json=given.json)
+
+
+def republish(
+    call: Callable[[dict[str, object]], dict[str, Any]],
+    span: Span,
+    progress: Progress,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    show: Callable[[Progress], None] = lambda _: None,
+) -> None:
+    """Call the publisher until nothing is left, or until `TRIES` calls in a row led no further.
+
+    Args:
+        call: invokes the function; raises `_NoAnswer`.
+        span: which facts.
+        progress: from where; holds afterwards how far it has come.
+        sleep: waits some seconds.
+        show: told after each call.
+    """
+    failed = 0
+    while not progress.ended and failed < TRIES:
+        if failed:
+            sleep(PAUSE * 2 ** (failed - 1))
+        failed = 0 if _page(call, span, progress) else failed + 1
+        show(progress)
+
+
+def _page(call: Callable[[dict[str, object]], dict[str, Any]], span: Span, progress: Progress) -> bool:
+    """One call; says whether it led further."""
+    before = progress.cursor
+    asked = {"since": iso(span.since), "until": iso(span.until), "cursor": before}
+    progress.calls += 1
+    try:
+        published, progress.cursor = _read(call({"republish": asked}))
+    except _NoAnswer as trouble:
+        progress.trouble = str(trouble)
+        return False
+    progress.published += published
+    progress.ended = progress.cursor is None
+    further = progress.ended or progress.cursor != before
+    progress.trouble = "" if further else "the bus does not take the next facts"
+    return further
+
+
+def _read(answer: dict[str, Any]) -> tuple[int, str | None]:
+    published, cursor = answer.get("published"), answer.get("cursor")
+    if not isinstance(published, int) or not isinstance(cursor, str | None):
+        raise _NoAnswer("the answer is none: is another version deployed?")
+    return published, cursor
+
+
+def _span(given: argparse.Namespace) -> Span:
+    now = datetime.now(UTC)
+    span = Span(since=given.since(now), until=given.until(now) if given.until else now)
+    if span.since > span.until:
+        raise UnusableError("--since is later than --until")
+    return span
+
+
+def _publisher() -> Card:
+    """The function that is handed new facts."""
+    [card] = [card for card in CARDS.values() if isinstance(card.trigger, NewItems)]
+    return card
+
+
+def _physical(found: Reached, publisher: Card) -> str:
+    """The function's name at AWS. Raises `UnusableError`."""
+    try:
+        functions = read_functions(found.aws, list_resources(found.aws, found.stack_name))
+    except (ClientError, BotoCoreError) as error:
+        raise UnusableError(f"the functions of {found.stack_name} cannot be read: {_kind(error)}") from error
+    if publisher.name not in functions:
+        raise UnusableError(f"{found.stack_name} has no {publisher.name}: deploy it first")
+    return functions[publisher.name].physical
+
+
+def _caller(aws: Aws, function: str) -> Callable[[dict[str, object]], dict[str, Any]]:
+    def call(event: dict[str, object]) -> dict[str, Any]:
+        try:
+            answer = aws.functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+            content = json.loads(answer["Payload"].read() or b"null")
+        except (ClientError, BotoCoreError, ValueError) as error:
+            raise _NoAnswer(f"the function gave no answer ({_kind(error)})") from error
+        if answer.get("FunctionError") or not isinstance(content, dict):
+            kind = content.get("errorType", "") if isinstance(content, dict) else ""
+            raise _NoAnswer(f"the function failed ({kind or 'it says not how'}): read its log")
+        return content
+
+    return call
+
+
+def _kind(error: Exception) -> str:
+    """What went wrong, without the text, which may quote what was sent."""
+    if isinstance(error, ClientError):
+        return error.response.get("Error", {}).get("Code", "ClientError")
+    return type(error).__name__
+
+
+# --- the terminal ----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Teller:
+    """What a person sees of a run."""
+
+    given: argparse.Namespace
+    span: Span
+    stack_name: str
+    line: Line = field(default_factory=lambda: Line(sys.stderr))
+    started: float = field(default_factory=time.monotonic)
+
+    def show(self, progress: Progress) -> None:
+        """Progress, on a terminal."""
+        waiting = f"; trying again: {progress.trouble}" if progress.trouble else ""
+        self.line.show(f"{_counted(progress.published)} published, {_called(progress)}{waiting}")
+
+    def end(self, progress: Progress) -> int:
+        """The result; gives the exit status."""
+        self.line.clear()
+        seconds = time.monotonic() - self.started
+        if self.given.json:
+            sys.stdout.write(json.dumps(self._content(progress, seconds), indent=2) + "\n")
+        else:
+            sys.stdout.write(
+                f"{self.stack_name}: {_counted(progress.published)} published again, "
+                f"{iso(self.span.since)} to {iso(self.span.until)} "
+                f"({_called(progress)}, {seconds:.1f} s)\n"
+            )
+        if progress.ended:
+            return 0
+        sys.stderr.write(f"onramp facts: stopped before the end: {progress.trouble or 'interrupted'}\n")
+        sys.stderr.write(f"go on with: {self._again(progress)}\n")
+        return STOPPED
+
+    def _content(self, progress: Progress, seconds: float) -> dict[str, object]:
+        return {
+            "stack": self.stack_name,
+            "since": iso(self.span.since),
+            "until": iso(self.span.until),
+            "published": progress.published,
+            "calls": progress.calls,
+            "seconds": round(seconds, 2),
+            "complete": progress.ended,
+            "cursor": progress.cursor,
+            "trouble": progress.trouble,
+        }
+
+    def _again(self, progress: Progress) -> str:
+        times = f"--since {iso(self.span.since)} --until {iso(self.span.until)}"
+        cursor = f" --cursor '{progress.cursor}'" if progress.cursor else ""
+        return f"onramp facts republish --stage {self.given.stage} {times}{cursor}"
+
+
+def _publish(
+    call: Callable[[dict[str, object]], dict[str, Any]],
+    span: Span,
+    given: argparse.Namespace,
+    stack_name: str,
+) -> int:
+    teller, progress = _Teller(given, span, stack_name), Progress(cursor=given.cursor)
+    try:
+        republish(call, span, progress, show=teller.show)
+    except KeyboardInterrupt:
+        teller.end(progress)
+        raise
+    return teller.end(progress)
+
+
+def _counted(facts: int) -> str:
+    return f"{facts:,} fact{'' if facts == 1 else 's'}"
+
+
+def _called(progress: Progress) -> str:
+    return f"{progress.calls} call{'' if progress.calls == 1 else 's'}"
+
+
+def _refuse(why: str, *, as_json: bool) -> int:
+    if as_json:
+        sys.stdout.write(json.dumps({"error": why}) + "\n")
+    sys.stderr.write(f"onramp facts: {why}\n")
+    return COULD_NOT_RUN
+
+
+def _when(text: str) -> Callable[[datetime], datetime]:
+    """A time, or how long before now; now is not known while the command line is read."""
+    ago = re.fullmatch(r"(\d{1,5})([mhd])", text.strip())
+    if ago is not None:
+        return lambda now: now - timedelta(seconds=int(ago[1]) * _SPANS[ago[2]])
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise argparse.ArgumentTypeError("write it as 2026-11-23T09:00:00Z or as 24h") from None
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return lambda _: at

@@ -1,0 +1,1 @@
+"""How the command reaches a deployed stage: its configuration, its stack, and AWS."""

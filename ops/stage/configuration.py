@@ -1,0 +1,162 @@
+"""The stage's configuration file, read leniently: what is wrong with it is a finding, not the end."""
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from infra.config import LOCAL_STAGE, DeploymentConfig, overridable_values
+
+
+class UnusableError(Exception):
+    """The command cannot begin; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """The values of a stage, named ``section.key``, whether they are right or not.
+
+    `place` is how messages call the file, `raw` what it holds, `example` what ``config/example.toml`` holds.
+    """
+
+    place: str
+    stage: str
+    raw: Mapping[str, Any]
+    example: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is the run on one machine, where plain http is right."""
+        return self.stage == LOCAL_STAGE
+
+    def get(self, name: str) -> object:
+        """A value as it stands in the file, else its default, else None."""
+        section, _, key = name.partition(".")
+        table = self.raw.get(section)
+        if isinstance(table, Mapping) and key in table:
+            return table[key]
+        return None if _field(name).is_required() else _field(name).get_default(call_default_factory=True)
+
+    def text(self, name: str) -> str:
+        """A value as text; what is no text counts as missing and is empty."""
+        value = self.get(name)
+        return value if isinstance(value, str) else ""
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """The texts of a list."""
+        value = self.get(name)
+        return (
+            tuple(item for item in value if isinstance(item, str)) if isinstance(value, list | tuple) else ()
+        )
+
+    def number(self, name: str, otherwise: int) -> int:
+        """A positive whole number, else `otherwise`."""
+        try:
+            value = int(str(self.get(name)))
+        except ValueError:
+            return otherwise
+        return value if value > 0 else otherwise
+
+    def is_example(self, name: str) -> bool:
+        """Whether a value is still the one of ``example.toml``. The local run uses some of them rightly."""
+        section, _, key = name.partition(".")
+        table = self.example.get(section)
+        given = table.get(key) if isinstance(table, Mapping) else None
+        return given is not None and not self.is_local and given == self.get(name)
+
+    def changed(self, values: Mapping[str, object]) -> "Values":
+        """These values with others in their place, by ``section.key``."""
+        raw = {
+            section: dict(table) if isinstance(table, Mapping) else {} for section, table in self.raw.items()
+        }
+        for name, value in values.items():
+            section, _, key = name.partition(".")
+            raw.setdefault(section, {})[key] = value
+        return Values(place=self.place, stage=self.stage, raw=raw, example=self.example)
+
+    def checked(self) -> DeploymentConfig | None:
+        """The configuration as the deployment reads it; None when it would refuse it."""
+        try:
+            return DeploymentConfig.model_validate(self.raw)
+        except ValidationError:
+            return None
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What the deployment would refuse: name of the value, and why."""
+        try:
+            config = DeploymentConfig.model_validate(self.raw)
+        except ValidationError as error:
+            return [
+                (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))
+                for item in error.errors(include_url=False, include_input=False)
+            ]
+        found = []
+        if config.stage.name != self.stage:
+            found.append(("stage.name", f"is {config.stage.name!r}, not {self.stage!r}"))
+        if not config.is_local:
+            places = config.plain_http_addresses()
+            found += [(where.removeprefix("[").replace("] ", "."), "must use https") for where in places]
+        return found
+
+
+def read_values(
+    path: Path, *, stage: str, example: Path | None = None, overrides: Mapping[str, str] | None = None
+) -> Values:
+    """Read the configuration file of a stage.
+
+    Args:
+        path: the file.
+        stage: the stage it is for.
+        example: the file whose values are nobody's.
+        overrides: values for this run by ``section.key``, as they are given to ``cdk deploy -c``.
+
+    Raises:
+        UnusableError: the file is missing or not TOML, or an override names no value.
+    """
+    if not re.fullmatch(r"[a-z0-9-]+", stage):
+        raise UnusableError(f"stage {stage!r}: use lower-case letters, digits and hyphens")
+    values = Values(
+        place=f"{path.parent.name}/{path.name}",
+        stage=stage,
+        raw=_read_toml(path),
+        example=_read_toml(example) if example is not None and example.exists() else {},
+    )
+    known = overridable_values()
+    for name in overrides or {}:
+        if name not in known:
+            raise UnusableError(f"-c {name}: there is no such value; there are {', '.join(known)}")
+    return values.changed({name: _parsed(name, text) for name, text in (overrides or {}).items()})
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UnusableError(f"{path}: not TOML: {error}") from error
+    except OSError as error:
+        raise UnusableError(f"{path}: {error.strerror or 'cannot be read'}") from error
+
+
+def _parsed(name: str, text: str) -> object:
+    """An override as its field wants it; numbers may stay text, for the deployment reads them so too."""
+    if text.lstrip().startswith(("[", "{")):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UnusableError(f"-c {name}: not JSON: {error}") from error
+    if get_origin(_field(name).annotation) is tuple:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def _field(name: str) -> Any:  # noqa: ANN401 - pydantic's FieldInfo
+    section, _, key = name.partition(".")
+    model = DeploymentConfig.model_fields[section].annotation
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise TypeError(section)
+    return model.model_fields[key]

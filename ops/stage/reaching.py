@@ -1,0 +1,159 @@
+"""Which stage a command line names, and the way to it; the same options for every subcommand."""
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ops import ROOT
+from ops.stage.aws import Aws, StackFacts, describe_stack, is_loopback
+from ops.stage.configuration import UnusableError, Values, read_values
+
+_SERVE_FILE: Final = ROOT / ".local" / "serve.json"
+"""Where `make local` says what it runs on."""
+_WEBHOOK_PATH: Final = "/v1/webhooks/360dialog"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """A stage that stands. `overrides` are the values of this run by ``section.key``.
+
+    `stack` is what CloudFormation says of it; None when the outputs came from a file.
+    """
+
+    values: Values
+    overrides: Mapping[str, str]
+    stack_name: str
+    outputs: Mapping[str, str]
+    stack: StackFacts | None
+    aws: Aws
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which stage, and how AWS is asked."""
+    add = parser.add_argument
+    add("--stage", default=os.environ.get("ONRAMP_STAGE"), help="the stage (default: $ONRAMP_STAGE)")
+    add("--config", type=Path, metavar="FILE", help="its configuration (default: config/<stage>.toml)")
+    add(
+        "-c",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="a value that was given to `cdk deploy -c`",
+    )
+    add(
+        "--outputs",
+        type=Path,
+        metavar="FILE",
+        help="the stack's outputs, as `cdk deploy --outputs-file` writes",
+    )
+    add("--region", help="AWS region (default: that of the credentials)")
+    add("--profile", help="profile of the AWS credentials")
+    add(
+        "--endpoint-url",
+        default=os.environ.get("AWS_ENDPOINT_URL"),
+        metavar="URL",
+        help="AWS emulator (default: $AWS_ENDPOINT_URL; for the stage local that of `make local`)",
+    )
+
+
+def reach(given: argparse.Namespace, **aws_options: Any) -> Reached:  # noqa: ANN401 - fields of `Aws`
+    """Find the stage that a parsed command line names.
+
+    Raises:
+        UnusableError: there is no such stage, or nobody lets us look at it.
+    """
+    if not given.stage:
+        raise UnusableError("which stage? Name it with --stage or ONRAMP_STAGE")
+    overrides = _overrides(given.overrides)
+    values = read_values(
+        given.config or _config_file(given.stage),
+        stage=given.stage,
+        example=ROOT / "config" / "example.toml",
+        overrides=overrides,
+    )
+    aws = Aws(
+        region=given.region,
+        profile=given.profile,
+        endpoint=given.endpoint_url or _local_endpoint(values),
+        **aws_options,
+    )
+    stack_name = f"Onramp-{given.stage}"
+    stack = None if given.outputs is not None else _find_stack(aws, stack_name)
+    return Reached(
+        values=values,
+        overrides=overrides,
+        stack_name=stack_name,
+        outputs=_read_outputs(given.outputs, stack_name) if stack is None else _reachable(stack.outputs, aws),
+        stack=stack,
+        aws=aws,
+    )
+
+
+def _config_file(stage: str) -> Path:
+    here = Path("config") / f"{stage}.toml"
+    return here if here.exists() else ROOT / "config" / f"{stage}.toml"
+
+
+def _overrides(given: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for item in given:
+        name, sign, value = item.partition("=")
+        if not sign:
+            raise UnusableError(f"-c {item}: write it as section.key=value")
+        found[name] = value
+    return found
+
+
+def _local_endpoint(values: Values) -> str | None:
+    """The emulator of the `make local` that is up; None for any other stage, which is on AWS."""
+    if not values.is_local:
+        return None
+    try:
+        return str(json.loads(_SERVE_FILE.read_text(encoding="utf-8"))["aws_endpoint_url"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnusableError("no local run is up: start `make local`, or name its --endpoint-url") from error
+
+
+def _find_stack(aws: Aws, name: str) -> StackFacts:
+    try:
+        return describe_stack(aws, name)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code == "ValidationError":
+            raise UnusableError(
+                f"there is no stack {name} in {aws.region_name()}: deploy it first"
+            ) from error
+        raise UnusableError(f"AWS does not let us look at the stack {name} ({code})") from error
+    except BotoCoreError as error:
+        # botocore's own texts name what is missing (a region, credentials, a host) and hold no secrets.
+        raise UnusableError(f"AWS cannot be asked: {error}") from error
+
+
+def _reachable(outputs: Mapping[str, str], aws: Aws) -> dict[str, str]:
+    """The outputs; on the emulator with addresses that lead to it, for AWS's host names do not."""
+    found = dict(outputs)
+    if aws.is_emulated and is_loopback(aws.endpoint) and "ApiId" in found:
+        found["ApiUrl"] = f"{(aws.endpoint or '').rstrip('/')}/_aws/execute-api/{found['ApiId']}"
+        found["WebhookUrl"] = found["ApiUrl"] + _WEBHOOK_PATH
+    return found
+
+
+def _read_outputs(path: Path, stack_name: str) -> dict[str, str]:
+    """Outputs from a file: those of the stack in CDK's file, or the outputs alone."""
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnusableError(f"{path}: {error.strerror or 'cannot be read'}") from error
+    except ValueError as error:
+        raise UnusableError(f"{path}: not JSON") from error
+    content = content.get(stack_name, content) if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise UnusableError(f"{path}: holds no outputs of {stack_name}")
+    return content

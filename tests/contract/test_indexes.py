@@ -1,0 +1,188 @@
+"""What is found by something else than its name."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from onramp.adapters.memory import START
+from onramp.domain.census import Census
+from onramp.domain.ledger import Outcome
+from onramp.domain.number import Number, channel_place, waba_place
+from onramp.domain.records import HUB
+from onramp.domain.states import Progress
+from onramp.ports.storage import Due
+from tests.contract.conftest import Stage
+from tests.contract.examples import HOSTILE, event, number, signup, stored
+
+
+def seconds(value: float) -> timedelta:
+    return timedelta(seconds=value)
+
+
+def due(stage: Stage, after: float = 0, limit: int = 100, *, look: bool = False) -> list[str]:
+    hits = stage.store.due(START + seconds(after), limit, look=look)
+    assert all(hit.look is look for hit in hits)
+    return ["/".join((hit.kind, *hit.identity)) for hit in hits]
+
+
+# --- due
+
+
+def test_only_what_is_due_is_found_oldest_first(stage: Stage) -> None:
+    for name, after in (("late", -5), ("later", -1), ("latest", -50), ("soon", 5)):
+        stage.store.commit(number(name, due_at=START + seconds(after)))
+    stage.store.commit(number("idle"), Census(due_at=START - seconds(2)), signup())
+    assert due(stage) == ["NUMBER/latest", "NUMBER/late", "CENSUS/default", "NUMBER/later"]
+    assert due(stage, limit=2) == ["NUMBER/latest", "NUMBER/late"]
+    assert due(stage, 5) == [*due(stage), "NUMBER/soon"]
+
+
+def test_looks_are_found_apart_from_other_work(stage: Stage) -> None:
+    stage.store.commit(number("look", due_at=START, progress=Progress.SUBMITTED))
+    stage.store.commit(number("submit", due_at=START))
+    assert due(stage, look=True) == ["NUMBER/look"]
+    assert due(stage, look=False) == ["NUMBER/submit"]
+
+
+def test_a_record_leaves_the_index_with_its_work(stage: Stage) -> None:
+    record = number(due_at=START, progress=Progress.SUBMITTED)
+    stage.store.commit(record)
+    assert due(stage, look=True) == ["NUMBER/1001"]
+    record.progress = Progress.LIVE
+    stage.store.commit(record)
+    assert (due(stage, look=True), due(stage)) == ([], ["NUMBER/1001"])
+    record.due_at = None
+    stage.store.commit(record)
+    assert due(stage) == []
+
+
+def test_a_hit_tells_under_which_time_it_was_found(stage: Stage) -> None:
+    stage.store.commit(number("a#b", due_at=START))
+    (hit,) = stage.store.due(START, 9, look=False)
+    assert hit == Due("NUMBER", ("a#b",), START.replace(microsecond=123_000))
+
+
+def test_hostile_names_are_found_by_their_names(stage: Stage) -> None:
+    for name in HOSTILE:
+        stage.store.commit(number(name, due_at=START))
+    assert sorted(hit.identity[0] for hit in stage.store.due(START, 99, look=False)) == sorted(HOSTILE)
+
+
+# --- postponing
+
+
+def test_a_hit_is_moved_on_and_nothing_else_is_touched(stage: Stage) -> None:
+    record = number(due_at=START, verified_name="Acme")
+    stage.store.commit(record)
+    (hit,) = stage.store.due(START, 9, look=False)
+    assert stage.store.postpone(hit, START + seconds(300))
+    assert stored(stage.store, record) == record
+    assert stored(stage.store, record).version == 1
+    assert due(stage) == []
+    assert due(stage, 300) == ["NUMBER/1001"]
+    record.reference = "written as if nothing had happened"
+    stage.store.commit(record)
+    assert due(stage) == ["NUMBER/1001"]
+
+
+def test_a_hit_that_has_moved_already_is_left_alone(stage: Stage) -> None:
+    record = number(due_at=START)
+    stage.store.commit(record)
+    (hit,) = stage.store.due(START, 9, look=False)
+    assert stage.store.postpone(hit, START + seconds(300))
+    assert not stage.store.postpone(hit, START + seconds(900))
+    assert due(stage, 300) == ["NUMBER/1001"]
+    (hit,) = stage.store.due(START + seconds(300), 9, look=False)
+    record.due_at = None
+    stage.store.commit(record)
+    assert not stage.store.postpone(hit, START + seconds(900))
+    assert due(stage, 1_000) == []
+
+
+def test_a_spoiled_record_is_moved_on_too(stage: Stage) -> None:
+    stage.store.commit(number(due_at=START), Census(due_at=START))
+    stage.spoil(number())
+    for hit in stage.store.due(START, 9, look=False):
+        assert stage.store.postpone(hit, START + seconds(300))
+    assert due(stage) == []
+
+
+def test_a_hit_whose_record_is_gone_is_not_brought_back(stage: Stage) -> None:
+    assert not stage.store.postpone(Due("NUMBER", ("ghost",), START), START + seconds(300))
+    assert stage.store.read(Number, "ghost") is None
+    assert due(stage, 900) == []
+
+
+# --- places and digits
+
+
+def test_numbers_are_found_at_their_place(stage: Stage) -> None:
+    stage.store.commit(number("1"), number("2"), number("3", channel_id="c1"), number("4", hub="other"))
+    assert sorted(stage.store.numbers_at(waba_place(HUB, "w1"), 10)) == ["1", "2"]
+    assert list(stage.store.numbers_at(channel_place(HUB, "c1"), 10)) == ["3"]
+    assert list(stage.store.numbers_at(channel_place(HUB, "c2"), 10)) == []
+    assert len(stage.store.numbers_at(waba_place(HUB, "w1"), 1)) == 1
+    moved = stored(stage.store, number("1"))
+    moved.channel_id = "c2"
+    stage.store.commit(moved)
+    assert list(stage.store.numbers_at(waba_place(HUB, "w1"), 10)) == ["2"]
+    assert list(stage.store.numbers_at(channel_place(HUB, "c2"), 10)) == ["1"]
+
+
+def test_numbers_are_found_by_their_digits_within_their_hub(stage: Stage) -> None:
+    stage.store.commit(
+        number("1"), number("2"), number("3", digits="49"), number("4", hub="other"), number("5", digits="")
+    )
+    assert sorted(stage.store.numbers_with(HUB, "4915123456789")) == ["1", "2"]
+    assert list(stage.store.numbers_with("other", "4915123456789")) == ["4"]
+    assert list(stage.store.numbers_with(HUB, "0")) == []
+
+
+def test_hostile_channels_and_ids_lead_to_their_own_numbers(stage: Stage) -> None:
+    for name in HOSTILE:
+        stage.store.commit(number(name, channel_id=name, digits=name))
+    for name in HOSTILE:
+        assert list(stage.store.numbers_at(channel_place(HUB, name), 9)) == [name]
+        assert list(stage.store.numbers_with(HUB, name)) == [name]
+
+
+# --- the ledger
+
+
+def keep(stage: Stage, names: Sequence[str], outcome: str = Outcome.UNRESOLVED) -> None:
+    """Events, each a second younger than the one before."""
+    for index, name in enumerate(names):
+        record = event(name, now=START + seconds(index))
+        record.outcome = outcome
+        stage.store.commit(record)
+
+
+def ledger(stage: Stage, limit: int = 99) -> list[str]:
+    return [record.id for record in stage.store.ledger(event().place, limit)]
+
+
+def test_events_that_wait_are_found_oldest_first(stage: Stage) -> None:
+    keep(stage, ["c", "a", "b"])
+    keep(stage, ["open"], Outcome.OPEN)
+    keep(stage, ["applied"], Outcome.APPLIED)
+    assert ledger(stage) == ["c", "a", "b"]
+    assert ledger(stage, 2) == ["c", "a"]
+    assert list(stage.store.ledger(channel_place(HUB, "other"), 9)) == []
+
+
+def test_an_event_that_has_acted_is_not_in_the_ledger(stage: Stage) -> None:
+    keep(stage, ["a", "b"])
+    record = stored(stage.store, event("a"))
+    record.end(Outcome.APPLIED, "1001")
+    stage.store.commit(record)
+    assert ledger(stage) == ["b"]
+
+
+def test_hostile_event_ids_are_found(stage: Stage) -> None:
+    keep(stage, HOSTILE)
+    assert ledger(stage) == list(HOSTILE)
+
+
+def test_an_outlived_event_is_not_in_the_ledger(stage: Stage) -> None:
+    keep(stage, ["old"])
+    stage.clock.advance(timedelta(days=31))
+    assert ledger(stage) == []

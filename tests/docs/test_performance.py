@@ -1,0 +1,33 @@
+"""docs/performance.md says what a run of the bench says, and what it counts does not grow."""
+
+from bench import growth
+
+DOCUMENT = growth.DOCUMENT.read_text(encoding="utf-8")
+MORE = 1_000
+
+
+def test_nothing_costs_more_with_a_thousand_records_than_with_ten() -> None:
+    few, more = growth.measure(growth.FEW), growth.measure(MORE)
+    assert few == more
+
+
+def test_the_document_says_what_is_measured() -> None:
+    for name, spent in growth.measure(growth.FEW).items():
+        assert f"| {name} | {spent.cell} | {spent.cell} |" in DOCUMENT, name
+    for size, spent in (*growth.by_size().items(), *growth.by_waba().items()):
+        assert f"| {size} | {spent.cell} |" in DOCUMENT
+
+
+def test_an_event_costs_at_most_16_write_units_and_an_onboarding_100() -> None:
+    few = growth.measure(growth.FEW)
+    assert few["an event about a number"].written <= 16
+    assert few["**a whole onboarding, first number**"].written <= 100
+
+
+def test_a_number_costs_no_more_in_a_signup_of_48_than_alone() -> None:
+    sizes = growth.by_size()
+    assert sizes[48].written <= sizes[5].written * 1.05 <= sizes[1].written * 1.05
+
+
+def test_a_number_of_a_large_account_costs_no_more_writes_than_one_of_a_small_one() -> None:
+    assert len({spent.written for spent in growth.by_waba().values()}) == 1

@@ -1,0 +1,127 @@
+"""Each function is given exactly the ports that its role may use, and imports no more than they need."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onramp import settings, wiring
+from onramp.domain.budget import BudgetRule
+from onramp.ports import Ports, Rules
+from onramp.ports.upstreams import ChannelWebhook
+
+FUNCTIONS: dict[str, tuple[type[settings.Settings], set[str]]] = {
+    "code_exchange": (settings.CodeExchangeSettings, {"meta", "vault"}),
+    "number_submission": (settings.NumberSubmissionSettings, {"queue"}),
+    "signup_queries": (settings.SignupQueriesSettings, {"vault"}),
+    "onboarding_worker": (
+        settings.OnboardingWorkerSettings,
+        {"queue", "partner", "messaging", "vault"},
+    ),
+    "partner_event_worker": (settings.PartnerEventWorkerSettings, {"queue"}),
+    "reconciler": (settings.ReconcilerSettings, {"queue"}),
+    "event_publisher": (settings.EventPublisherSettings, {"bus"}),
+}
+"""The ports of each function beside the store, the clock and the telemetry, which all have."""
+CHOICE = {"queue", "partner", "messaging", "meta", "vault", "bus"}
+CALLS_NOBODY = (
+    "number_submission",
+    "signup_queries",
+    "partner_event_worker",
+    "reconciler",
+    "event_publisher",
+)
+AWS = {
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+}
+VALUES = {
+    "LOG_LEVEL": "INFO",
+    "MESSAGING_WEBHOOK_HEADERS": '{"X-Shared": "s", "X-Number": 1}',
+    "MESSAGING_WEBHOOK_URL": "https://hooks.example/in",
+    "RETRY_SCHEDULE_SECONDS": "5,30",
+    "PARTNER_BASE_URL": "https://hub.example/api/v2/",
+}
+
+
+def environment(kind: type[settings.Settings]) -> dict[str, str]:
+    return {name: VALUES.get(name, "7") for name in kind.names()}
+
+
+def ports_of(name: str) -> Ports:
+    kind, _ = FUNCTIONS[name]
+    read = kind.read(environment(kind))
+    build: Callable[[wiring.Runtime, Any], Ports] = getattr(wiring, name)
+    return build(wiring.Runtime(read), read)
+
+
+@pytest.fixture(autouse=True)
+def _region(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in AWS.items():
+        monkeypatch.setenv(variable, value)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_exactly_its_ports(name: str) -> None:
+    ports = ports_of(name)
+    wired = {port for port in CHOICE if "not wired" not in repr_of(getattr(ports, port))}
+    assert wired == FUNCTIONS[name][1]
+
+
+def repr_of(port: object) -> str:
+    """What a port that is not there says when it is used."""
+    try:
+        port.anything  # type: ignore[attr-defined]  # noqa: B018
+    except (RuntimeError, AttributeError) as refusal:
+        return str(refusal)
+    return ""
+
+
+def test_only_the_publisher_has_the_bus() -> None:
+    assert [name for name, (_, given) in FUNCTIONS.items() if "bus" in given] == ["event_publisher"]
+
+
+def test_the_workers_rules_are_what_is_configured() -> None:
+    assert ports_of("onboarding_worker").rules == Rules(
+        retry_seconds=(5, 30),
+        look_after=timedelta(seconds=7),
+        budget=BudgetRule(calls=7, window=timedelta(seconds=7)),
+        webhook=ChannelWebhook("https://hooks.example/in", {"X-Shared": "s", "X-Number": "1"}),
+    )
+    events = ports_of("partner_event_worker").rules
+    assert (events.retry_seconds, events.look_after) == ((5, 30), timedelta(seconds=7))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_calls_upstreams_is_imported_only_by_functions_that_do(name: str) -> None:
+    script = (
+        "import sys; from onramp import settings, wiring;"
+        f"read = settings.{FUNCTIONS[name][0].__name__}.read();"
+        f"wiring.{name}(wiring.Runtime(read), read);"
+        "print(*{'httpx', 'onramp.adapters.partner_api', 'onramp.adapters.meta_graph'} & set(sys.modules))"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={
+            **environment(FUNCTIONS[name][0]),
+            **AWS,
+            "PYTHONPATH": str(root / "functions"),
+            "PATH": os.environ["PATH"],
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stdout.split())
+    if name in CALLS_NOBODY:
+        assert loaded == set()
+    else:
+        assert "httpx" in loaded
+        assert len(loaded) == 2

@@ -1,0 +1,588 @@
+"""Promise 7: no second client, no second submission; what is not known is settled by looking."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from onramp.domain.clients import ClientRecord
+from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient
+from onramp.domain.number import Number
+from onramp.domain.schedule import SETTLE
+from onramp.domain.signup import Client
+from onramp.domain.states import Progress, Step
+from onramp.ports.upstreams import RemoteClient
+from tests.unit.usecases.bench import EMAIL, TENANT, Bench, digits
+
+UNANSWERED = Ambiguous("partner_unavailable")
+REFUSED = Permanent("submission_rejected", status=400)
+
+
+def client(bench: Bench, name: str = EMAIL) -> ClientRecord:
+    found = bench.store.read(ClientRecord, "default", name)
+    assert found is not None
+    return found
+
+
+def failure(bench: Bench, name: str = "1001") -> str | None:
+    found = bench.number(name).failure
+    return found.code if found else None
+
+
+def remote(name: str, email: str = EMAIL, at: datetime | None = None) -> RemoteClient:
+    return RemoteClient(id=name, emails=frozenset({email.lower()}), created_at=at)
+
+
+def walk(bench: Bench, name: str = "1001") -> None:
+    """Wake the number whenever it is due, until it is submitted or has failed."""
+    for _ in range(60):
+        number = bench.number(name)
+        if number.next_step is not Step.SUBMIT:
+            return
+        bench.work_when_due(name)
+    pytest.fail("it never ends")
+
+
+# --- the number
+
+
+def test_a_first_number_costs_three_calls_and_a_further_one_a_single_one(bench: Bench) -> None:
+    bench.submit(numbers=("1001", "1002"))
+    assert bench.work() is None
+    assert bench.partner.calls == ["list_clients", "create_client", "submit_number"]
+    bench.work("1002")
+    assert bench.partner.calls[3:] == ["submit_number"]
+    number = bench.number()
+    assert (number.progress, number.client_id, number.intent) == (Progress.SUBMITTED, "1CL", None)
+    assert number.due_at == bench.now + bench.ports.rules.look_after
+    assert (number.lease, number.attempts) == (None, 0)
+    (first, _) = bench.partner.submitted
+    assert (first.waba_id, first.business_id, first.plan_tier) == ("2001", "3001", "regular")
+    assert bench.told() == ["number.pending"] * 2 + ["number.submitted"] * 2
+
+
+def test_the_intent_is_stored_before_the_call_goes_out(bench: Bench) -> None:
+    bench.submit()
+    seen: list[Number] = []
+    bench.partner.meanwhile["submit_number"] = lambda: seen.append(bench.number())
+    bench.work()
+    (number,) = seen
+    assert number.intent is not None
+    assert number.progress == Progress.SUBMITTING
+    assert number.lease is not None
+
+
+def test_an_unanswered_submission_whose_channel_shows_is_not_sent_again(bench: Bench) -> None:
+    bench.submit()
+    bench.partner.lost["submit_number"] = [UNANSWERED]
+    bench.work()
+    assert bench.number().intent is not None
+    bench.partner.channels = [bench.channel(progress=Progress.READY, client_id="1CL")]
+    walk(bench)
+    assert len(bench.partner.submitted) == 1
+    number = bench.number()
+    assert (number.channel_id, number.progress, number.intent) == ("c1", Progress.READY, None)
+
+
+def test_an_unanswered_submission_is_sent_again_only_when_the_list_must_be_current(bench: Bench) -> None:
+    bench.submit()
+    bench.partner.troubles["submit_number"] = [UNANSWERED]
+    bench.work()
+    sent_at = bench.now
+    walk(bench)
+    assert bench.now - sent_at >= SETTLE
+    assert len(bench.partner.submitted) == 1
+    assert bench.number().progress == Progress.SUBMITTED
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [Transient("partner_unavailable", status=503), Permanent("partner_configuration", status=401)],
+    ids=["transient", "permanent"],
+)
+def test_a_look_that_fails_does_not_forget_what_it_was_to_settle(bench: Bench, trouble: Exception) -> None:
+    bench.submit()
+    bench.partner.lost["submit_number"] = [UNANSWERED]
+    bench.work()
+    bench.partner.troubles["list_channels"] = [trouble]
+    bench.work_when_due()
+    assert bench.number().intent is not None
+    if bench.number().failure:
+        assert bench.work(retry=True) is not None
+        assert len(bench.partner.submitted) == 1
+    bench.partner.channels = [bench.channel(client_id="1CL")]
+    walk(bench)
+    assert len(bench.partner.submitted) == 1
+    assert bench.number().channel_id == "c1"
+
+
+def test_a_submission_that_was_refused_is_not_looked_for(bench: Bench) -> None:
+    bench.submit()
+    bench.partner.troubles["submit_number"] = [Transient("partner_unavailable", status=503)]
+    bench.work()
+    assert bench.number().intent is None
+    walk(bench)
+    assert "list_channels" not in bench.partner.calls
+    assert len(bench.partner.submitted) == 1
+
+
+def test_a_throttled_submission_may_have_worked_and_is_looked_for(bench: Bench) -> None:
+    bench.submit()
+    bench.partner.lost["submit_number"] = [Throttled("partner_unavailable", retry_after=5)]
+    bench.work()
+    assert bench.number().attempts == 0
+    assert bench.number().intent is not None
+    bench.partner.channels = [bench.channel(client_id="1CL")]
+    walk(bench)
+    assert len(bench.partner.submitted) == 1
+
+
+def test_a_refusal_for_good_fails_with_its_reason(bench: Bench) -> None:
+    bench.submit()
+    bench.partner.troubles["submit_number"] = [REFUSED]
+    assert bench.work() is None
+    number = bench.number()
+    assert number.failure is not None
+    assert (number.failure.code, number.failure.step, number.failure.status) == (
+        "submission_rejected",
+        Step.SUBMIT,
+        400,
+    )
+    assert (number.due_at, number.intent) == (None, None)
+    assert bench.told()[-1] == "number.failed"
+    assert bench.load().counts == {"failed": 1}
+    assert bench.count("NumbersFailed") == 1
+    assert bench.queue.buried_numbers == []
+
+
+def test_a_slot_that_did_not_come_leaves_no_intent_behind() -> None:
+    bench = Bench(calls=2)
+    bench.submit()
+    until = bench.work()
+    assert until is not None
+    number = bench.number()
+    assert (number.intent, number.attempts, number.due_at) == (None, 0, until)
+    bench.work_when_due()
+    assert bench.number().progress == Progress.SUBMITTED
+    assert "list_channels" not in bench.partner.calls
+
+
+def test_a_run_whose_lease_is_nearly_over_sends_nothing_more(bench: Bench) -> None:
+    bench.submit()
+    bench.partner.meanwhile["create_client"] = lambda: bench.wait(75)
+    until = bench.work()
+    assert until is not None
+    assert bench.partner.submitted == []
+    assert bench.number().intent is None
+    walk(bench)
+    assert len(bench.partner.submitted) == 1
+
+
+def test_an_event_that_overtakes_a_refusal_wins(bench: Bench) -> None:
+    bench.submit()
+    bench.partner.meanwhile["submit_number"] = lambda: bench.tell("channel_created")
+    bench.partner.troubles["submit_number"] = [REFUSED]
+    bench.work()
+    number = bench.number()
+    assert (number.failure, number.progress, number.channel_id) == (None, Progress.CREATED, "c1")
+    assert number.lease is None
+    assert number.due_at is not None
+
+
+def test_an_event_that_overtakes_the_answer_is_kept(bench: Bench) -> None:
+    bench.submit()
+    bench.partner.meanwhile["submit_number"] = lambda: bench.tell("channel_live")
+    bench.work()
+    number = bench.number()
+    assert (number.progress, number.due_at, number.lease) == (Progress.LIVE, bench.now, None)
+    assert bench.queue.numbers == ["1001"]
+
+
+# --- finding the channel
+
+
+def settle(bench: Bench) -> None:
+    """The submission worked, nobody answered, and the next run looks."""
+    bench.submit()
+    bench.partner.lost["submit_number"] = [UNANSWERED]
+    bench.work()
+    bench.clock.advance(SETTLE)
+
+
+@pytest.mark.parametrize("obeys", [True, False], ids=["filtered", "everything"])
+def test_a_channel_is_found_by_metas_id_of_its_number(bench: Bench, obeys: bool) -> None:
+    settle(bench)
+    bench.partner.obeys = obeys
+    bench.partner.channels = [bench.channel("other", "9"), bench.channel(waba_id=None, digits="")]
+    walk(bench)
+    assert bench.number().channel_id == "c1"
+
+
+def test_a_channel_is_found_by_waba_and_digits_among_its_clients(bench: Bench) -> None:
+    settle(bench)
+    bench.partner.channels = [bench.channel(external_id=None, client_id="1CL")]
+    walk(bench)
+    assert bench.number().channel_id == "c1"
+    assert len(bench.partner.submitted) == 1
+
+
+def test_a_channel_without_a_waba_is_read_singly(bench: Bench) -> None:
+    settle(bench)
+    listed = bench.channel(external_id=None, client_id="1CL", waba_id=None)
+    bench.partner.channels = [listed]
+    walk(bench)
+    assert bench.partner.calls.count("read_channel") == 1
+    assert bench.number().channel_id == "c1"
+
+
+@pytest.mark.parametrize("what", ["another WABA", "not readable"])
+def test_a_channel_that_the_single_read_shows_to_be_anothers_is_left_alone(bench: Bench, what: str) -> None:
+    settle(bench)
+    listed = bench.channel(external_id=None, client_id="1CL", waba_id=None)
+    bench.partner.channels = [listed]
+    if what == "another WABA":
+
+        def whole() -> None:
+            bench.partner.channels = [replace(listed, waba_id="9999")]
+
+        bench.partner.meanwhile["read_channel"] = whole
+        walk(bench)
+        assert bench.number().channel_id is None
+    else:
+        bench.partner.troubles["read_channel"] = [Permanent("channel_missing", status=404)]
+        walk(bench)
+        assert bench.number().channel_id == "c1"
+
+
+def test_dead_ended_and_nameless_channels_are_not_adopted(bench: Bench) -> None:
+    settle(bench)
+    bench.change(ended_channels=["ended"])
+    bench.partner.channels = [
+        bench.channel("dead", dead=True),
+        bench.channel("ended"),
+        replace(bench.channel(), id=None),
+    ]
+    walk(bench)
+    assert bench.number().channel_id is None
+    assert len(bench.partner.submitted) == 2
+
+
+def test_a_sibling_channel_that_has_no_name_yet_is_waited_for(bench: Bench) -> None:
+    settle(bench)
+    bench.partner.channels = [bench.channel(external_id=None, digits="", client_id="1CL")]
+    until = bench.work()
+    assert until is not None
+    assert until >= bench.now + SETTLE
+    assert bench.number().waiting_since == bench.now
+    waits = [until - bench.now]
+    for _ in range(4):
+        until = bench.work_when_due()
+        assert until is not None
+        waits.append(until - bench.now)
+    assert waits == sorted(waits)
+    assert waits[-1] > waits[0]
+    bench.partner.channels = [bench.channel(external_id=None, client_id="1CL")]
+    walk(bench)
+    assert bench.number().channel_id == "c1"
+    assert len(bench.partner.submitted) == 1
+
+
+def test_a_listing_that_the_budget_cuts_goes_on_where_it_stopped() -> None:
+    bench = Bench(calls=2)
+    bench.submit()
+    bench.partner.page_size = 10
+    bench.partner.lost["submit_number"] = [UNANSWERED]
+    while bench.number().intent is None:
+        bench.work_when_due()
+    bench.partner.channels = [
+        bench.channel(f"x{index}", f"9{index}", waba_id="other", client_id="1CL") for index in range(95)
+    ]
+    bench.partner.channels.append(bench.channel(external_id=None, client_id="1CL"))
+    before = len(bench.partner.calls)
+    places = []
+    while bench.number().channel_id is None:
+        bench.work_when_due()
+        listing = bench.number().listing
+        places.append((listing.filter, listing.offset) if listing else None)
+    assert bench.partner.calls[before:].count("list_channels") == 11
+    cut = [place for place in places if place is not None]
+    assert len(cut) > 3
+    assert cut == sorted(cut)
+    assert places[-1] is None
+    assert len(bench.partner.submitted) == 1
+
+
+# --- the client by its email
+
+
+def test_a_client_that_360dialog_has_is_used(bench: Bench) -> None:
+    bench.partner.clients = [remote("7CL", "Owner@Example.com")]
+    bench.submit()
+    bench.work()
+    assert bench.number().client_id == "7CL"
+    assert "create_client" not in bench.partner.calls
+    assert client(bench).client_id == "7CL"
+    assert client(bench).lease is None
+
+
+def test_of_several_clients_with_one_email_the_oldest_is_used_and_the_rest_told(bench: Bench) -> None:
+    early, late = bench.now - timedelta(days=2), bench.now
+    bench.partner.clients = [remote("2CL", at=late), remote("1CL", at=early), remote("3CL", at=late)]
+    bench.submit()
+    bench.work()
+    assert bench.number().client_id == "1CL"
+    assert bench.count("ClientDuplicates") == 2
+
+
+@pytest.mark.parametrize("obeys", [True, False], ids=["filtered", "everything"])
+def test_a_client_on_a_later_page_is_found_whatever_becomes_of_the_filter(bench: Bench, obeys: bool) -> None:
+    bench.partner.clients = [remote(f"{index}CL", f"o{index}@example.com") for index in range(450)]
+    bench.partner.clients.append(remote("mineCL"))
+    bench.partner.obeys = obeys
+    bench.submit()
+    bench.work()
+    assert bench.number().client_id == "mineCL"
+    assert bench.partner.calls.count("list_clients") == (2 if obeys else 5)
+    assert client(bench).many
+
+
+def test_a_client_on_a_later_page_is_missing_only_when_all_were_read(bench: Bench) -> None:
+    bench.partner.clients = [remote(f"{index}CL", f"o{index}@example.com") for index in range(450)]
+    bench.partner.obeys = False
+    bench.submit()
+    bench.work()
+    assert bench.number().client_id == "451CL"
+    assert client(bench).offset == 0
+    assert client(bench).absent_at is not None
+
+
+def test_a_listing_of_clients_that_the_budget_cuts_goes_on_where_it_stopped() -> None:
+    bench = Bench(calls=2)
+    bench.partner.clients = [remote(f"{index}CL", f"o{index}@example.com") for index in range(1_300)]
+    bench.partner.obeys = False
+    bench.submit()
+    bench.work()
+    assert client(bench).many
+    assert client(bench).offset == 0
+    for _ in range(30):
+        if bench.number().next_step is not Step.SUBMIT:
+            break
+        bench.work_when_due()
+    # The first page, the filter, seven pages.
+    assert bench.partner.calls.count("list_clients") == 9
+    assert len(bench.partner.submitted) == 1
+
+
+def test_a_listing_of_clients_comes_to_its_end_with_a_single_slot_at_a_time() -> None:
+    bench = Bench(calls=1)
+    bench.partner.clients = [remote(f"{index}CL", f"o{index}@example.com") for index in range(450)]
+    bench.partner.obeys = False
+    bench.submit()
+    walk(bench)
+    assert bench.partner.calls.count("list_clients") == 5
+    assert len(bench.partner.submitted) == 1
+    assert (client(bench).offset, client(bench).paging) == (0, False)
+
+
+def test_an_unanswered_create_is_settled_by_looking_until_the_list_is_current(bench: Bench) -> None:
+    bench.submit()
+    bench.partner.lost["create_client"] = [UNANSWERED]
+    bench.work()
+    assert client(bench).intent_at is not None
+    hidden, bench.partner.clients = bench.partner.clients, []
+    bench.work_when_due()
+    assert bench.partner.calls.count("create_client") == 1
+    bench.partner.clients = hidden
+    walk(bench)
+    assert bench.number().client_id == "1CL"
+    assert bench.partner.calls.count("create_client") == 1
+    assert client(bench).intent_at is None
+
+
+def test_an_unanswered_create_that_did_not_work_is_sent_again_when_the_list_must_be_current(
+    bench: Bench,
+) -> None:
+    bench.submit()
+    bench.partner.troubles["create_client"] = [UNANSWERED]
+    bench.work()
+    began = bench.now
+    walk(bench)
+    assert bench.now - began >= SETTLE
+    assert len(bench.partner.clients) == 1
+
+
+def test_a_refused_create_leaves_nothing_to_settle(bench: Bench) -> None:
+    bench.submit()
+    bench.partner.troubles["create_client"] = [Permanent("client_rejected", status=422)]
+    bench.work()
+    assert failure(bench) == "client_rejected"
+    assert client(bench).intent_at is None
+    assert client(bench).lease is None
+
+
+def test_a_throttled_create_may_have_worked(bench: Bench) -> None:
+    bench.submit()
+    bench.partner.lost["create_client"] = [Throttled("partner_unavailable")]
+    bench.work()
+    assert client(bench).intent_at is not None
+    walk(bench)
+    assert bench.partner.calls.count("create_client") == 1
+
+
+def test_a_create_that_got_no_slot_was_not_sent() -> None:
+    bench = Bench(calls=1)
+    bench.submit()
+    bench.work()
+    assert client(bench).intent_at is None
+    walk(bench)
+    assert len(bench.partner.clients) == 1
+
+
+def test_a_look_that_found_nothing_counts_for_a_while(bench: Bench) -> None:
+    bench.submit()
+    bench.partner.troubles["create_client"] = [Transient("partner_unavailable", status=503)]
+    bench.work()
+    bench.work_when_due()
+    assert bench.partner.calls.count("list_clients") == 1
+    assert bench.number().progress == Progress.SUBMITTED
+
+
+def test_while_another_run_is_at_the_client_one_waits(bench: Bench) -> None:
+    bench.submit("s1", ("1001",))
+    bench.submit("s2", ("1002",))
+    waits: list[datetime | None] = []
+    bench.partner.meanwhile["list_clients"] = lambda: waits.append(bench.work("1002"))
+    bench.work()
+    assert waits[0] is not None
+    assert bench.number("1002").attempts == 0
+    walk(bench, "1002")
+    assert bench.number("1002").client_id == bench.number().client_id == "1CL"
+    assert bench.partner.calls.count("create_client") == 1
+
+
+def test_a_client_record_that_a_dead_run_left_behind_is_taken_when_its_lease_is_over(bench: Bench) -> None:
+    record = ClientRecord(name=EMAIL, tenant=TENANT)
+    record.lend("dead", bench.now)
+    bench.store.commit(record)
+    bench.submit()
+    assert bench.work() is not None
+    assert bench.partner.calls == []
+    walk(bench)
+    assert bench.number().progress == Progress.SUBMITTED
+
+
+def test_a_client_record_that_changes_under_a_run_makes_it_wait(bench: Bench) -> None:
+    bench.submit()
+
+    def rival() -> None:
+        found = client(bench)
+        found.many = True
+        bench.store.commit(found)
+
+    bench.partner.meanwhile["list_clients"] = rival
+    assert bench.work() is not None
+    assert bench.partner.clients == []
+    assert bench.number().attempts == 0
+
+
+def test_the_client_of_another_tenant_is_not_shared(bench: Bench) -> None:
+    bench.submit()
+    bench.work()
+    bench.submit("s2", ("1002",), tenant="bravo")
+    bench.work("1002")
+    assert failure(bench, "1002") == "client_taken"
+    assert len(bench.partner.submitted) == 1
+
+
+def test_a_client_that_another_tenant_may_have_made_is_not_shared(bench: Bench) -> None:
+    bench.store.commit(ClientRecord(name=EMAIL, tenant="bravo", intent_at=bench.now))
+    bench.submit()
+    bench.work()
+    assert failure(bench) == "client_taken"
+
+
+def test_an_email_that_nobody_made_a_client_of_belongs_to_nobody(bench: Bench) -> None:
+    bench.store.commit(ClientRecord(name=EMAIL, tenant="bravo"))
+    bench.submit()
+    bench.work()
+    assert bench.number().progress == Progress.SUBMITTED
+    assert client(bench).tenant == TENANT
+
+
+def test_a_client_that_is_found_belongs_to_who_has_named_its_id(bench: Bench) -> None:
+    bench.partner.clients = [remote("7CL")]
+    bench.store.commit(ClientRecord(name="7CL", tenant="bravo", client_id="7CL"))
+    bench.submit()
+    bench.work()
+    assert failure(bench) == "client_taken"
+
+
+def test_a_signup_that_is_gone_is_our_own_trouble(bench: Bench) -> None:
+    bench.submit()
+    bench.change(signup_id="gone")
+    bench.work()
+    assert failure(bench) == "internal_error"
+
+
+# --- the client by its id
+
+
+def named(bench: Bench, name: str = "7CL", email: str | None = None) -> None:
+    bench.submit(client=Client(id=name, email=email))
+    bench.work()
+
+
+def test_a_named_client_is_asked_for_once_and_then_known(bench: Bench) -> None:
+    bench.partner.clients = [remote("7CL")]
+    named(bench)
+    assert bench.partner.calls == ["read_client", "submit_number"]
+    assert bench.number().client_id == "7CL"
+    assert client(bench, "7CL").client_id == "7CL"
+    assert client(bench).client_id == "7CL"
+    assert client(bench).tenant == TENANT
+    bench.submit("s2", ("1002",), client=Client(id="7CL"))
+    bench.work("1002")
+    assert bench.partner.calls[2:] == ["submit_number"]
+
+
+def test_a_named_client_that_360dialog_does_not_know_is_a_failure(bench: Bench) -> None:
+    named(bench)
+    assert failure(bench) == "client_not_found"
+    assert client(bench, "7CL").lease is None
+
+
+def test_a_named_client_must_have_the_named_email(bench: Bench) -> None:
+    bench.partner.clients = [remote("7CL")]
+    named(bench, email="stranger@example.com")
+    assert failure(bench) == "client_taken"
+
+
+def test_a_named_client_may_have_the_named_email_in_any_case(bench: Bench) -> None:
+    bench.partner.clients = [remote("7CL")]
+    named(bench, email=EMAIL.upper())
+    assert bench.number().client_id == "7CL"
+
+
+@pytest.mark.parametrize("by", ["id", "email"])
+def test_a_named_client_of_another_tenant_is_refused(bench: Bench, by: str) -> None:
+    bench.partner.clients = [remote("7CL")]
+    name = "7CL" if by == "id" else EMAIL
+    bench.store.commit(ClientRecord(name=name, tenant="bravo", client_id="7CL"))
+    named(bench)
+    assert failure(bench) == "client_taken"
+    assert bench.partner.submitted == []
+
+
+def test_a_named_client_leaves_the_record_of_its_email_to_the_run_that_has_it(bench: Bench) -> None:
+    bench.partner.clients = [remote("7CL")]
+    held = ClientRecord(name=EMAIL, tenant=TENANT)
+    held.lend("somebody", bench.now)
+    bench.store.commit(held)
+    named(bench)
+    assert bench.number().client_id == "7CL"
+    assert client(bench).lease is not None
+    assert client(bench).client_id is None
+
+
+def test_digits_of_the_bench_are_canonical() -> None:
+    assert digits("1001") == "491511001"
