@@ -418,6 +418,26 @@ def test_a_listing_longer_than_the_window_goes_on_where_it_stopped() -> None:
         assert world.dialog_state()["budget"]["requests"] - before < 30
 
 
+def test_a_list_without_waba_ids_is_settled_by_single_reads_though_slots_come_one_by_one() -> None:
+    with World(Options(budget_calls=1)) as world:
+        world.admin(
+            "dialog", "options", {"hide_external_id_in_list": True, "channel_external_id": "missing"}, "PATCH"
+        )
+        world.lose_webhook = lambda _: True
+        sent: list[int] = []
+
+        def submit(real: Any, submission: Any, gate: Any) -> None:
+            real.submit_number(submission, gate)
+            sent.append(1)
+            raise Ambiguous("partner_unavailable")
+
+        stub(world, submit_number=submit)
+        signup = world.submitted(world.customer())
+        world.run(HOUR, until=world.settled(signup.id))
+        world.assert_connected(signup.id)
+        assert len(sent) == 1
+
+
 def test_events_about_channels_nobody_knows_cost_a_customer_nothing() -> None:
     with World(Options(budget_calls=5)) as world:
         for index in range(150):

@@ -76,11 +76,16 @@ class Failure(Record):
 
 
 class Listing(Record):
-    """Where a listing goes on that the budget has cut: its filter, and the offset of the next page."""
+    """Where a listing goes on that the budget has cut: its filter, and the offset of the next page.
+
+    `candidate` is a channel of the list that has to be read singly first, `rejected` are those that were.
+    """
 
     filter: int = 0
     offset: int = 0
     nameless: bool = False
+    candidate: str | None = None
+    rejected: list[str] = Field(default_factory=list)
 
 
 class Number(Worked):

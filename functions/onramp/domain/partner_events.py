@@ -179,12 +179,12 @@ def read_event(envelope: object) -> PartnerEvent:
 
 def reduced(event: PartnerEvent) -> str:
     """An envelope that reads as the same event, without what nobody looks at."""
-    channel = event.channel
+    channel, rule = event.channel, event.rule
     data = {
-        "id": channel.id if event.about_channel else channel.waba_id,
+        "id": channel.waba_id if rule is not None and rule.scope is Scope.WABA else channel.id,
         "external_id": channel.external_id,
         "waba_account": {"external_id": channel.waba_id},
-        "setup_info": {"phone_number": channel.digits},
+        "setup_info": {"phone_number": f"+{channel.digits}"},
         "client_id": channel.client_id,
         "status": channel.progress,
         "cancelled_at": channel.dead,

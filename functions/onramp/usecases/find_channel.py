@@ -11,7 +11,7 @@ from onramp.domain.errors import Permanent, PutOff
 from onramp.domain.number import Listing, contradicts, is_of
 from onramp.domain.partner_events import Channel
 from onramp.domain.schedule import SETTLE
-from onramp.ports.upstreams import Gate
+from onramp.ports.upstreams import Gate, Page
 from onramp.usecases.run import Run
 
 GROWTH: Final = 0.5
@@ -29,15 +29,14 @@ def find_channel(run: Run, gate: Gate, client_id: str | None) -> Channel | None:
     place = run.listing or Listing()
     while place.filter < len(filters):
         run.listing = place
-        page = run.ports.partner.list_channels(filters[place.filter], place.offset, gate)
-        channel = _among(run, page.items, gate)
+        channel = _candidate(run, place, gate)
+        if channel is None:
+            page = run.ports.partner.list_channels(filters[place.filter], place.offset, gate)
+            channel = _among(run, page.items, place, gate)
+            place = _behind(run, page, place)
         if channel is not None:
             run.listing = None
             return channel
-        nameless = place.nameless or any(_may_be(run, candidate) for candidate in page.items)
-        place = Listing(
-            filter=place.filter + (page.next_offset is None), offset=page.next_offset or 0, nameless=nameless
-        )
     run.listing = None
     if place.nameless:
         waited = run.now - (run.number.waiting_since or run.now)
@@ -45,29 +44,57 @@ def find_channel(run: Run, gate: Gate, client_id: str | None) -> Channel | None:
     return None
 
 
-def _among(run: Run, channels: Sequence[Channel], gate: Gate) -> Channel | None:
-    ended = set(run.number.ended_channels)
+def _behind(run: Run, page: Page[Channel], place: Listing) -> Listing:
+    """The place of the next page: of this list, else of the next filter's."""
+    return place.model_copy(
+        update={
+            "filter": place.filter + (page.next_offset is None),
+            "offset": page.next_offset or 0,
+            "nameless": place.nameless or any(_may_be(run, channel) for channel in page.items),
+        }
+    )
+
+
+def _among(run: Run, channels: Sequence[Channel], place: Listing, gate: Gate) -> Channel | None:
+    """The number's channel in a page of a list."""
     for channel in channels:
-        if channel.dead or channel.id is None or channel.id in ended:
+        if channel.dead or channel.id is None or channel.id in run.number.ended_channels:
             continue
         if is_of(run.number, channel):
             return channel
-        if channel.waba_id is None and channel.digits == run.number.digits and channel.digits:
+        same = bool(channel.digits) and channel.digits == run.number.digits
+        if same and channel.waba_id is None and channel.id not in place.rejected:
             # A list without WABA ids: the single read is fresher, and says whose it is.
-            whole = _read(run, channel, gate)
-            if is_of(run.number, whole) or (whole.waba_id is None and not contradicts(run.number, whole)):
-                return whole
+            place.candidate = channel.id
+            found = _candidate(run, place, gate)
+            if found is not None:
+                return found
     return None
 
 
-def _read(run: Run, channel: Channel, gate: Gate) -> Channel:
-    if channel.id is None:
-        return channel
+def _candidate(run: Run, place: Listing, gate: Gate) -> Channel | None:
+    """Read the channel that a list has left open, if there is one, and say whether it is the number's."""
+    if place.candidate is None:
+        return None
+    whole = _read(run, place.candidate, gate)
+    if not whole.dead and _fits(run, whole):
+        return whole
+    place.rejected.append(place.candidate)
+    place.candidate = None
+    return None
+
+
+def _fits(run: Run, whole: Channel) -> bool:
+    return is_of(run.number, whole) or (whole.waba_id is None and not contradicts(run.number, whole))
+
+
+def _read(run: Run, channel_id: str, gate: Gate) -> Channel:
+    """A channel by itself; when that is refused the list's word stands: better one too few submitted."""
     try:
-        whole = run.ports.partner.read_channel(channel.id, gate)
+        whole = run.ports.partner.read_channel(channel_id, gate)
     except Permanent:
-        return channel
-    return replace(whole, id=channel.id)
+        return Channel(id=channel_id)
+    return replace(whole, id=channel_id)
 
 
 def _may_be(run: Run, channel: Channel) -> bool:

@@ -82,6 +82,9 @@ class NumberWork:
             number.require_lease(run.owner)
             settled = _write_down(run, number, outcome)
 
+        if isinstance(outcome, GivenUp) and outcome.exhausted:
+            # First, so that a crash behind it leaves a dead letter too many and never one too few.
+            run.ports.queue.bury_number(run.phone_number_id, outcome.code)
         before = run.number
         run.number = change_number(run.ports, run.phone_number_id, edit)
         _tell(run, before, settled)
@@ -127,7 +130,7 @@ def _permitted_meanwhile(run: Run, number: life.Number, code: str) -> bool:
 
 
 def _tell(run: Run, before: life.Number, outcome: Outcome) -> None:
-    """Count what became of the number, and put what is given up where a person finds it."""
+    """Count what became of the number."""
     telemetry = run.ports.telemetry
     if run.step is Step.LOOK and run.number.progress != before.progress:
         telemetry.count("NumbersHealed")
@@ -137,5 +140,3 @@ def _tell(run: Run, before: life.Number, outcome: Outcome) -> None:
     telemetry.count("NumbersFailed", code=code)
     if code == "partner_configuration":
         telemetry.count("PartnerConfigurationErrors")
-    if outcome.exhausted:
-        run.ports.queue.bury_number(run.phone_number_id, code)

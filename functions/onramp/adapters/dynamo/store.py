@@ -35,11 +35,10 @@ from onramp.adapters.dynamo.table import (
     Key,
     Refused,
     Table,
-    Unanswered,
     When,
     unpart,
 )
-from onramp.domain.errors import Conflict, Unreadable
+from onramp.domain.errors import Conflict, UnavailableError, Unreadable
 from onramp.domain.ledger import EventRecord
 from onramp.domain.records import Fact, Stored
 from onramp.domain.states import Standing
@@ -126,7 +125,8 @@ class DynamoStore:
                 if not self._is_mine(witness, mark):
                     raise Conflict from refused
                 return
-            except Unanswered:
+            except UnavailableError:
+                # It may have worked: its answer was lost, or only the second of two tries was refused.
                 if not self._is_mine(witness, mark):
                     raise
                 return

@@ -1,7 +1,7 @@
 """The single table as the store needs it: plain items, conditions, one write or one transaction.
 
-Each boto3 error becomes one of four: `Refused` (a condition was not met), `Busy` (somebody else writes the
-same item at this moment), `Unanswered` (it may have worked), `UnavailableError` (everything else).
+Each boto3 error becomes one of three: `Refused` (a condition was not met), `Busy` (somebody else writes the
+same item at this moment), `UnavailableError` (everything else; a write may have worked all the same).
 """
 
 import hashlib
@@ -30,7 +30,6 @@ type Action = Mapping[str, Mapping[str, Any]]
 
 LONGEST_PART: Final = 900
 """Bytes of one part of a key: two parts and their prefix stay below DynamoDB's 2,048."""
-SERVER_ERROR: Final = 500
 AT_ONCE: Final = 100
 """Items of one BatchGetItem."""
 TRIES: Final = 8
@@ -49,10 +48,6 @@ class Refused(OnrampError):
 
 class Busy(OnrampError):
     """Somebody else writes one of the items at this moment."""
-
-
-class Unanswered(UnavailableError):
-    """The write was sent and what became of it is not known."""
 
 
 def part(text: str) -> str:
@@ -200,11 +195,14 @@ class Table:
     def write(self, actions: Sequence[Action], token: str) -> None:
         """All actions or none: one alone as a plain write, several as a transaction with `token`.
 
-        Raises `Refused`, `Busy`, `Unanswered`, `UnavailableError`.
+        Raises `Refused`, `Busy`, `UnavailableError`.
         """
         try:
             if len(actions) > 1:
-                self._client.transact_write_items(TransactItems=actions, ClientRequestToken=token)  # type: ignore[arg-type]
+                self._client.transact_write_items(
+                    TransactItems=actions,  # type: ignore[arg-type]
+                    ClientRequestToken=token,
+                )
             elif "Put" in actions[0]:
                 self._client.put_item(**actions[0]["Put"])
             else:
@@ -212,7 +210,7 @@ class Table:
         except ClientError as trouble:
             raise _translated(trouble) from trouble
         except BotoCoreError as trouble:
-            raise Unanswered(_code(trouble)) from trouble
+            raise UnavailableError(_code(trouble)) from trouble
 
     def pause(self, tries: int) -> None:
         """Wait before the next try: longer each time, and by chance, so that rivals part."""
@@ -228,8 +226,7 @@ def _translated(trouble: ClientError) -> Exception:
     if "TransactionConflict" in codes or code in _BUSY:
         return Busy(code)
     text = ", ".join({code, *(code for code in codes if code and code != "None")})
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    return Unanswered(text) if status >= SERVER_ERROR else UnavailableError(text)
+    return UnavailableError(text)
 
 
 def _code(trouble: ClientError | BotoCoreError) -> str:
