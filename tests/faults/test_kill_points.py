@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from harness.killing import Killer
 from harness.world import Options, World
+from onramp.domain.states import Status
 
 OPTIONS = Options(step_seconds=1.0)
 
@@ -33,7 +35,34 @@ def side_effects(journey: Callable[[World], str]) -> list[str]:
     return killer.calls
 
 
+def coming_back(world: World) -> str:
+    """Connected, proved again by a second popup, ended at 360dialog, and connected anew by a third."""
+    customer = world.customer()
+    signup = world.submitted(customer)
+    world.run(until=world.settled(signup.id))
+    signup = world.submitted(_again(world, customer), key="second")
+    world.run(120)
+    (number,) = world.numbers(signup.id)
+    world.admin("dialog", f"channels/{number.channel_id}", {"cancelled": True}, "PATCH")
+    world.clock.sleep(1_200)
+    world.queue.wake_census("default")
+    world.run(1_200)
+    (number,) = world.numbers(signup.id)
+    assert number.status == Status.CANCELLED
+    signup = world.submitted(_again(world, customer), key="third")
+    world.run(120)
+    world.run(until=world.settled(signup.id))
+    world.run(seconds=600)
+    return signup.id
+
+
+def _again(world: World, customer: dict[str, Any]) -> dict[str, Any]:
+    """The same customer, once more through the popup."""
+    return {**customer, **world.admin("meta", "codes", {"business_id": customer["business_id"]})}
+
+
 CALLS = side_effects(one_signup)
+BACK = side_effects(coming_back)
 
 
 def test_the_journey_has_side_effects_of_every_port() -> None:
@@ -48,3 +77,16 @@ def test_a_process_killed_at_any_side_effect_loses_and_doubles_nothing(at: int, 
         signup_id = one_signup(world)
         world.assert_connected(signup_id)
         world.assert_nothing_doubled()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", range(len(BACK)), ids=lambda at: f"{at:03d}-{BACK[at]}")
+def test_a_number_that_comes_back_is_never_doubled_wherever_the_process_is_killed(
+    at: int, after: bool
+) -> None:
+    with a_world(Killer(at, after=after)) as world:
+        signup_id = coming_back(world)
+        world.assert_connected(signup_id)
+        state = world.dialog_state()
+        assert len(state["clients"]) == 1
+        assert len([channel for channel in state["channels"] if not channel.get("cancelled_at")]) == 1

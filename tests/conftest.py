@@ -1,4 +1,4 @@
-"""What every unit test begins with."""
+"""What every test begins with."""
 
 import sys
 
