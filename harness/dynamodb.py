@@ -17,17 +17,16 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from harness.table import INDEXES as DECLARED
+
 type Item = dict[str, dict[str, Any]]
 type Key = tuple[str, str]
 
 KIB: Final = 1024
 INDEXES: Final[Mapping[str, tuple[str, str | None]]] = {
-    "by_tenant": ("tenant_key", "created_key"),
-    "by_due": ("due_shard", "due_at"),
-    "by_channel": ("channel_key", None),
-    "by_digits": ("digits_key", None),
-    "by_place": ("place_key", "place_sort"),
+    name: (keys[0], keys[1] if len(keys) > 1 else None) for name, keys in DECLARED.items()
 }
+"""Partition key and sort key of each index, if it has one."""
 _TERM: Final = re.compile(
     r"attribute_not_exists\((?P<absent>#\w+)\)"
     r"|begins_with\((?P<begins>#\w+), (?P<prefix>:\w+)\)"
