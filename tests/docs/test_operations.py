@@ -18,6 +18,7 @@ import pytest
 from moto import mock_aws
 
 from bench import writes
+from harness.table import make_table
 from harness.world import World
 from infra.cards import CARDS, logical_id
 from infra.metrics import METRICS
@@ -27,7 +28,6 @@ from onramp.domain.errors import FAILURES
 from onramp.domain.states import Step
 from ops.doctor import command as doctor
 from ops.doctor.catalogue import CHECKS
-from tests.table import make_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

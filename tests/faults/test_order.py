@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from harness.killing import Killer
+from harness.table import make_table
 from harness.world import Message, Options, World
 from onramp.adapters.dynamo import DynamoStore
 from onramp.domain.number import Number
 from onramp.usecases.submit_numbers import submit_numbers
-from tests.table import make_table
 
 OPTIONS = Options(retry_seconds=(5, 30, 300), look_after=timedelta(minutes=10))
 AFTERWARDS = ("account_violation", "account_restriction", "cancellation_request", "channel_status_changed")
