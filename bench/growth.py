@@ -25,6 +25,7 @@ from onramp.domain.number import Number, WabaOf
 from onramp.domain.partner_events import Channel
 from onramp.domain.signup import Client, ListedNumber, Signup, Waba
 from onramp.domain.states import Progress
+from onramp.ports.storage import Line
 from onramp.ports.upstreams import Page
 from onramp.usecases import read
 from onramp.usecases.census import work_on_census
@@ -232,8 +233,8 @@ def _sweep_hit(world: CountedWorld) -> Spent:
 
 
 def measure_idle(world: CountedWorld) -> Spent:
-    """What the two queries of a sweep cost by themselves."""
-    return world.spent(lambda: world.store.due(OLD, 1, look=False) or world.store.due(OLD, 1, look=True))
+    """What the queries of a sweep cost by themselves, one for each line."""
+    return world.spent(lambda: [world.store.due(OLD, 1, line=line) for line in Line])
 
 
 def _census_page(world: CountedWorld) -> Spent:

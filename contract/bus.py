@@ -10,7 +10,7 @@ from onramp.domain.errors import FAILURES
 from onramp.domain.facts import FACTS, FactKind, FactType
 from onramp.domain.signup import PROVED_BY_GRANT, PROVED_BY_USE
 from onramp.domain.states import Attention, Step
-from onramp.inbound.models import SIGNUP_ID
+from onramp.inbound.models import SIGNUP_ID, WISHES
 
 type Json = dict[str, Any]
 
@@ -66,7 +66,12 @@ _MEMBERS: Final[Json] = {
     "life": {"description": "Which life of the number begins or goes on.", "examples": ["2"]},
     "other_channel_id": {"description": "360dialog's id of the other channel.", "examples": ["smplD4CH"]},
     "proof": {"description": "How the ownership was proved.", "examples": ["granted_ids"]},
+    "reason": {"description": "360dialog's or Meta's word for it.", "examples": ["DISPLAY_NAME_REJECTED"]},
     "step": {"description": "The step that failed.", "examples": ["submit"]},
+    "until": {
+        "description": "When the restriction ends, where Meta says so; ISO 8601.",
+        "examples": ["2026-12-23T09:00:00.000Z"],
+    },
     "violation_type": {"description": "360dialog's word for what happened.", "examples": ["SPAM"]},
     "waba_id": {"description": "Meta's id of the WABA.", "examples": ["102290129340398"]},
 }
@@ -76,6 +81,11 @@ _WORDS: Final[Mapping[tuple[str, str], list[str]]] = {
     (FactType.NUMBER_FAILED, "code"): list(FAILURES),
     (FactType.NUMBER_FAILED, "step"): list(Step),
     (FactType.NUMBER_ATTENTION, "code"): list(Attention),
+    (FactType.NUMBER_ATTENTION_ENDED, "code"): list(Attention),
+    (FactType.NUMBER_MENDED, "code"): [Attention.KEY_DEAD, Attention.WEBHOOK_DRIFT],
+    (FactType.NUMBER_WISH, "code"): list(WISHES),
+    (FactType.NUMBER_WISH_REFUSED, "code"): list(FAILURES),
+    (FactType.NUMBER_WISH_REFUSED, "step"): list(WISHES),
     (FactType.SIGNUP_AUTHORIZED, "proof"): [PROVED_BY_GRANT, PROVED_BY_USE],
 }
 """Members that hold one of our own words."""

@@ -8,7 +8,7 @@ from contract.samples import AT, CHANNEL_ID, CLIENT_ID, PHONE_NUMBER_ID, TENANT,
 from onramp.domain import number as life
 from onramp.domain.errors import PROBLEMS, Problem
 from onramp.domain.facts import FactType
-from onramp.domain.number import ChannelKey, Number, WabaOf
+from onramp.domain.number import ChannelKey, Number, WabaOf, Wish
 from onramp.domain.records import Fact
 from onramp.domain.signup import Client, ListedNumber, Signup, Waba
 from onramp.domain.states import Progress, Step
@@ -118,6 +118,11 @@ class _Sample:
         """What a reader sees."""
         return SignupView.of(self.whole, self.now)
 
+    @property
+    def number_shown(self) -> NumberView:
+        """What a reader sees of its number."""
+        return NumberView.of(self.number, self.now)
+
 
 def answers() -> dict[str, Json]:
     """The examples of good answers, by the names that `contract.operations` uses."""
@@ -127,15 +132,16 @@ def answers() -> dict[str, Json]:
     shown["authorized"] = sample.shown
     sample.submit()
     shown["onboarding"] = sample.shown
-    pending = NumberView.of(sample.number)
+    pending = sample.number_shown
     sample.connect()
     shown["connected"] = sample.shown
-    number = NumberView.of(sample.number)
+    number = sample.number_shown
     made = {
         **shown,
         "signups": SignupList(signups=[SignupSummary.of(sample.whole, sample.now)], cursor=CURSOR),
         "pending_number": pending,
         "failed_number": _failed(),
+        **{f"{word}_number": _wished(action) for word, action in _WISHED.items()},
         "number": number,
         "numbers": NumberList(numbers=[number], cursor=None),
         "config": ConfigAnswer(
@@ -154,7 +160,21 @@ def _failed() -> NumberView:
     sample.authorize()
     sample.submit()
     life.fail(sample.number, "submission_rejected", Step.SUBMIT, sample.after(5), 400)
-    return NumberView.of(sample.number)
+    return sample.number_shown
+
+
+_WISHED: Final = {"cancelling": Step.CANCEL, "reactivating": Step.REACTIVATE}
+
+
+def _wished(action: Step) -> NumberView:
+    sample = _Sample()
+    sample.authorize()
+    sample.submit()
+    sample.connect()
+    if action is Step.REACTIVATE:
+        sample.number.ending_at = sample.after(3_600)
+    sample.number.wish = Wish(action=action, at=sample.after(60))
+    return sample.number_shown
 
 
 def problem(code: str) -> Json:

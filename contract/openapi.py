@@ -240,6 +240,7 @@ def _known(answers: Mapping[str, Json]) -> dict[str, object]:
         "WabaView": connected["waba"],
         "StepView": answers["number"]["steps"][0],
         "TimelineView": connected["timeline"][-1],
+        "WishView": answers["cancelling_number"]["wish"],
         "FailureView": answers["failed_number"]["failure"],
         "ConfigAnswer": answers["config"],
         "KeyAnswer": answers["key"],

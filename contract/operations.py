@@ -75,7 +75,27 @@ _POLLING: Final = (
     "Made for polling: send the `ETag` back as `If-None-Match`, and come again after `Retry-After` seconds."
     " Without `Retry-After` nothing is under way."
 )
+_RETRYING: Final = (
+    "Do first what `failure.action` says. All attempts of the schedule begin anew. What is not `retryable` is"
+    " not retried."
+)
 _UNCHANGED: Final = Answer(about="Nothing has changed since that `ETag`.", headers=_UNDER_WAY)
+
+
+def _wish(name: str, summary: str, *, about: str, example: str, problem: str, sample: str) -> Operation:
+    """A route that takes a tenant's wish for one number, and answers the number."""
+    return Operation(
+        name=name,
+        tag="numbers",
+        summary=summary,
+        about=about,
+        answers={202: Answer(about="The number.", model=NumberView, example=example)},
+        problems=("unauthenticated", *BODY, "not_found", problem, *OURS),
+        body=Body,
+        body_required=False,
+        samples={"empty": sample},
+    )
+
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /v1/config": Operation(
@@ -142,6 +162,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             *BODY,
             "not_found",
             "waba_not_granted",
+            "waba_blocked",
+            "waba_locked",
             "number_not_in_waba",
             "waba_ambiguous",
             "signup_closed",
@@ -175,9 +197,17 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             *BODY,
             "not_found",
             "number_not_in_waba",
+            "waba_blocked",
+            "waba_locked",
             "number_ambiguous",
             "not_authorized_yet",
             "number_taken",
+            "number_banned",
+            "number_deleted",
+            "number_moved",
+            "number_not_verified",
+            "meta_configuration",
+            "meta_unavailable",
             *OURS,
         ),
         body=NumbersBody,
@@ -191,10 +221,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="retrySignup",
         tag="signups",
         summary="Run a signup's failed numbers again from the step that failed",
-        about=(
-            "Do first what `failure.action` says. All attempts of the schedule begin anew. What is not"
-            " `retryable` is not retried."
-        ),
+        about=_RETRYING,
         answers={202: Answer(about="The signup.", model=SignupView, example="onboarding")},
         problems=("unauthenticated", *BODY, "not_found", "nothing_to_retry", *OURS),
         body=Body,
@@ -225,19 +252,52 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         problems=("unauthenticated", "not_found", *OURS),
         headers=("IfNoneMatch",),
     ),
-    "POST /v1/numbers/{phone_number_id}/retry": Operation(
-        name="retryNumber",
-        tag="numbers",
-        summary="Run one failed number again from the step that failed",
+    "POST /v1/numbers/{phone_number_id}/retry": _wish(
+        "retryNumber",
+        "Run one failed number again from the step that failed",
         about=(
-            "Do first what `failure.action` says. All attempts of the schedule begin anew. What is not"
-            " `retryable` is not retried."
+            f"{_RETRYING} Of a number whose `attention` is `key_dead` or `webhook_drift` it makes a new key,"
+            " or sets the webhook back."
         ),
-        answers={202: Answer(about="The number.", model=NumberView, example="pending_number")},
-        problems=("unauthenticated", *BODY, "not_found", "nothing_to_retry", *OURS),
-        body=Body,
-        body_required=False,
-        samples={"empty": "number_submission/retry_number"},
+        example="pending_number",
+        problem="nothing_to_retry",
+        sample="number_submission/retry_number",
+    ),
+    "POST /v1/numbers/{phone_number_id}/cancel": _wish(
+        "cancelNumber",
+        "Ask 360dialog to end a number's channel",
+        about=(
+            "202 means that the wish is stored and queued: it is shown as `wish`, then as `ending_at` once"
+            " 360dialog is seen to have been asked, and the number is `cancelled` once its channel has ended."
+            " 360dialog bills the channel to the end of the month. What 360dialog refuses is shown as"
+            " `wish.refused`, and the number goes on as it was."
+        ),
+        example="cancelling_number",
+        problem="nothing_to_cancel",
+        sample="number_submission/cancel_number",
+    ),
+    "POST /v1/numbers/{phone_number_id}/reactivate": _wish(
+        "reactivateNumber",
+        "Take the end of a number's channel back",
+        about=(
+            "For a number whose end was asked for, here or in the 360dialog Hub, and for one that has ended,"
+            " where 360dialog lets it come back. It is shown as `wish` until it is done; what 360dialog"
+            " refuses is shown as `wish.refused`."
+        ),
+        example="reactivating_number",
+        problem="nothing_to_reactivate",
+        sample="number_submission/reactivate_number",
+    ),
+    "POST /v1/numbers/{phone_number_id}/check": _wish(
+        "checkNumber",
+        "Prove a connected number's key and webhook now",
+        about=(
+            "What is done for each connected number once a day by itself. `checked_at` says when it was"
+            " proved; what is found is shown as `attention`, and mended where the stage is configured so."
+        ),
+        example="number",
+        problem="not_connected",
+        sample="number_submission/check_number",
     ),
     "GET /v1/channels/{channel_id}/api-key": Operation(
         name="readApiKey",

@@ -33,6 +33,9 @@ ROUTES: Final[Sequence[Route]] = (
     Route("GET", "/v1/numbers", "signup_queries", "jwt"),
     Route("GET", "/v1/numbers/{phone_number_id}", "signup_queries", "jwt"),
     Route("POST", "/v1/numbers/{phone_number_id}/retry", "number_submission", "jwt"),
+    Route("POST", "/v1/numbers/{phone_number_id}/cancel", "number_submission", "jwt"),
+    Route("POST", "/v1/numbers/{phone_number_id}/reactivate", "number_submission", "jwt"),
+    Route("POST", "/v1/numbers/{phone_number_id}/check", "number_submission", "jwt"),
     Route("GET", "/v1/channels/{channel_id}/api-key", "signup_queries", "iam"),
     Route("POST", "/v1/webhooks/360dialog", "webhook_receiver", "signed"),
 )

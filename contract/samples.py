@@ -76,6 +76,12 @@ def samples() -> dict[str, Json]:
         "number_submission/retry_number": _request(
             8, "POST /v1/numbers/{phone_number_id}/retry", number, body={}
         ),
+        **{
+            f"number_submission/{wish}_number": _request(
+                serial, f"POST /v1/numbers/{{phone_number_id}}/{wish}", number, body={}
+            )
+            for serial, wish in ((17, "cancel"), (18, "reactivate"), (19, "check"))
+        },
         "signup_queries/read_config": _request(9, "GET /v1/config"),
         "signup_queries/read_signup": _request(
             10, "GET /v1/signups/{signup_id}", signup, headers={"if-none-match": f'"{"0" * 32}"'}

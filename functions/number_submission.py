@@ -1,19 +1,39 @@
-"""`POST …/numbers` and both `…/retry`: takes the wish, stores it, wakes the worker."""
+"""What a tenant asks for a signup's numbers, or for one: takes the wish, stores it, wakes the worker."""
 
+from collections.abc import Callable, Mapping
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import Response
 
 from onramp import wiring
+from onramp.domain.number import Number
 from onramp.domain.signup import Signup
 from onramp.inbound.http import Api, answer
 from onramp.inbound.models import Body, NumbersBody, NumberView, SignupView
+from onramp.ports import Ports
 from onramp.settings import NumberSubmissionSettings
 from onramp.usecases import read
-from onramp.usecases.submit_numbers import retry_number, retry_signup, submit_numbers
+from onramp.usecases.submit_numbers import submit_numbers
+from onramp.usecases.wishes import (
+    cancel_number,
+    check_number,
+    reactivate_number,
+    retry_number,
+    retry_signup,
+)
 from onramp.wiring import Runtime
+
+type Wish = Callable[[Ports, Number], Number]
+
+OF_A_NUMBER: Final[Mapping[str, Wish]] = {
+    "/v1/numbers/<phone_number_id>/retry": retry_number,
+    "/v1/numbers/<phone_number_id>/cancel": cancel_number,
+    "/v1/numbers/<phone_number_id>/reactivate": reactivate_number,
+    "/v1/numbers/<phone_number_id>/check": check_number,
+}
+"""What can be asked for one number, by its route."""
 
 
 @cache
@@ -39,11 +59,16 @@ def function() -> tuple[Runtime, Api]:
         api.body(Body)
         return accepted(retry_signup(ports, signup))
 
-    @api.routes.post("/v1/numbers/<phone_number_id>/retry")
-    def retry_one(phone_number_id: str) -> Response[str]:
-        number = read.own_number(ports, api.tenant, phone_number_id)
-        api.body(Body)
-        return answer(HTTPStatus.ACCEPTED, NumberView.of(retry_number(ports, number)))
+    def taking(wish: Wish) -> Callable[[str], Response[str]]:
+        def take(phone_number_id: str) -> Response[str]:
+            number = read.own_number(ports, api.tenant, phone_number_id)
+            api.body(Body)
+            return answer(HTTPStatus.ACCEPTED, NumberView.of(wish(ports, number), ports.clock.now()))
+
+        return take
+
+    for path, wish in OF_A_NUMBER.items():
+        api.routes.post(path)(taking(wish))
 
     return runtime, api
 

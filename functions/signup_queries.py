@@ -22,6 +22,7 @@ from onramp.inbound.models import (
 )
 from onramp.settings import SignupQueriesSettings, json_object
 from onramp.usecases import read
+from onramp.usecases.list_numbers import Glances
 from onramp.wiring import Runtime
 
 
@@ -38,6 +39,7 @@ def function() -> tuple[Runtime, Api]:
         extras=json_object("SIGNUP_EXTRAS", settings.signup_extras),
     )
     api = Api(runtime, settings.tenant_claim)
+    glances = Glances()
 
     @api.routes.get("/v1/config")
     def read_config() -> Response[str]:
@@ -45,9 +47,9 @@ def function() -> tuple[Runtime, Api]:
 
     @api.routes.get("/v1/signups/<signup_id>")
     def read_signup(signup_id: str) -> Response[str]:
-        whole = read.whole(ports, read.own_signup(ports, api.tenant, signup_id))
+        whole = glances.shown(ports, read.whole(ports, read.own_signup(ports, api.tenant, signup_id)))
         now = ports.clock.now()
-        return api.shown(SignupView.of(whole, now), read.come_back_in(whole.numbers.values(), now))
+        return api.shown(SignupView.of(whole, now), read.come_back_to(whole, now))
 
     @api.routes.get("/v1/signups")
     def read_signups() -> Response[str]:
@@ -60,13 +62,15 @@ def function() -> tuple[Runtime, Api]:
     @api.routes.get("/v1/numbers/<phone_number_id>")
     def read_number(phone_number_id: str) -> Response[str]:
         number = read.own_number(ports, api.tenant, phone_number_id)
-        return api.shown(NumberView.of(number), read.come_back_in([number], ports.clock.now()))
+        now = ports.clock.now()
+        return api.shown(NumberView.of(number, now), read.come_back_in([number], now))
 
     @api.routes.get("/v1/numbers")
     def read_numbers() -> Response[str]:
         tenant, query = api.tenant, api.query(NumberQuery)
         page = read.numbers(ports, tenant, query.status, query.cursor, query.limit)
-        shown, cursor = fitting(page, NumberView.of, read.cursor_of)
+        now = ports.clock.now()
+        shown, cursor = fitting(page, lambda number: NumberView.of(number, now), read.cursor_of)
         return answer(HTTPStatus.OK, NumberList(numbers=shown, cursor=cursor))
 
     @api.routes.get("/v1/channels/<channel_id>/api-key")

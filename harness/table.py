@@ -14,6 +14,7 @@ INDEXES: Final[Mapping[str, tuple[str, ...]]] = {
     "by_due": ("due_shard", "due_at"),
     "by_channel": ("channel_key",),
     "by_digits": ("digits_key",),
+    "by_waba": ("waba_key",),
     "by_place": ("place_key", "place_sort"),
 }
 """By name: the attributes of its key. A test compares them with the template."""

@@ -41,8 +41,9 @@ from onramp.usecases.connect import key_context
 from onramp.usecases.exchange_code import exchange_code
 from onramp.usecases.open_signup import open_signup
 from onramp.usecases.publish_facts import publish_facts
-from onramp.usecases.submit_numbers import retry_signup, submit_numbers
+from onramp.usecases.submit_numbers import submit_numbers
 from onramp.usecases.sweep import sweep
+from onramp.usecases.wishes import retry_signup
 from onramp.usecases.work import work_on_number
 
 type Json = dict[str, Any]
@@ -155,6 +156,8 @@ class Options:
     retry_seconds: tuple[int, ...] = (5, 30, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
     look_after: timedelta = timedelta(minutes=10)
     simulated_budget: int | None = None
+    mend_keys: bool = False
+    mend_webhooks: bool = True
 
 
 class World:
@@ -238,6 +241,8 @@ class World:
                 look_after=self.options.look_after,
                 budget=BudgetRule(self.options.budget_calls, timedelta(seconds=30)),
                 webhook=WEBHOOK,
+                mend_keys=self.options.mend_keys,
+                mend_webhooks=self.options.mend_webhooks,
             ),
         )
 
@@ -427,6 +432,14 @@ class World:
         """What a front end asks of a failed signup."""
         return self.patiently(lambda: retry_signup(self.ports, self.load(signup_id)))
 
+    def ask(self, wish: Callable[[Ports, Number], Number], phone_number_id: str) -> Number:
+        """What a front end asks for one number: one of the calls in `usecases.wishes`."""
+        return self.patiently(lambda: wish(self.ports, self.number(phone_number_id)))
+
+    def census(self) -> None:
+        """What the schedule does once a day: begin a census."""
+        self.queue.wake_census(self.ports.hub)
+
     def handle(self, message: Message) -> None:
         """One delivery of a message; what is not done comes back as SQS brings it back."""
         message.receives += 1
@@ -475,7 +488,9 @@ class World:
                 return False
             numbers = self.numbers(signup_id)
             ends = {Status.CONNECTED, Status.FAILED, Status.CANCELLED}
-            return bool(numbers) and all(number.status in ends for number in numbers)
+            return bool(numbers) and all(
+                number.status in ends and not number.is_under_way for number in numbers
+            )
 
         return check
 
@@ -500,7 +515,7 @@ class World:
         assert numbers
         for number in numbers:
             assert number.status == Status.CONNECTED, (number.status, number.failure, self.killer.calls[-8:])
-            assert number.due_at is None
+            assert not number.is_under_way, number.next_step
             assert number.lease is None
             assert self.key_lives(number)
         assert len({number.channel_id for number in numbers}) == len(numbers)

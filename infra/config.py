@@ -95,6 +95,7 @@ Address = Annotated[str, AfterValidator(_address)]
 Origin = Annotated[str, AfterValidator(_origin)]
 PositiveInt = Annotated[int, Field(gt=0)]
 PlanTier = Literal["basic", "regular", "premium"]
+Mending = Literal["report", "mend"]
 
 
 class _Section(BaseModel):
@@ -173,6 +174,13 @@ class MessagingConfig(_Section):
     base_url: Address = "https://waba-v2.360dialog.io"
 
 
+class NumbersConfig(_Section):
+    """``[numbers]``: what the daily check of a connected number mends without being asked."""
+
+    mend_keys: Mending = "report"
+    mend_webhooks: Mending = "mend"
+
+
 class DeploymentConfig(_Section):
     """Everything a deployment is told, frozen. Only the stage ``local`` may use plain http, on loopback."""
 
@@ -181,6 +189,7 @@ class DeploymentConfig(_Section):
     meta: MetaConfig
     api: ApiConfig
     messaging: MessagingConfig
+    numbers: NumbersConfig = NumbersConfig()
 
     @property
     def is_local(self) -> bool:

@@ -33,6 +33,8 @@ CONFIGURED: Mapping[str, str] = MappingProxyType(
         "MESSAGING_BASE_URL": "messaging.base_url",
         "MESSAGING_WEBHOOK_URL": "messaging.webhook_url",
         "MESSAGING_WEBHOOK_HEADERS": "messaging.webhook_headers",
+        "NUMBERS_MEND_KEYS": "numbers.mend_keys",
+        "NUMBERS_MEND_WEBHOOKS": "numbers.mend_webhooks",
     }
 )
 """The value of the configuration, as ``section.key``, that each of these variables carries."""

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 QueueName = Literal["jobs_queue", "jobs_dlq", "events_queue", "events_dlq", "schedules_dlq", "stream_dlq"]
-IndexName = Literal["by_tenant", "by_due", "by_channel", "by_digits", "by_place"]
+IndexName = Literal["by_tenant", "by_due", "by_channel", "by_digits", "by_waba", "by_place"]
 Resource = Literal["table", "stream", "table_key", "envelope_key", "secret", "bus"] | IndexName | QueueName
 Purpose = Literal["business_token", "channel_key"]
 

@@ -26,6 +26,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "NumbersFailed": Metric("A number stopped; the log line has the code."),
         "NumbersHealed": Metric("A look or the census carried a number on whose webhook never came."),
         "NumbersStale": Metric("A look found a number that has waited for 360dialog for more than an hour."),
+        "NumbersChecked": Metric("A connected number's key and webhook were proved by its daily check."),
+        "NumbersMended": Metric(
+            "A drift was mended without a person: a dead key or a webhook that was set elsewhere."
+        ),
         "NumbersAttention": Metric("Something about a number needs a person although messages may flow."),
         "SecondsFromCodeToConnected": Metric("From Meta's code to the connected number.", "Seconds"),
         "ClientsMade": Metric("A client was made at 360dialog."),

@@ -2,7 +2,8 @@
 
 The page calls the API across origins, as a real one would. What a browser cannot do, or what
 stands for somebody else's part, this small server does for it: getting a token, being Meta's
-popup, and being the tenant's own server.
+popup, being the tenant's own server, and being the schedule. The page's console calls the
+simulators' admin routes itself.
 """
 
 import contextlib
@@ -42,6 +43,7 @@ QUEUES = ("Jobs", "JobsDlq", "Events", "EventsDlq", "SchedulesDlq", "StreamDlq")
 _PAGE = Path(__file__).with_name("page")
 _RECIPIENT = "15550100000"
 _CHECK_SECONDS = 0.5
+_TASKS = ("sweep", "census")
 
 
 def run_serve(options: RunOptions, *, page_port: int, terminal: Terminal) -> None:
@@ -135,7 +137,7 @@ def page_app(run: LocalStack) -> Starlette:
         run: The run it belongs to.
 
     Returns:
-        The application: the page's files, and three routes below ``/local`` for what a browser cannot do.
+        The application: the page's files, and routes below ``/local`` for what a browser cannot do.
     """
     helpers = _Helpers(run)
     return Starlette(
@@ -145,9 +147,10 @@ def page_app(run: LocalStack) -> Starlette:
             Route("/local/token", helpers.token, methods=["POST"]),
             Route("/local/popup", helpers.popup, methods=["POST"]),
             Route("/local/message", helpers.message, methods=["POST"]),
+            Route("/local/schedule", helpers.schedule, methods=["POST"]),
             Mount("/", StaticFiles(directory=_PAGE)),
         ],
-        middleware=[Middleware(_SafeHeaders, api_origin=run.aws.endpoint)],
+        middleware=[Middleware(_SafeHeaders, origins=(run.aws.endpoint, *_admin_addresses(run).values()))],
         exception_handlers={httpx.HTTPError: _upstream_failed, ValueError: _bad_request},
     )
 
@@ -168,6 +171,7 @@ class _Helpers:
                 "partner": upstreams.partner,
                 "graph": upstreams.graph,
                 "tenant": EXAMPLE_TENANT,
+                "admin": _admin_addresses(self.run),
             }
         )
 
@@ -181,6 +185,21 @@ class _Helpers:
         """Lets a simulated customer finish Embedded Signup: Meta's part."""
         body = await _object(request)
         return JSONResponse(await run_in_threadpool(lambda: self.run.meta_signup(**body)))
+
+    async def schedule(self, request: Request) -> Response:
+        """Runs the sweep or the census at once, as the schedule does each minute or each day."""
+        task = (await _object(request)).get("task")
+        if task not in _TASKS:
+            raise ValueError(f"task is one of {', '.join(_TASKS)}")
+        answer = await run_in_threadpool(self.run.invoke, "reconciler", {"task": task})
+        if answer["error"] is None:
+            return JSONResponse({"task": task})
+        told = {
+            "code": "task_failed",
+            "title": f"The {task} failed",
+            "detail": "The function's log says why.",
+        }
+        return JSONResponse(told, 502)
 
     async def message(self, request: Request) -> Response:
         """Fetches a channel's key and sends a message: the part of the tenant's own server."""
@@ -206,15 +225,15 @@ class _Helpers:
 
 @dataclass(slots=True)
 class _SafeHeaders:
-    """Adds headers that keep the page to its own files and the API."""
+    """Adds headers that keep the page to its own files, the API and the simulators."""
 
     app: ASGIApp
-    api_origin: str
+    origins: tuple[str, ...]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         policy = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-            f"connect-src 'self' {self.api_origin}; base-uri 'none'; form-action 'none'; "
+            f"connect-src 'self' {' '.join(self.origins)}; base-uri 'none'; form-action 'none'; "
             "frame-ancestors 'none'"
         )
         added = [
@@ -230,6 +249,11 @@ class _SafeHeaders:
             await send(message)
 
         await self.app(scope, receive, with_headers)
+
+
+def _admin_addresses(run: LocalStack) -> dict[str, str]:
+    """Base URLs below which the simulators have their admin routes, which a page calls itself."""
+    return {name: run.upstreams.simulated[name] for name in ("meta", "dialog")}
 
 
 async def _index(_request: Request) -> Response:

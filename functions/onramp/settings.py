@@ -71,6 +71,11 @@ class NumberSubmissionSettings(StoringSettings):
     """`number_submission`."""
 
     jobs_queue_url: str
+    envelope_key_id: str
+    secret_id: str
+    meta_app_id: str
+    graph_version: str
+    graph_base_url: str
     tenant_claim: str
 
 
@@ -80,9 +85,11 @@ class SignupQueriesSettings(Settings):
 
     table_name: str
     envelope_key_id: str
+    secret_id: str
     meta_app_id: str
     meta_config_id: str
     graph_version: str
+    graph_base_url: str
     signup_extras: str
     tenant_claim: str
 
@@ -131,6 +138,18 @@ class OnboardingWorkerSettings(WorkerSettings):
     messaging_base_url: str
     messaging_webhook_url: str
     messaging_webhook_headers: str
+    numbers_mend_keys: str
+    numbers_mend_webhooks: str
+
+    @property
+    def mend_keys(self) -> bool:
+        """Whether a key that is found dead is replaced without being asked."""
+        return _mends("numbers_mend_keys", self.numbers_mend_keys)
+
+    @property
+    def mend_webhooks(self) -> bool:
+        """Whether a webhook that was set elsewhere is set back without being asked."""
+        return _mends("numbers_mend_webhooks", self.numbers_mend_webhooks)
 
     @property
     def budget_calls(self) -> int:
@@ -174,6 +193,13 @@ def positive(name: str, value: str) -> int:
     if number < 1:
         raise SettingsError(f"{name.upper()} must hold positive whole numbers")
     return number
+
+
+def _mends(name: str, value: str) -> bool:
+    """A variable that says what is done about a drift. Raises `SettingsError`."""
+    if value not in {"report", "mend"}:
+        raise SettingsError(f"{name.upper()} must be report or mend")
+    return value == "mend"
 
 
 def json_object(name: str, value: str) -> dict[str, Any]:

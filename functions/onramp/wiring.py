@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
+    from onramp.adapters.meta_graph import MetaGraph
+    from onramp.ports.services import Vault
+    from onramp.ports.upstreams import Meta
+
 AWS_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 """For our own services: two seconds to connect, five to answer, three tries."""
 
@@ -51,6 +55,7 @@ class Runtime:
             # At DEBUG they log whole requests and answers, secrets included, whatever our own level is.
             logging.getLogger(library).setLevel(logging.INFO)
         self.settings = settings
+        self.request_id = ""
         self.clock = SystemClock()
         self.logger = Logger(service=settings.powertools_service_name, level=settings.log_level)
         self.metrics = Metrics(
@@ -63,11 +68,10 @@ class Runtime:
     def invocation(self, context: object) -> Iterator[None]:
         """One invocation: its request id in every log line, its metrics written at its end."""
         self.logger.clear_state()
-        request_id = getattr(context, "aws_request_id", "")
-        self.logger.append_keys(aws_request_id=request_id)
+        self.request_id = getattr(context, "aws_request_id", "")
+        self.logger.append_keys(aws_request_id=self.request_id)
         if "http" in self.__dict__:
-            # So that an upstream's support can find the call that a log line of ours tells of.
-            self.http.headers["X-Request-Id"] = request_id
+            self._name_request(self.http)
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, its text stays here
@@ -82,7 +86,13 @@ class Runtime:
         """The client for Meta and 360dialog; imported only by functions that call them."""
         from onramp.adapters.upstream import new_client  # noqa: PLC0415
 
-        return new_client()
+        client = new_client()
+        self._name_request(client)
+        return client
+
+    def _name_request(self, client: "httpx.Client") -> None:
+        """Let an upstream's support find the call that a log line of ours tells of."""
+        client.headers["X-Request-Id"] = self.request_id
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
@@ -116,38 +126,74 @@ class Runtime:
         return Secret(boto3.client("secretsmanager", config=AWS_CONFIG), secret_id).value
 
 
-def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
-    """Meta, and the key under which tokens are stored."""
+class _Late:
+    """A port that is made when it is first used: most requests do without, and start sooner."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    @cached_property
+    def _made(self) -> object:
+        return self._make()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._made, name)
+
+
+class _MetaSettings(Protocol):
+    """What is needed to call Meta."""
+
+    @property
+    def secret_id(self) -> str: ...
+    @property
+    def meta_app_id(self) -> str: ...
+    @property
+    def graph_version(self) -> str: ...
+    @property
+    def graph_base_url(self) -> str: ...
+
+
+def _meta(runtime: Runtime, settings: _MetaSettings, **waits: float) -> "MetaGraph":
+    """Meta; `waits` are those of `MetaGraph`, in seconds."""
     from onramp.adapters.meta_graph import MetaGraph  # noqa: PLC0415
 
     secret = runtime.secret(settings.secret_id)
+    return MetaGraph(
+        client=runtime.http,
+        clock=runtime.clock,
+        base_url=settings.graph_base_url.rstrip("/"),
+        version=settings.graph_version,
+        app_id=settings.meta_app_id,
+        app_secret=lambda: secret("meta_app_secret"),
+        **waits,
+    )
+
+
+def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
+    """Meta, and the key under which tokens are stored."""
     return replace(
         runtime.ports(settings.table_name, settings.facts_kept),
         vault=runtime.vault(settings.envelope_key_id),
-        meta=MetaGraph(
-            client=runtime.http,
-            clock=runtime.clock,
-            base_url=settings.graph_base_url.rstrip("/"),
-            version=settings.graph_version,
-            app_id=settings.meta_app_id,
-            app_secret=lambda: secret("meta_app_secret"),
-        ),
+        meta=_meta(runtime, settings),
     )
 
 
 def number_submission(runtime: Runtime, settings: NumberSubmissionSettings) -> Ports:
-    """The jobs queue."""
+    """The jobs queue; Meta and the key of the tokens by need, for numbers that are not listed yet."""
     return replace(
         runtime.ports(settings.table_name, settings.facts_kept),
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url),
+        vault=cast("Vault", _Late(lambda: runtime.vault(settings.envelope_key_id))),
+        meta=cast("Meta", _Late(lambda: _meta(runtime, settings, deadline=5.0, patience=8.0))),
     )
 
 
 def signup_queries(runtime: Runtime, settings: SignupQueriesSettings) -> Ports:
-    """The key under which channels' keys are stored."""
+    """The key under which tokens and channels' keys are stored; Meta by need, and not for long."""
     return replace(
         runtime.ports(settings.table_name),
         vault=runtime.vault(settings.envelope_key_id),
+        meta=cast("Meta", _Late(lambda: _meta(runtime, settings, deadline=2.0, patience=4.0))),
     )
 
 
@@ -179,6 +225,8 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
                 url=settings.messaging_webhook_url,
                 headers={name: str(value) for name, value in headers.items()},
             ),
+            mend_keys=settings.mend_keys,
+            mend_webhooks=settings.mend_webhooks,
         ),
     )
 

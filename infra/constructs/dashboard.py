@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from infra.cards import CARDS
+from infra.cards import CARDS, counted_by
 from infra.constructs.metrics import Measured
 from infra.grants import QueueName
 
@@ -86,16 +86,18 @@ class Dashboard(Construct):
         ]
 
     def _failures(self) -> Sequence[cloudwatch.IWidget]:
+        drifts = ("NumbersChecked", "NumbersAttention", "NumbersMended", "KeysFoundDead")
         return [
+            _graph("Connected numbers", [self._measured.total(name) for name in drifts], width=WIDTH // 3),
             self._codes("Numbers failed, by code", "NumbersFailed", "onboarding_worker"),
-            self._codes("Refused by Meta, by code", "MetaRefusals", "code_exchange"),
+            self._codes("Refused by Meta, by code", "MetaRefusals", *counted_by("MetaRefusals")),
         ]
 
-    def _codes(self, title: str, metric: str, function: str) -> cloudwatch.IWidget:
+    def _codes(self, title: str, metric: str, *functions: str) -> cloudwatch.IWidget:
         """A metric by the code it was counted with. Codes are in the log: too many for dimensions."""
         return cloudwatch.LogQueryWidget(
             title=title,
-            log_group_names=[self._measured.logs[function].log_group_name],
+            log_group_names=[self._measured.logs[function].log_group_name for function in functions],
             query_lines=[
                 "fields code, value",
                 f'filter metric = "{metric}"',
@@ -103,7 +105,7 @@ class Dashboard(Construct):
                 "sort times desc",
             ],
             view=cloudwatch.LogQueryVisualizationType.TABLE,
-            width=WIDTH // 2,
+            width=WIDTH // 3,
             height=HEIGHT,
         )
 

@@ -21,6 +21,7 @@ INDEXES: Mapping[IndexName, tuple[str, ...]] = MappingProxyType(
         "by_due": ("due_shard", "due_at"),  # what has to be done, by the time it is due
         "by_channel": ("channel_key",),  # numbers by their channel, or by their WABA while they have none
         "by_digits": ("digits_key",),  # numbers by their digits
+        "by_waba": ("waba_key",),  # numbers by their WABA, also those that have a channel
         "by_place": ("place_key", "place_sort"),  # 360dialog's events by what they are about
     }
 )

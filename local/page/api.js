@@ -90,6 +90,16 @@ export class Api {
     return this.#signup("POST", `/v1/signups/${encodeURIComponent(id)}/retry`, { body: {} });
   }
 
+  /** The tenant's numbers, at most 100. */
+  async numbers() {
+    return (await read(await this.call("GET", "/v1/numbers?limit=100"))).numbers;
+  }
+
+  /** `retry`, `cancel`, `reactivate` or `check` of a number; answers the number. */
+  actOn(phoneNumberId, action) {
+    return this.#signup("POST", `/v1/numbers/${encodeURIComponent(phoneNumberId)}/${action}`, { body: {} });
+  }
+
   async list() {
     const body = await read(await this.call("GET", "/v1/signups?limit=10"));
     return body.signups;

@@ -72,6 +72,13 @@ export function drawFacts(list, pairs) {
   );
 }
 
+/** Replaces what a holder has; the focus stays on the button that has the same `data-key`. */
+export function redraw(holder, children) {
+  const key = holder.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  holder.replaceChildren(...children);
+  if (key !== undefined) holder.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}
+
 /** Draws the facts of a signup. */
 export function drawSignup(signup) {
   $("no-signup").hidden = Boolean(signup);

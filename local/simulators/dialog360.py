@@ -6,7 +6,7 @@ import random
 import string
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -72,7 +72,7 @@ def meta_body(status: int, message: str, details: list[str] | None = None) -> Js
     }
 
 
-def lookup(node: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - any JSON value
+def lookup(node: object, path: str) -> Any:  # noqa: ANN401 - any JSON value
     """Follow a dotted path; nothing when a part is missing."""
     value: Any = node
     for part in path.split("."):
@@ -229,7 +229,7 @@ class DialogServer:
         _texts(body, names)
         client = self._new_client(
             Client(
-                id=self._id("CL"),
+                id=self.new_id("CL"),
                 name=body["name"],
                 email=body["email"],
                 user_name=body["user_name"],
@@ -288,7 +288,7 @@ class DialogServer:
         body = await read_object(request)
         self._strict(body, _SUBMISSION_FIELDS)
         customer, waba = self._submitted_waba(body)
-        numbers = _submitted_numbers(body, waba)
+        numbers = _submitted_numbers(body, waba, self.now())
         client = self._submitting_client(body, customer)
         channels = self._accept(body, customer, waba, client, numbers)
         for channel in channels:
@@ -324,7 +324,7 @@ class DialogServer:
                 return client
         return self._new_client(
             Client(
-                id=self._id("CL"),
+                id=self.new_id("CL"),
                 name=customer.business_name,
                 email=f"{customer.business_id}@clients.example",
                 user_name=customer.business_name,
@@ -358,8 +358,9 @@ class DialogServer:
         return channels
 
     def _submitted_before(self, waba: Waba, number: PhoneNumber) -> bool:
+        # A number that has left an account leaves its channel there behind: that is another life.
         return any(
-            channel.phone_number_id == number.id
+            (channel.phone_number_id == number.id and channel.waba_external_id not in number.former_wabas)
             or (channel.waba_external_id == waba.id and channel.phone_digits == number.digits)
             for channel in self.hub.channels.values()
             if not channel.dead
@@ -367,11 +368,13 @@ class DialogServer:
 
     def new_channel(self, customer: Customer, waba: Waba, client: Client, number: PhoneNumber) -> Channel:
         """Make a channel for a number, without starting it on its way."""
-        known = next((item for item in self.hub.channels.values() if item.waba_external_id == waba.id), None)
+        records = self.hub.waba_records
+        if waba.id not in records:
+            records[waba.id] = self.new_id("WA")
         channel = Channel(
-            id=self._id("CH"),
+            id=self.new_id("CH"),
             client_id=client.id,
-            waba_record_id=known.waba_record_id if known else self._id("WA"),
+            waba_record_id=records[waba.id],
             waba_external_id=waba.id,
             waba_name=waba.name,
             business_id=customer.business_id,
@@ -411,14 +414,21 @@ class DialogServer:
         options = self.hub.options
         filters = self._filters(request)
         fresh_since = self.now() - options.channel_list_lag_seconds
-        views = [
-            self._view(channel, in_list=True)
+        channels = [
+            channel
             for channel in self.hub.channels.values()
-            if channel.created_at <= fresh_since
+            if channel.created_at <= fresh_since and not channel.removed
         ]
+        if not (filters or request.query_params.get("sort")):
+            # Of ten thousand channels only the wanted page is worded.
+            return self._page(request, "partner_channels", channels, filters, self._list_view)
+        views = [self._list_view(channel) for channel in channels]
         if not options.ignore_channel_filters:
             views = _matching(views, filters, _CHANNEL_FILTERS, ())
         return self._page(request, "partner_channels", views, filters)
+
+    def _list_view(self, channel: Channel) -> Json:
+        return self._view(channel, in_list=True)
 
     async def read_channel(self, request: Request) -> Response:
         """Read one channel; fresher than the list."""
@@ -427,7 +437,7 @@ class DialogServer:
     def _channel(self, request: Request) -> Channel:
         channel_id: str = request.path_params["channel_id"]
         channel = self.hub.channels.get(channel_id)
-        if channel is None:
+        if channel is None or channel.removed:
             raise DialogError(404, f"Channel {channel_id} not found")
         return channel
 
@@ -454,23 +464,35 @@ class DialogServer:
             raise DialogError(400, "The channel is not live")
         if self.hub.options.client_pays and not channel.permission_granted:
             raise DialogError(403, "The client has not granted permission to make a key")
-        channel.revoke_keys(self.now())
-        if self.hub.options.key_drops_webhook:
-            channel.webhook = None
-        secret = "".join(self.rng.choices(string.ascii_letters + string.digits, k=26)) + "_AK"
-        key = ApiKey(id=self._id("AK"), secret=secret, app_id=f"app-{channel.id}", made_at=self.now())
-        channel.keys.append(key)
+        key = self.new_key(channel)
         answer: Json = {"id": key.id, "app_id": key.app_id}
         answer |= {"address": self.urls.messaging, "api_key": key.secret}
         if self._either(self.hub.options.key_shape, "list"):
             answer = {"api_keys": [answer]}
         return JSONResponse(answer, 201)
 
+    def new_key(self, channel: Channel, made_by: Literal["api", "hub"] = "api") -> ApiKey:
+        """Make a channel's key, whoever asks for it."""
+        channel.revoke_keys(self.now())
+        if self.hub.options.key_drops_webhook:
+            channel.webhook = None
+        secret = "".join(self.rng.choices(string.ascii_letters + string.digits, k=26)) + "_AK"
+        key = ApiKey(
+            id=self.new_id("AK"),
+            secret=secret,
+            app_id=f"app-{channel.id}",
+            made_at=self.now(),
+            made_by=made_by,
+        )
+        channel.keys.append(key)
+        self.hub.keyed[secret] = channel
+        return key
+
     async def list_keys(self, request: Request) -> Response:
         """List the living key without its secret, which is shown only once."""
         key = self._channel(request).live_key()
         shown = [] if key is None else [{"id": key.id, "app_id": key.app_id, "address": self.urls.messaging}]
-        return JSONResponse({"api_keys": shown})
+        return JSONResponse({"api_keys": self._list(shown)})
 
     async def delete_keys(self, request: Request) -> Response:
         """Revoke the living key."""
@@ -485,12 +507,17 @@ class DialogServer:
         enabled = (await read_object(request)).get("enabled")
         if not isinstance(enabled, bool):
             raise DialogError(400, "Wrong payload", ["enabled: boolean"])
-        self._cancel(channel, enabled=enabled)
+        if not enabled and self.hub.options.reactivate_by == "reactivate":
+            raise DialogError(404, "Not found")
+        self._ask_for_end(channel, enabled=enabled)
         return JSONResponse({"enabled": enabled})
 
     async def reactivate(self, request: Request) -> Response:
         """Take a cancellation back."""
-        self._cancel(self._clients_channel(request), enabled=False)
+        channel = self._clients_channel(request)
+        if self.hub.options.reactivate_by == "enabled_false":
+            raise DialogError(404, "Not found")
+        self._ask_for_end(channel, enabled=False)
         return JSONResponse({"enabled": False})
 
     def _clients_channel(self, request: Request) -> Channel:
@@ -499,14 +526,15 @@ class DialogServer:
             raise DialogError(404, "Channel not found for this client")
         return channel
 
-    def _cancel(self, channel: Channel, *, enabled: bool) -> None:
-        channel.cancelled_at = self.now() if enabled else None
-        channel.hub_status = "pending_deletion" if enabled else "active"
-        self.lifecycle.emit("cancellation_request" if enabled else "cancellation_revoke", channel)
+    def _ask_for_end(self, channel: Channel, *, enabled: bool) -> None:
+        if channel.ended:
+            raise DialogError(400, "The channel has ended")
+        self.lifecycle.ask_for_end(channel, enabled=enabled)
 
     # -- small things ---------------------------------------------------------------------------
 
-    def _id(self, suffix: str) -> str:
+    def new_id(self, suffix: str) -> str:
+        """Make an id as 360dialog's are; `suffix` says of what."""
         return "".join(self.rng.choices(string.ascii_letters + string.digits, k=8)) + suffix
 
     def _either(self, option: str, wanted: str) -> bool:
@@ -526,16 +554,29 @@ class DialogServer:
             raise DialogError(400, "filters is not an object")
         return filters
 
-    def _page(self, request: Request, name: str, views: list[Json], filters: Json) -> Response:
+    def _page[T](
+        self,
+        request: Request,
+        name: str,
+        items: list[T],
+        filters: Json,
+        view: Callable[[T], Any] = lambda item: item,
+    ) -> Response:
+        """Answer one page; `sort` needs items that are worded already."""
         limit = min(_count(request, "limit", 20), self.hub.options.max_page_size)
         offset = _count(request, "offset", 0)
         sort = request.query_params.get("sort", "")
         if sort:
             path = sort.lstrip("-")
-            views = sorted(views, key=lambda view: str(lookup(view, path)), reverse=sort[0] == "-")
-        part = views[offset : offset + limit]
-        head: Json = {"count": len(part), "total": len(views), "limit": limit, "offset": offset}
-        return JSONResponse(head | {"filters": filters, "sort": [sort] if sort else [], name: part})
+            items = sorted(items, key=lambda item: str(lookup(item, path)), reverse=sort[0] == "-")
+        part = [view(item) for item in items[offset : offset + limit]]
+        head: Json = {"count": len(part), "total": len(items), "limit": limit, "offset": offset}
+        return JSONResponse(
+            head | {"filters": filters, "sort": [sort] if sort else [], name: self._list(part)}
+        )
+
+    def _list(self, items: list[Json]) -> list[Json] | None:
+        return None if self.hub.options.null_lists and not items else items
 
 
 def _count(request: Request, name: str, default: int) -> int:
@@ -560,11 +601,11 @@ def _url(body: Json, name: str) -> str:
     return value
 
 
-def _submitted_numbers(body: Json, waba: Waba) -> list[PhoneNumber]:
+def _submitted_numbers(body: Json, waba: Waba, now: float) -> list[PhoneNumber]:
     wanted = body.get("channel_external_id")
+    numbers = [number for number in waba.numbers if number.shown(now) and wanted in (None, number.id)]
     if wanted is None:
-        return list(waba.numbers)
-    numbers = [number for number in waba.numbers if number.id == wanted]
+        return numbers
     if not numbers:
         raise DialogError(404, "Phone number not found in this WABA", ["channel_external_id"])
     return numbers

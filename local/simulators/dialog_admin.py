@@ -1,6 +1,5 @@
 """Admin routes of the 360dialog simulator: faults, options, events and what has happened."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -10,16 +9,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from local.simulators.clock import iso
+from local.simulators.desk import Desk
 from local.simulators.dialog360 import DialogServer
+from local.simulators.dialog_state import channel_state
 from local.simulators.faults import FaultBook
-from local.simulators.hub import STATES, Channel, ChannelState, Client
+from local.simulators.hub import ChannelState
 from local.simulators.meta import MetaServer
 from local.simulators.meta_admin import fault_routes, list_customers
 from local.simulators.traffic import TrafficLayer
-from local.simulators.web import BadBodyError, Json, changed, open_app, parse, read_object
+from local.simulators.web import changed, open_app, parse, read_object
 from local.simulators.webhooks import SIGNATURE_HEADER, sign
-from local.simulators.world import Behaviour, Customer, PhoneNumber, Waba
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,22 +42,10 @@ class ChannelChange:
     account_mode: str | None = None
     waba_status: str | None = None
     fb_account_status: str | None = None
-    error: str | None = None
+    error: Any = None
     phone_digits: str | None = None
     external_id: str | None = None
     cancelled: bool | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class ForeignChannel:
-    """Body of `POST /admin/channels`: a live, billed channel that nobody submitted. Sends no event.
-
-    With a WABA of a customer and one of its numbers (digits), it is that number's.
-    """
-
-    client_id: str | None = None
-    waba_external_id: str | None = None
-    phone_number: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,6 +65,11 @@ class DialogAdmin:
     book: FaultBook
     traffic: TrafficLayer
     reset_all: Callable[[], None]
+    desk: Desk = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Open the desk for what is done to one channel."""
+        self.desk = Desk(server=self.server)
 
     def app(self) -> ASGIApp:
         """Return the ASGI app of the admin routes."""
@@ -93,9 +85,9 @@ class DialogAdmin:
                 Route("/admin/webhook-faults", self.webhook_faults, methods=["GET", "POST", "DELETE"]),
                 Route("/admin/events", self.send_event, methods=["POST"]),
                 Route("/admin/deliveries/{event_id}/redeliver", self.redeliver, methods=["POST"]),
-                Route("/admin/channels", self.foreign_channel, methods=["POST"]),
                 Route(channel, self.change_channel, methods=["PATCH"]),
                 Route(channel + "/grant-permission", self.grant_permission, methods=["POST"]),
+                *self.desk.routes(),
                 *fault_routes(self.book),
             ]
         )
@@ -108,7 +100,7 @@ class DialogAdmin:
         return JSONResponse(
             {
                 "clients": [asdict(client) for client in hub.clients.values()],
-                "channels": [_channel_state(channel) for channel in hub.channels.values()],
+                "channels": [channel_state(channel) for channel in hub.channels.values()],
                 "submissions": [asdict(item) for item in hub.submissions],
                 "duplicate_submissions": duplicates + hub.refused_duplicates,
                 "requests": self.traffic.view(),
@@ -189,89 +181,22 @@ class DialogAdmin:
             return JSONResponse({"error": "no such event"}, status_code=404)
         return JSONResponse(delivery.view())
 
-    async def foreign_channel(self, request: Request) -> Response:
-        """Make a channel that is billed although nobody here knows it."""
-        wanted = parse(ForeignChannel, await read_object(request))
-        server, world = self.server, self.server.world
-        client = server.hub.clients.get(wanted.client_id or "")
-        if wanted.client_id and client is None:
-            raise BadBodyError("client_id: no such client")
-        if client is None:
-            client = Client(
-                id=f"{world.text(8)}CL",
-                name="Unknown",
-                email="unknown@clients.example",
-                user_name="Unknown",
-                created_at=server.now(),
-            )
-            server.hub.clients[client.id] = client
-        customer, waba, number = _stranger(self.meta, wanted)
-        channel = server.new_channel(customer, waba, client, number)
-        channel.state, channel.status, channel.foreign = STATES[-1], STATES[-1], True
-        channel.live_at = server.now()
-        return JSONResponse(_channel_state(channel), status_code=201)
-
     async def change_channel(self, request: Request) -> Response:
         """Change what a channel shows; sends no event."""
-        channel = self._channel(request)
+        channel = self.desk.channel(request)
         wanted = parse(ChannelChange, await read_object(request))
         for name, value in asdict(wanted).items():
             if value is not None and name != "cancelled":
                 setattr(channel, name, value)
         if wanted.state is not None:
+            channel.put_in(wanted.state, self.server.now())
             channel.status = wanted.status or wanted.state
-            channel.live_at = self.server.now() if wanted.state == "live" else None
         if wanted.cancelled is not None:
             channel.cancelled_at = self.server.now() if wanted.cancelled else None
-        return JSONResponse(_channel_state(channel))
+        return JSONResponse(channel_state(channel))
 
     async def grant_permission(self, request: Request) -> Response:
         """Let the client permit the making of a key; sends `channel_permission_granted`."""
-        channel = self._channel(request)
+        channel = self.desk.channel(request)
         self.server.lifecycle.grant(channel)
-        return JSONResponse(_channel_state(channel))
-
-    def _channel(self, request: Request) -> Channel:
-        channel = self.server.hub.channels.get(request.path_params["channel_id"])
-        if channel is None:
-            raise BadBodyError("no such channel")
-        return channel
-
-
-def _stranger(meta: MetaServer, wanted: ForeignChannel) -> tuple[Customer, Waba, PhoneNumber]:
-    """Owner, WABA and number of a foreign channel: known to Meta, or nobody's."""
-    world = meta.world
-    found = world.waba(wanted.waba_external_id or "")
-    digits = wanted.phone_number or f"1999{world.rng.randrange(10**7):07d}"
-    number = PhoneNumber(id=world.digits(), display_phone_number=digits, verified_name="Unknown")
-    if found is not None:
-        known = (item for item in found[1].numbers if item.digits == number.digits)
-        return found[0], found[1], next(known, number)
-    business_id = world.digits(16)
-    waba = Waba(id=wanted.waba_external_id or world.digits(), name="Unknown", numbers=[number])
-    customer = Customer(
-        business_id=business_id,
-        business_name="Unknown",
-        user_id=world.digits(17),
-        wabas=[waba],
-        decoys=[],
-        finish="FINISH",
-        behaviour=Behaviour(),
-    )
-    return customer, waba, number
-
-
-def _channel_state(channel: Channel) -> Json:
-    """Return a channel with the traces of its keys, but without the keys."""
-    key = channel.live_key()
-    view = {name: value for name, value in asdict(channel).items() if name not in ("keys", "webhook")}
-    return view | {
-        "phone_number": channel.phone_number,
-        "created_at": iso(channel.created_at),
-        "live_at": iso(channel.live_at),
-        "keys_made": len(channel.keys),
-        "key_times": [item.made_at for item in channel.keys],
-        "live_key_sha256": None if key is None else hashlib.sha256(key.secret.encode()).hexdigest(),
-        "webhook_url": None if channel.webhook is None else channel.webhook["url"],
-        "webhook_header_names": [] if channel.webhook is None else sorted(channel.webhook["headers"]),
-    }
+        return JSONResponse(channel_state(channel))

@@ -75,6 +75,17 @@ def missing_object(object_id: str) -> GraphError:
     )
 
 
+_ACCOUNT_TEXTS = {
+    131031: "(#131031) Business Account locked",
+    368: "(#368) The action attempted has been deemed abusive or is otherwise disallowed",
+}
+
+
+def account_error(code: int) -> GraphError:
+    """Meta's answer about an account that it has locked (131031) or blocked (368)."""
+    return GraphError(_ACCOUNT_TEXTS[code], code=code, status=403)
+
+
 def select(node: Json, fields: str | None, kind: NodeType, unknown: Collection[str] = ()) -> Json:
     """Return the wanted fields of `node`; absent values are left out, `id` is always there.
 

@@ -1,16 +1,20 @@
 """What 360dialog's side holds: clients, channels, keys, submissions, and the doubts as options."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from local.simulators.clock import iso
 from local.simulators.web import Json
 
-type PhoneSpelling = Literal["plain", "zeros", "double"]
+type PhoneSpelling = Literal["plain", "zeros", "double", "inner_zero", "script"]
 type ChannelState = Literal["submitted", "created", "ready", "running", "live"]
 
 STATES: tuple[ChannelState, ...] = ("submitted", "created", "ready", "running", "live")
 """The way of a channel; `submitted` is before the first event."""
+ENDED = ("deleted", "terminated")
+"""Words of `hub_status` for a channel that is no more; its key works until then."""
+ARABIC_INDIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +56,11 @@ class DialogOptions:
     allow_any_webhook_url: bool = False
     unset_webhook_missing: bool = False
     message_statuses: bool = True
+    cancellation_shows: Literal["pending_deletion", "cancelled_at", "both", "nothing"] = "pending_deletion"
+    reactivate_by: Literal["both", "enabled_false", "reactivate"] = "both"
+    words: Literal["lower", "upper", "title"] = "lower"
+    null_lists: bool = False
+    webhook_url_shown: Literal["as_set", "equivalent"] = "as_set"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,6 +145,7 @@ class ApiKey:
     secret: str
     app_id: str
     made_at: float
+    made_by: Literal["api", "hub"] = "api"
     revoked_at: float | None = None
 
 
@@ -143,7 +153,8 @@ class ApiKey:
 class Channel:
     """A phone number at 360dialog. `phone_digits` and `phone_number_id` are Meta's, times are epoch seconds.
 
-    `external_id` is shown in place of what the options say.
+    `external_id` is shown in place of what the options say; an empty one hides it. `error` is what
+    `setup_info.error` holds: any JSON value. A `removed` channel is nowhere to be read.
     """
 
     id: str
@@ -166,9 +177,13 @@ class Channel:
     account_mode: str = "live"
     waba_status: str = "active"
     fb_account_status: str = "approved"
-    error: str | None = None
+    error: Any = None
     live_at: float | None = None
+    cancellation_requested_at: float | None = None
     cancelled_at: float | None = None
+    terminated_at: float | None = None
+    restricted_until: float | None = None
+    removed: bool = False
     permission_granted: bool = False
     foreign: bool = False
     keys: list[ApiKey] = field(default_factory=list)
@@ -177,7 +192,13 @@ class Channel:
     @property
     def phone_number(self) -> str:
         """The number as this channel shows it."""
-        digits = other_spelling(self.phone_digits) if self.spelling == "double" else self.phone_digits
+        digits = self.phone_digits
+        if self.spelling == "double":
+            digits = other_spelling(digits)
+        elif self.spelling == "script":
+            digits = digits.translate(ARABIC_INDIC)
+        elif self.spelling == "inner_zero":
+            return f"+{digits[:2]} (0) {digits[2:]}"
         if self.plus:
             return f"+{digits}"
         return f"00{digits}" if self.spelling == "zeros" else digits
@@ -185,7 +206,7 @@ class Channel:
     def shown_external_id(self, options: DialogOptions) -> str | None:
         """Meta's phone number id, something else that looks like one, or nothing."""
         if self.external_id is not None:
-            return self.external_id
+            return self.external_id or None
         return {
             "right": self.phone_number_id,
             "missing": None,
@@ -194,8 +215,18 @@ class Channel:
 
     @property
     def dead(self) -> bool:
-        """Whether nothing further happens to it."""
-        return self.cancelled_at is not None or self.hub_status != "active"
+        """Whether nothing further happens to it: it has ended, or reads as if it were about to."""
+        return self.ended or self.cancelled_at is not None or self.hub_status != "active"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to its end, and its key with it."""
+        return self.removed or self.terminated_at is not None or self.hub_status in ENDED
+
+    def put_in(self, state: ChannelState, now: float) -> None:
+        """Put it into a state at once, without the steps before."""
+        self.state, self.status = state, state
+        self.live_at = now if state == "live" else None
 
     def live_key(self) -> ApiKey | None:
         """Return the one key that is not revoked."""
@@ -232,6 +263,10 @@ class Hub:
     redirect_url: str | None = None
     clients: dict[str, Client] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
+    keyed: dict[str, Channel] = field(default_factory=dict)
+    """The channel of each key ever made."""
+    waba_records: dict[str, str] = field(default_factory=dict)
+    """360dialog's own id of each of Meta's WABAs."""
     submissions: list[Submission] = field(default_factory=list)
     refused_duplicates: int = 0
 
@@ -239,6 +274,8 @@ class Hub:
         """Forget clients, channels and submissions; the partner's own settings stay."""
         self.clients.clear()
         self.channels.clear()
+        self.keyed.clear()
+        self.waba_records.clear()
         self.submissions.clear()
         self.refused_duplicates = 0
 
@@ -255,6 +292,10 @@ def other_spelling(digits: str) -> str:
     return digits
 
 
+_SPEECH: dict[str, Callable[[str], str]] = {"lower": str, "upper": str.upper, "title": str.title}
+"""How `words` are written; `lower` leaves them as they were set."""
+
+
 def channel_view(
     channel: Channel,
     client: Client | None,
@@ -264,6 +305,7 @@ def channel_view(
     hide_waba_id: bool,
 ) -> Json:
     """Return a channel as the Partner API and the webhooks show it."""
+    say = _SPEECH[options.words]
     external_id = channel.shown_external_id(options)
     phone = None if blank_phone else channel.phone_number
     waba: Json = {
@@ -271,8 +313,8 @@ def channel_view(
         "external_id": channel.waba_external_id,
         "name": None if blank_phone else channel.waba_name,
         "namespace": f"ns_{channel.waba_external_id}",
-        "status": channel.waba_status,
-        "fb_account_status": channel.fb_account_status,
+        "status": say(channel.waba_status),
+        "fb_account_status": say(channel.fb_account_status),
         "fb_business_id": channel.business_id,
         "on_behalf_of_business_info": {
             "id": channel.business_id,
@@ -289,13 +331,13 @@ def channel_view(
         **({} if external_id is None else {"external_id": external_id}),
         "client_id": channel.client_id,
         "account_mode": channel.account_mode,
-        "status": channel.status,
-        "hub_status": channel.hub_status,
-        "availability_status": "available" if channel.state == "live" else "unavailable",
+        "status": say(channel.status),
+        "hub_status": say(channel.hub_status),
+        "availability_status": say("available" if channel.state == "live" else "unavailable"),
         "created_at": iso(channel.created_at),
         "billing_started_at": iso(channel.live_at),
         "cancelled_at": iso(channel.cancelled_at),
-        "terminated_at": None,
+        "terminated_at": iso(channel.terminated_at),
         "current_limit": "TIER_250" if channel.state == "live" else None,
         "current_quality_rating": "GREEN" if channel.state == "live" else None,
         "client": None if client is None else client.summary(),
@@ -308,6 +350,6 @@ def channel_view(
         "integration": {
             "enabled": True,
             "app_id": f"app-{channel.id}",
-            "state": "running" if running else "stopped",
+            "state": say("running" if running else "stopped"),
         },
     }

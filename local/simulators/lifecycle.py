@@ -50,6 +50,31 @@ class Lifecycle:
         )
         return channel_data(view, channel, self.hub)
 
+    def ask_for_end(self, channel: Channel, *, enabled: bool) -> None:
+        """Ask for the end of a channel, or take that back. It works on until it is ended."""
+        shows = self.hub.options.cancellation_shows if enabled else "nothing"
+        channel.cancellation_requested_at = self.now() if enabled else None
+        channel.cancelled_at = self.now() if shows in ("cancelled_at", "both") else None
+        channel.hub_status = "pending_deletion" if shows in ("pending_deletion", "both") else "active"
+        self.emit("cancellation_request" if enabled else "cancellation_revoke", channel)
+
+    def end(self, channel: Channel) -> None:
+        """End a channel for good, its key with it."""
+        channel.cancelled_at = channel.cancelled_at or self.now()
+        channel.terminated_at = self.now()
+        channel.hub_status = "terminated"
+        self.emit("cancellation_processed", channel)
+
+    def restriction_ends_in(self, seconds: float) -> None:
+        """Let the restrictions that are over by then end by themselves, without an event."""
+
+        def forgive() -> None:
+            for channel in self.hub.channels.values():
+                if channel.restricted_until is not None and channel.restricted_until <= self.now():
+                    channel.fb_account_status, channel.restricted_until = "approved", None
+
+        self._after(seconds, forgive)
+
     def grant(self, channel: Channel) -> None:
         """Give the client's permission to make the channel's key."""
         channel.permission_granted = True

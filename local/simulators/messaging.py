@@ -3,7 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -63,7 +63,19 @@ class Messaging:
             if self.hub.options.unset_webhook_missing:
                 return _error(404, "no webhook is set")
             return JSONResponse({"url": "", "headers": {}})
-        return JSONResponse(channel.webhook)
+        return JSONResponse(channel.webhook | {"url": self._shown(channel.webhook["url"])})
+
+    def _shown(self, url: str) -> str:
+        """The address as it was set, or another spelling of the same."""
+        if self.hub.options.webhook_url_shown == "as_set":
+            return url
+        try:
+            parts = urlsplit(url)
+            port = "" if parts.port or parts.scheme != "https" else ":443"
+        except ValueError:
+            return url
+        path = parts.path if parts.path != "/" else ""
+        return urlunsplit((parts.scheme.upper(), parts.netloc.upper() + port, path, parts.query, ""))
 
     async def set_webhook(self, request: Request, channel: Channel) -> Response:
         """Set the channel's webhook `{url, headers}`."""
@@ -109,10 +121,10 @@ class Messaging:
     def _keyed(self, handler: ChannelHandler) -> Callable[[Request], Awaitable[Response]]:
         async def checked(request: Request) -> Response:
             given = request.headers.get("d360-api-key")
-            for channel in self.hub.channels.values():
-                key = channel.live_key()
-                if key is not None and key.secret == given:
-                    return await handler(request, channel)
+            channel = self.hub.keyed.get(given or "")
+            key = None if channel is None or channel.ended else channel.live_key()
+            if channel is not None and key is not None and key.secret == given:
+                return await handler(request, channel)
             return _error(401, "Invalid api key")
 
         return checked

@@ -24,6 +24,7 @@ from local.simulators.graph import (
     WABA,
     GraphError,
     NodeType,
+    account_error,
     missing_object,
     page,
     select,
@@ -35,6 +36,8 @@ from local.simulators.world import BusinessToken, Customer, PhoneNumber, Waba, W
 WHATSAPP_SCOPES = ("whatsapp_business_management", "whatsapp_business_messaging")
 EVENTS_SCOPE = ("whatsapp_business_manage_events",)
 """What real tokens have shown in place of them since June 2026."""
+OTHER_SCOPE = ("whatsapp_business_accounts_read",)
+"""One that nobody has heard of; it comes with businesses under `business_management`, which are no WABAs."""
 _CODE_FORM = re.compile(r"AQ[A-Za-z0-9_-]{20,}")
 _VERSION = re.compile(r"v(\d+)\.\d+")
 
@@ -154,7 +157,7 @@ class MetaServer:
         fault = self._token_fault(token)
         data: Json = {
             "app_id": self.world.digits() if behaviour.token == "other_app" else self.settings.app_id,
-            "type": "SYSTEM_USER",
+            "type": behaviour.token_type,
             "application": "Onramp local",
             "expires_at": int(token.expires_at),
             "data_access_expires_at": 0,
@@ -174,8 +177,10 @@ class MetaServer:
             return [{"scope": "public_profile"}]
         if grants == "scopes_only":
             return [{"scope": scope} for scope in WHATSAPP_SCOPES]
-        scopes = EVENTS_SCOPE if grants == "events_scope" else WHATSAPP_SCOPES
-        return [{"scope": scope, "target_ids": self._target_ids(customer)} for scope in scopes]
+        scopes = {"events_scope": EVENTS_SCOPE, "other_scope": OTHER_SCOPE}.get(grants, WHATSAPP_SCOPES)
+        businesses = {"scope": "business_management", "target_ids": [customer.business_id]}
+        entries = [{"scope": scope, "target_ids": self._target_ids(customer)} for scope in scopes]
+        return [businesses, *entries] if grants == "other_scope" else entries
 
     def _target_ids(self, customer: Customer) -> list[str]:
         """List granted WABAs in a new order each time, but never with the wanted one first by luck."""
@@ -217,6 +222,8 @@ class MetaServer:
             return self._app_node(request, object_id)
         if (found := self.world.number(object_id)) is not None:
             self._granted(caller, found[1].id)
+            if not found[2].shown(self.world.now()):
+                raise missing_object(object_id)
             return self._selected(request, number_node(found[2]), PHONE_NUMBER)
         customer, waba = self._granted(caller, object_id)
         return self._selected(request, self._waba_node(customer, waba), WABA)
@@ -238,7 +245,7 @@ class MetaServer:
             raise missing_object(waba_id)
         customer, waba = self._granted(caller, waba_id)
         if edge == "phone_numbers":
-            nodes = [self._select(request, number_node(number), PHONE_NUMBER) for number in waba.numbers]
+            nodes = [self._select(request, number_node(item), PHONE_NUMBER) for item in self._shown(waba)]
         elif edge == "solutions":
             mine = [self._solution_node()] if customer.behaviour.solution else []
             nodes = [self._select(request, node, SOLUTION) for node in mine]
@@ -246,6 +253,10 @@ class MetaServer:
             text = f"(#100) Tried accessing nonexisting field ({edge}) on node type ({WABA.name})"
             raise GraphError(text, code=100)
         return self._json(self._page(request, caller, nodes))
+
+    def _shown(self, waba: Waba) -> list[PhoneNumber]:
+        now = self.world.now()
+        return [number for number in waba.numbers if number.shown(now)]
 
     def _page(self, request: Request, caller: BusinessToken, nodes: list[Json]) -> Json:
         # Whoever follows `next` hands the token to an address that the answer chose: the trap counts it.
@@ -311,6 +322,8 @@ class MetaServer:
         customer = self.world.customers[token.business_id]
         for waba in customer.granted():
             if waba.id == waba_id:
+                if customer.behaviour.waba_error is not None:
+                    raise account_error(customer.behaviour.waba_error)
                 return customer, waba
         if self.world.waba(waba_id) is None or self.options.ungranted_error == "100/33":
             raise missing_object(waba_id)
@@ -381,8 +394,8 @@ def number_node(number: PhoneNumber) -> Json:
         "verified_name": number.verified_name,
         "code_verification_status": number.code_verification_status,
         "quality_rating": number.quality_rating,
-        "status": "CONNECTED" if number.is_on_biz_app else "PENDING",
+        "status": number.status,
         "platform_type": "ON_PREMISE" if number.is_on_biz_app else "NOT_APPLICABLE",
         "is_on_biz_app": number.is_on_biz_app,
-        "name_status": "APPROVED",
+        "name_status": number.name_status,
     }

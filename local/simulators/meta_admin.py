@@ -18,13 +18,34 @@ from local.simulators.world import Behaviour, Customer, Finish, PhoneNumber, Wab
 
 @dataclass(slots=True, kw_only=True)
 class NewNumber:
-    """A phone number to make; what is left out is made up."""
+    """A phone number to make; what is left out is made up.
+
+    Meta lists it `listed_after_seconds` from the popup, or never unless it is `listed`.
+    """
 
     id: str | None = None
     display_phone_number: str | None = None
     verified_name: str | None = None
     is_on_biz_app: bool | None = None
-    code_verification_status: str = "VERIFIED"
+    code_verification_status: str | None = "VERIFIED"
+    status: str | None = None
+    name_status: str | None = "APPROVED"
+    listed: bool = True
+    listed_after_seconds: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class NumberChange:
+    """Body of `PATCH /admin/numbers/{id}`; what is left out stays, a word that is null is left out by Meta.
+
+    `waba_id` moves the number to another account, of whichever customer. `listed` lists a late number now.
+    """
+
+    code_verification_status: str | None = None
+    name_status: str | None = None
+    status: str | None = None
+    listed: bool = True
+    waba_id: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,11 +61,13 @@ class NewWaba:
 class NewCode:
     """What a code and the browser's message beside it shall be.
 
-    `claim` overrides what the message says, so that the browser can lie.
+    `claim` overrides what the message says, so that the browser can lie. `code_tail` (`#_=_`) is what a
+    redirect appends to a code.
     """
 
     business_id: str = ""
     code_lifetime: float | None = None
+    code_tail: str = ""
     event: Finish | None = None
     waba_id: str | None = None
     phone_number_id: str | None = None
@@ -61,6 +84,7 @@ class NewSignup(Behaviour):
     decoys: int = 0
     finish: Finish = "FINISH"
     code_lifetime: float | None = None
+    code_tail: str = ""
     claim: dict[str, str] = field(default_factory=dict)
 
 
@@ -83,6 +107,8 @@ class MetaAdmin:
                 Route("/admin/codes", self.new_code, methods=["POST"]),
                 Route("/admin/customers", self.customers),
                 Route("/admin/customers/{business_id}", self.change_customer, methods=["PATCH"]),
+                Route("/admin/numbers/{phone_number_id}", self.change_number, methods=["PATCH"]),
+                Route("/admin/wabas/{waba_id}/numbers", self.add_number, methods=["POST"]),
                 Route("/admin/state", self.state),
                 Route("/admin/reset", self.reset, methods=["POST"]),
                 Route("/admin/options", self.options, methods=["GET", "PATCH"]),
@@ -95,7 +121,7 @@ class MetaAdmin:
         wanted = parse(NewSignup, await read_object(request))
         customer = self._customer(wanted)
         self.server.world.customers[customer.business_id] = customer
-        code = NewCode(code_lifetime=wanted.code_lifetime, claim=wanted.claim)
+        code = NewCode(code_lifetime=wanted.code_lifetime, code_tail=wanted.code_tail, claim=wanted.claim)
         return JSONResponse(self._finished(customer, code), status_code=201)
 
     async def new_code(self, request: Request) -> Response:
@@ -117,6 +143,41 @@ class MetaAdmin:
             return JSONResponse({"error": "no such customer"}, status_code=404)
         customer.behaviour = changed(customer.behaviour, await read_object(request))
         return JSONResponse(_customer_view(self.server, customer))
+
+    async def change_number(self, request: Request) -> Response:
+        """Change what Meta says of a number, or move it to another account."""
+        world, number_id = self.server.world, request.path_params["phone_number_id"]
+        given = await read_object(request)
+        wanted = parse(NumberChange, given)
+        found = world.number(number_id)
+        if found is None:
+            return JSONResponse({"error": "no such number"}, status_code=404)
+        if wanted.waba_id is not None and not world.move(number_id, wanted.waba_id):
+            raise BadBodyError("waba_id: no such account")
+        for name in given.keys() - {"waba_id"}:
+            setattr(found[2], name, getattr(wanted, name))
+        if given.get("listed"):
+            found[2].listed_from = world.now()
+        return self._number_answer(number_id, 200)
+
+    async def add_number(self, request: Request) -> Response:
+        """Let a customer add a number to an account later."""
+        found = self.server.world.waba(request.path_params["waba_id"])
+        wanted = parse(NewNumber, await read_object(request))
+        if found is None:
+            return JSONResponse({"error": "no such account"}, status_code=404)
+        customer, waba = found
+        number = self._number(wanted, customer.business_name, on_app=False)
+        waba.numbers.append(number)
+        return self._number_answer(number.id, 201)
+
+    def _number_answer(self, number_id: str, status: int) -> Response:
+        found = self.server.world.number(number_id)
+        if found is None:
+            raise BadBodyError("no such number")
+        customer, waba, number = found
+        owner = {"waba_id": waba.id, "business_id": customer.business_id}
+        return JSONResponse(_number_view(number) | owner, status_code=status)
 
     async def state(self, _request: Request) -> Response:
         """Show what happened so far."""
@@ -179,12 +240,19 @@ class MetaAdmin:
         # Numbers of the North American 555-01xx block belong to nobody; 78,900 of them differ.
         area, line = divmod(next(self._numbers) % 78_900, 100)
         made_up = f"+1 {201 + area}-555-01{line:02d}"
+        if wanted.id is not None and world.number(wanted.id) is not None:
+            raise BadBodyError(f"id: {wanted.id} exists")
+        on_app = on_app if wanted.is_on_biz_app is None else wanted.is_on_biz_app
         return PhoneNumber(
             id=wanted.id or world.digits(),
             display_phone_number=wanted.display_phone_number or made_up,
             verified_name=wanted.verified_name or owner,
-            is_on_biz_app=on_app if wanted.is_on_biz_app is None else wanted.is_on_biz_app,
+            is_on_biz_app=on_app,
             code_verification_status=wanted.code_verification_status,
+            status=wanted.status or ("CONNECTED" if on_app else "PENDING"),
+            name_status=wanted.name_status,
+            listed=wanted.listed,
+            listed_from=world.now() + wanted.listed_after_seconds,
         )
 
     def _finished(self, customer: Customer, wanted: NewCode) -> Json:
@@ -194,7 +262,7 @@ class MetaAdmin:
             customer.business_id, lifetime if wanted.code_lifetime is None else wanted.code_lifetime
         )
         return {
-            "code": code.value,
+            "code": code.value + wanted.code_tail,
             "code_expires_at": code.expires_at,
             "session_info": _session_info(customer, wanted),
             **_customer_view(self.server, customer),
@@ -236,7 +304,12 @@ def _customer_view(server: MetaServer, customer: Customer) -> Json:
 
 
 def _waba_view(waba: Waba) -> Json:
-    return {"id": waba.id, "name": waba.name, "numbers": [number_node(number) for number in waba.numbers]}
+    return {"id": waba.id, "name": waba.name, "numbers": [_number_view(number) for number in waba.numbers]}
+
+
+def _number_view(number: PhoneNumber) -> Json:
+    """Return a number as Meta would show it, and whether and from when (epoch seconds) it does."""
+    return number_node(number) | {"listed": number.listed, "listed_from": number.listed_from}
 
 
 def fault_routes(book: FaultBook) -> list[Route]:

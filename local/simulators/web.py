@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -46,10 +47,16 @@ def parse[T](kind: type[T], values: Mapping[str, Any]) -> T:
     if unknown := sorted(set(values) - names):
         raise BadBodyError(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(names))}")
     try:
-        return TypeAdapter(kind).validate_python(dict(values))
+        checked: T = _adapter(kind).validate_python(dict(values))  # type: ignore[arg-type]
     except ValidationError as error:
         found = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
         raise BadBodyError("; ".join(found)) from error
+    return checked
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def changed[T](current: T, changes: Mapping[str, Any]) -> T:

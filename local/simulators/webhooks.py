@@ -213,8 +213,8 @@ def channel_data(view: Json, channel: Channel, hub: Hub) -> Json:
         "phone_name": view["setup_info"]["phone_name"],
         "client_id": channel.client_id,
         "client": view["client"],
-        "fb_account_status": channel.fb_account_status,
-        "status": channel.status,
+        "fb_account_status": waba["fb_account_status"],
+        "status": view["status"],
         "account_mode": channel.account_mode,
         "waba_account": account,
     }

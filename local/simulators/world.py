@@ -10,7 +10,7 @@ from typing import Literal
 
 from local.simulators.clock import Now
 
-type Grants = Literal["target_ids", "events_scope", "scopes_only", "no_entries"]
+type Grants = Literal["target_ids", "events_scope", "other_scope", "scopes_only", "no_entries"]
 type TokenMode = Literal["valid", "expired", "invalid", "other_app", "error"]
 type Finish = Literal[
     "FINISH",
@@ -19,19 +19,34 @@ type Finish = Literal[
     "FINISH_OBO_MIGRATION",
     "FINISH_GRANT_ONLY_API_ACCESS",
 ]
+type TokenType = Literal["SYSTEM_USER", "USER"]
+type WabaError = Literal[131031, 368]
 type CodeState = Literal["unknown", "used", "expired", "good"]
 
 
 @dataclass(slots=True, kw_only=True)
 class PhoneNumber:
-    """A business phone number as Meta shows it."""
+    """A business phone number as Meta shows it, once it is `listed` and not before `listed_from`.
+
+    `listed_from` is in epoch seconds. A word that is None is left out, as Meta does. `former_wabas` are
+    the accounts that it was moved out of.
+    """
 
     id: str
     display_phone_number: str
     verified_name: str
     is_on_biz_app: bool = False
     quality_rating: str = "GREEN"
-    code_verification_status: str = "VERIFIED"
+    code_verification_status: str | None = "VERIFIED"
+    status: str | None = "PENDING"
+    name_status: str | None = "APPROVED"
+    listed: bool = True
+    listed_from: float = 0.0
+    former_wabas: list[str] = field(default_factory=list)
+
+    def shown(self, now: float) -> bool:
+        """Whether Meta shows it at `now` (epoch seconds)."""
+        return self.listed and now >= self.listed_from
 
     @property
     def digits(self) -> str:
@@ -60,6 +75,8 @@ class Behaviour:
     solution: bool = True
     expires_in: int | None = None
     revoked_waba_ids: list[str] = field(default_factory=list)
+    token_type: TokenType = "SYSTEM_USER"
+    waba_error: WabaError | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,6 +151,17 @@ class World:
                     if number.id == number_id:
                         return customer, waba, number
         return None
+
+    def move(self, number_id: str, waba_id: str) -> bool:
+        """Put a number into another WABA, of whichever customer; False when either is not known."""
+        found, target = self.number(number_id), self.waba(waba_id)
+        if found is None or target is None:
+            return False
+        _, old, number = found
+        old.numbers.remove(number)
+        number.former_wabas = [*number.former_wabas, old.id]
+        target[1].numbers.append(number)
+        return True
 
     def new_code(self, business_id: str, lifetime: float) -> Code:
         """Issue a code that lives `lifetime` seconds."""

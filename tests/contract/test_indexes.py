@@ -2,25 +2,32 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any, Final
 
 from onramp.adapters.memory import START
 from onramp.domain.census import Census
 from onramp.domain.ledger import Outcome
-from onramp.domain.number import Number, channel_place, waba_place
+from onramp.domain.number import ChannelKey, Number, Unseen, WabaOf, channel_place, waba_place
 from onramp.domain.records import HUB
 from onramp.domain.states import Progress
-from onramp.ports.storage import Due
+from onramp.ports.storage import Due, Line, line_of
 from tests.contract.conftest import Stage
 from tests.contract.examples import HOSTILE, event, number, signup, stored
+
+CONNECTED: Final[dict[str, Any]] = {
+    "progress": Progress.CONNECTED,
+    "channel_id": "c1",
+    "key": ChannelKey(secret="sealed", address="https://waba.example", made_at=START, checked_at=START),
+}
 
 
 def seconds(value: float) -> timedelta:
     return timedelta(seconds=value)
 
 
-def due(stage: Stage, after: float = 0, limit: int = 100, *, look: bool = False) -> list[str]:
-    hits = stage.store.due(START + seconds(after), limit, look=look)
-    assert all(hit.look is look for hit in hits)
+def due(stage: Stage, after: float = 0, limit: int = 100, line: Line = Line.WORK) -> list[str]:
+    hits = stage.store.due(START + seconds(after), limit, line=line)
+    assert all(hit.line is line for hit in hits)
     return ["/".join((hit.kind, *hit.identity)) for hit in hits]
 
 
@@ -36,20 +43,31 @@ def test_only_what_is_due_is_found_oldest_first(stage: Stage) -> None:
     assert due(stage, 5) == [*due(stage), "NUMBER/soon"]
 
 
-def test_looks_are_found_apart_from_other_work(stage: Stage) -> None:
+def test_looks_and_checks_are_found_apart_from_other_work(stage: Stage) -> None:
     stage.store.commit(number("look", due_at=START, progress=Progress.SUBMITTED))
-    stage.store.commit(number("submit", due_at=START))
-    assert due(stage, look=True) == ["NUMBER/look"]
-    assert due(stage, look=False) == ["NUMBER/submit"]
+    stage.store.commit(number("submit", due_at=START), Census(due_at=START))
+    stage.store.commit(number("check", due_at=START, **CONNECTED))
+    assert due(stage, line=Line.LOOK) == ["NUMBER/look"]
+    assert due(stage, line=Line.CHECK) == ["NUMBER/check"]
+    assert sorted(due(stage, line=Line.WORK)) == ["CENSUS/default", "NUMBER/submit"]
+
+
+def test_every_step_has_its_line() -> None:
+    waiting = number(progress=Progress.SUBMITTED, channel_id="c1")
+    to_be_read = waiting.model_copy(update={"unseen": Unseen.RECONNECT})
+    ended = waiting.model_copy(update={"cancelled_at": START})
+    lines = [line_of(one) for one in (number(), waiting, number(**CONNECTED), to_be_read, ended)]
+    assert lines == [Line.WORK, Line.LOOK, Line.CHECK, Line.WORK, Line.WORK]
+    assert line_of(number(progress="charmed")) is Line.WORK
 
 
 def test_a_record_leaves_the_index_with_its_work(stage: Stage) -> None:
     record = number(due_at=START, progress=Progress.SUBMITTED)
     stage.store.commit(record)
-    assert due(stage, look=True) == ["NUMBER/1001"]
+    assert due(stage, line=Line.LOOK) == ["NUMBER/1001"]
     record.progress = Progress.LIVE
     stage.store.commit(record)
-    assert (due(stage, look=True), due(stage)) == ([], ["NUMBER/1001"])
+    assert (due(stage, line=Line.LOOK), due(stage)) == ([], ["NUMBER/1001"])
     record.due_at = None
     stage.store.commit(record)
     assert due(stage) == []
@@ -57,14 +75,14 @@ def test_a_record_leaves_the_index_with_its_work(stage: Stage) -> None:
 
 def test_a_hit_tells_under_which_time_it_was_found(stage: Stage) -> None:
     stage.store.commit(number("a#b", due_at=START))
-    (hit,) = stage.store.due(START, 9, look=False)
+    (hit,) = stage.store.due(START, 9, line=Line.WORK)
     assert hit == Due("NUMBER", ("a#b",), START.replace(microsecond=123_000))
 
 
 def test_hostile_names_are_found_by_their_names(stage: Stage) -> None:
     for name in HOSTILE:
         stage.store.commit(number(name, due_at=START))
-    assert sorted(hit.identity[0] for hit in stage.store.due(START, 99, look=False)) == sorted(HOSTILE)
+    assert sorted(hit.identity[0] for hit in stage.store.due(START, 99, line=Line.WORK)) == sorted(HOSTILE)
 
 
 # --- postponing
@@ -73,7 +91,7 @@ def test_hostile_names_are_found_by_their_names(stage: Stage) -> None:
 def test_a_hit_is_moved_on_and_nothing_else_is_touched(stage: Stage) -> None:
     record = number(due_at=START, verified_name="Acme")
     stage.store.commit(record)
-    (hit,) = stage.store.due(START, 9, look=False)
+    (hit,) = stage.store.due(START, 9, line=Line.WORK)
     assert stage.store.postpone(hit, START + seconds(300))
     assert stored(stage.store, record) == record
     assert stored(stage.store, record).version == 1
@@ -87,11 +105,11 @@ def test_a_hit_is_moved_on_and_nothing_else_is_touched(stage: Stage) -> None:
 def test_a_hit_that_has_moved_already_is_left_alone(stage: Stage) -> None:
     record = number(due_at=START)
     stage.store.commit(record)
-    (hit,) = stage.store.due(START, 9, look=False)
+    (hit,) = stage.store.due(START, 9, line=Line.WORK)
     assert stage.store.postpone(hit, START + seconds(300))
     assert not stage.store.postpone(hit, START + seconds(900))
     assert due(stage, 300) == ["NUMBER/1001"]
-    (hit,) = stage.store.due(START + seconds(300), 9, look=False)
+    (hit,) = stage.store.due(START + seconds(300), 9, line=Line.WORK)
     record.due_at = None
     stage.store.commit(record)
     assert not stage.store.postpone(hit, START + seconds(900))
@@ -101,7 +119,7 @@ def test_a_hit_that_has_moved_already_is_left_alone(stage: Stage) -> None:
 def test_a_spoiled_record_is_moved_on_too(stage: Stage) -> None:
     stage.store.commit(number(due_at=START), Census(due_at=START))
     stage.spoil(number())
-    for hit in stage.store.due(START, 9, look=False):
+    for hit in stage.store.due(START, 9, line=Line.WORK):
         assert stage.store.postpone(hit, START + seconds(300))
     assert due(stage) == []
 
@@ -137,12 +155,27 @@ def test_numbers_are_found_by_their_digits_within_their_hub(stage: Stage) -> Non
     assert list(stage.store.numbers_with(HUB, "0")) == []
 
 
+def test_all_numbers_of_a_waba_are_found_with_a_channel_and_without(stage: Stage) -> None:
+    stage.store.commit(number("1"), number("2", channel_id="c1"), number("3", waba=WabaOf(id="w2")))
+    stage.store.commit(number("4", hub="other"))
+    assert sorted(stage.store.numbers_in(HUB, "w1", 10)) == ["1", "2"]
+    assert list(stage.store.numbers_in("other", "w1", 10)) == ["4"]
+    assert list(stage.store.numbers_in(HUB, "w", 10)) == []
+    assert len(stage.store.numbers_in(HUB, "w1", 1)) == 1
+    moved = stored(stage.store, number("1"))
+    moved.waba = WabaOf(id="w2")
+    stage.store.commit(moved)
+    assert list(stage.store.numbers_in(HUB, "w1", 10)) == ["2"]
+    assert sorted(stage.store.numbers_in(HUB, "w2", 10)) == ["1", "3"]
+
+
 def test_hostile_channels_and_ids_lead_to_their_own_numbers(stage: Stage) -> None:
     for name in HOSTILE:
-        stage.store.commit(number(name, channel_id=name, digits=name))
+        stage.store.commit(number(name, channel_id=name, digits=name, waba=WabaOf(id=name)))
     for name in HOSTILE:
         assert list(stage.store.numbers_at(channel_place(HUB, name), 9)) == [name]
         assert list(stage.store.numbers_with(HUB, name)) == [name]
+        assert list(stage.store.numbers_in(HUB, name, 9)) == [name]
 
 
 # --- the ledger

@@ -32,6 +32,7 @@ from onramp.domain.signup import (
 )
 from onramp.domain.states import Progress, Standing
 from onramp.ports import Ports
+from onramp.ports.storage import Line
 from onramp.usecases.apply_event import apply_event
 from onramp.usecases.publish_facts import publish_facts
 from onramp.usecases.read import numbers as list_numbers
@@ -283,7 +284,7 @@ def test_attributes_of_the_next_release_stay_in_the_item(real_table: Stage) -> N
     today.verified_name = "changed here"
     today.due_at = START
     real_table.store.commit(today)
-    (hit,) = real_table.store.due(START, 9, look=True) or real_table.store.due(START, 9, look=False)
+    (hit,) = real_table.store.due(START, 9, line=Line.LOOK) or real_table.store.due(START, 9, line=Line.WORK)
     real_table.store.postpone(hit, START + timedelta(minutes=5))
     item = real_table.item(written)
     assert {name: item[name] for name in new} == new

@@ -231,7 +231,7 @@ def test_a_copy_with_new_keys_connects_its_numbers_anew(
         assert after.key is not None
         assert before is not None
         assert after.key.secret != before.secret
-        assert after.next_step is None
+        assert not after.is_under_way
 
 
 # --- costs ------------------------------------------------------------------------------------------

@@ -13,12 +13,12 @@ from infra.metrics import METRICS
 from onramp.domain.budget import BudgetState
 from onramp.domain.census import Census
 from onramp.domain.clients import ClientRecord
-from onramp.domain.errors import FAILURES, PROBLEMS
+from onramp.domain.errors import FAILURES, PROBLEMS, WAITS
 from onramp.domain.facts import FACTS
 from onramp.domain.ledger import EventRecord
 from onramp.domain.number import Number
 from onramp.domain.signup import Exchange, Listed, Remembered, Signup
-from onramp.domain.states import SignupStatus, Status
+from onramp.domain.states import Attention, SignupStatus, Status
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMON = {"id", "at", "signup_id", "tenant", "reference", "phone_number_id", "channel_id"}
@@ -74,6 +74,17 @@ def test_the_failures_are_those_of_the_code() -> None:
     assert table("failures") == [
         [code, yes(kind.retryable), kind.title, kind.action] for code, kind in FAILURES.items()
     ]
+
+
+def test_what_is_waited_for_is_that_of_the_code() -> None:
+    assert table("waits") == [[code, kind.title, kind.action] for code, kind in WAITS.items()]
+
+
+def test_every_attention_is_explained_to_callers_and_to_operators() -> None:
+    assert [row[0] for row in table("attention")] == list(Attention)
+    told = rows_behind(text_of("docs/runbook.md"), "<!-- attention:")
+    assert [row[0] for row in told] == list(Attention)
+    assert all(all(row) for row in told)
 
 
 def test_the_facts_are_those_of_the_code() -> None:

@@ -27,8 +27,9 @@ from onramp.ports.upstreams import Page
 from onramp.usecases.exchange_code import choose_waba, exchange_code
 from onramp.usecases.open_signup import open_signup
 from onramp.usecases.read import come_back_in
-from onramp.usecases.submit_numbers import retry_signup, submit_numbers
+from onramp.usecases.submit_numbers import submit_numbers
 from onramp.usecases.sweep import sweep
+from onramp.usecases.wishes import retry_signup
 
 HOUR = 3_600.0
 DAY = 24 * HOUR
@@ -110,6 +111,7 @@ def test_a_takeover_while_an_event_revives_the_number_gives_one_owner() -> None:
 
         held: list[str] = []
         world.lose_webhook = partial(_hold, held)
+        world.admin("dialog", "options", {"channel_list_lag_seconds": 120}, "PATCH")
         stub(world, submit_number=submit)
         customer = world.customer()
         first = world.submitted(customer)
@@ -133,11 +135,13 @@ def test_a_takeover_under_another_email_makes_no_second_channel() -> None:
             raise Permanent("submission_rejected", status=400)
 
         world.lose_webhook = lambda _: True
+        world.admin("dialog", "options", {"channel_list_lag_seconds": 120}, "PATCH")
         stub(world, submit_number=submit)
         customer = world.customer()
         first = world.submitted(customer)
         world.run(60)
         assert only(world, first).status == Status.FAILED
+        world.run(120)
         second = again(world, customer, "second", email="other@example.com")
         world.run(until=world.settled(second.id))
         world.assert_connected(second.id)
@@ -350,7 +354,7 @@ def test_a_channel_that_never_goes_live_fails_in_a_week_and_goes_on_when_it_does
         world.assert_connected(signup.id)
 
 
-def test_a_nameless_sibling_channel_is_waited_for_with_few_listings_and_an_end() -> None:
+def test_nameless_channels_of_a_waba_are_waited_for_with_few_listings_and_an_end() -> None:
     with World(Options(retry_seconds=(5, 30, 300))) as world:
         listings: list[int] = []
 
@@ -368,7 +372,10 @@ def test_a_nameless_sibling_channel_is_waited_for_with_few_listings_and_an_end()
             raise Ambiguous("partner_unavailable")
 
         stub(world, submit_number=submit, list_channels=listed)
-        signup = world.submitted(world.customer())
+        customer = world.customer()
+        signup = world.submitted(customer)
+        world.run(10)
+        world.admin("dialog", "channels", {"waba_external_id": customer["wabas"][0]["id"]})
         world.run(3 * DAY, until=world.settled(signup.id))
         assert only(world, signup).failure is not None
         assert len(listings) < 100
@@ -753,9 +760,12 @@ def test_one_bad_element_of_an_array_leaves_its_neighbours_alone() -> None:
 
 def test_a_retry_does_not_revive_what_a_retry_cannot_mend() -> None:
     with World() as world:
-        refuse_once(world, Permanent("client_not_found", status=404))
+        world.partner.create_client("Other", "other@example.com", "Other", lambda: None)
+        theirs = world.submitted(world.customer(), tenant="tenant-2", key="theirs")
+        world.run(60)
         signup = world.submitted(world.customer())
         world.run(60)
+        assert only(world, theirs).status == Status.CONNECTED
         failure = only(world, signup).failure
         assert failure is not None
         assert not failure.retryable

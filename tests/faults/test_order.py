@@ -1,7 +1,6 @@
 """Any order, any repetition, any interleaving of events, workers, retries, crashes and sweeps: one end."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,10 +16,12 @@ from harness.table import make_table
 from harness.world import Message, Options, World
 from onramp.adapters.dynamo import DynamoStore
 from onramp.domain.number import Number
+from onramp.domain.states import Step
 from onramp.usecases.submit_numbers import submit_numbers
 
 OPTIONS = Options(retry_seconds=(5, 30, 300), look_after=timedelta(minutes=10))
-AFTERWARDS = ("account_violation", "account_restriction", "cancellation_request", "channel_status_changed")
+RESTRICTIONS = ("account_violation", "account_restriction")
+TOLD = ("phone_number_quality_changed", "channel_status_changed")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def final(number: Number) -> tuple[Any, ...]:
         number.cancelled_at is None,
         number.failure,
         number.lease,
-        number.due_at,
+        number.next_step,
+        number.due_at is not None,
         list(number.steps)[-1],
     )
 
@@ -70,27 +72,36 @@ class Chaos:
         self.world = make(self.killer)
         self.held: list[str] = []
         self.world.lose_webhook = self._hold
-        customer = self.world.customer()
-        self.signup_id = self.world.submitted(customer).id
+        self.customer = self.world.customer()
         self._afterwards_sent = False
+        self.signup_id = self.begin()
+
+    def begin(self) -> str:
+        """The popup."""
+        return self.world.submitted(self.customer).id
 
     def _hold(self, body: str) -> bool:
         self.held.append(body)
         return True
 
     def send_afterwards(self) -> None:
-        """What 360dialog may tell of a channel that is live."""
-        channels = self.world.dialog_state()["channels"]
+        """Meta restricts the channel, and 360dialog tells of that and of more."""
+        channels = list(self.world.sims.hub.channels)
         if self._afterwards_sent or not channels:
             return
         self._afterwards_sent = True
-        for event in AFTERWARDS:
-            data = {"id": channels[0]["id"], "violation_type": "SPAM"}
-            self.held.append(json.dumps({"id": f"after-{event}", "event": event, "data": data}))
+        for event in RESTRICTIONS:
+            self.world.admin("dialog", f"channels/{channels[0]}/restrict", {"event": event})
+        for event in TOLD:
+            self.world.admin("dialog", "events", {"event": event, "data": {"id": channels[0]}})
 
     def do(self, action: Action) -> None:
         """One action."""
-        deeds: dict[str, Callable[[], object]] = {
+        self.deeds(action)[action.kind]()
+
+    def deeds(self, action: Action) -> Mapping[str, Callable[[], object]]:
+        """What can be done."""
+        return {
             "deliver": lambda: self._deliver(action.index),
             "work": lambda: self._work(action.index),
             "kill before": lambda: self.killer.kill_in(action.index),
@@ -100,7 +111,6 @@ class Chaos:
             "resubmit": self._resubmit,
             "retry": self._retry,
         }
-        deeds[action.kind]()
 
     def _deliver(self, index: int) -> None:
         self.send_afterwards()
@@ -160,7 +170,7 @@ EXPECTED = baseline()
 
 def test_the_expected_end_is_a_connected_and_restricted_number() -> None:
     assert EXPECTED[:2] == ("restricted", "connected")
-    assert EXPECTED[3:8] == ("account_restriction", True, None, None, None)
+    assert EXPECTED[3:9] == ("account_restriction", True, None, None, Step.CHECK, True)
 
 
 def play(make: Callable[[Killer], World], script: list[Action]) -> None:

@@ -262,6 +262,7 @@ CALLS: Mapping[str, Try] = {
     "dynamodb:Query by_due": query("due_shard", "by_due"),
     "dynamodb:Query by_channel": query("channel_key", "by_channel"),
     "dynamodb:Query by_digits": query("digits_key", "by_digits"),
+    "dynamodb:Query by_waba": query("waba_key", "by_waba"),
     "dynamodb:Query by_place": query("place_key", "by_place"),
     "dynamodb:Scan table": lambda c: c.aws.dynamodb.scan(TableName=c.account.table, Limit=1),
     "dynamodb:Scan by_tenant": lambda c: c.aws.dynamodb.scan(
@@ -357,6 +358,7 @@ dynamodb:Query by_tenant                    -     -       +        -         -  
 dynamodb:Query by_due                       -     -       -        -         -           -        +       -
 dynamodb:Query by_channel                   -     -       +        -         +           +        -       -
 dynamodb:Query by_digits                    -     -       -        -         +           +        -       -
+dynamodb:Query by_waba                      -     -       -        -         +           +        -       -
 dynamodb:Query by_place                     -     -       -        -         +           +        -       -
 dynamodb:Scan table                         -     -       -        -         -           -        -       +
 dynamodb:Scan by_tenant                     -     -       -        -         -           -        -       -
@@ -386,14 +388,14 @@ sqs:ReceiveMessage schedules_dlq            -     -       -        -         -  
 sqs:SendMessage stream_dlq                  -     -       -        -         -           -        -       +
 sqs:ReceiveMessage stream_dlq               -     -       -        -         -           -        -       -
 kms:Encrypt envelope_key business_token     +     -       -        -         ?           -        -       -
-kms:Decrypt envelope_key business_token     +     -       ?        -         ?           -        -       -
+kms:Decrypt envelope_key business_token     +     +       +        -         ?           -        -       -
 kms:Encrypt envelope_key channel_key        ?     -       -        -         +           -        -       -
-kms:Decrypt envelope_key channel_key        ?     -       +        -         +           -        -       -
+kms:Decrypt envelope_key channel_key        ?     ?       +        -         +           -        -       -
 kms:Encrypt envelope_key without_context    ?     -       -        -         ?           -        -       -
-kms:Decrypt envelope_key without_context    ?     -       ?        -         ?           -        -       -
+kms:Decrypt envelope_key without_context    ?     ?       ?        -         ?           -        -       -
 kms:GenerateDataKey envelope_key            -     -       -        -         -           -        -       -
 kms:Decrypt table_key directly              -     -       -        -         -           -        -       -
-secretsmanager:GetSecretValue secret        +     -       -        +         +           -        -       -
+secretsmanager:GetSecretValue secret        +     +       +        +         +           -        -       -
 secretsmanager:PutSecretValue secret        -     -       -        -         -           -        -       -
 secretsmanager:GetSecretValue other         -     -       -        -         -           -        -       -
 events:PutEvents bus                        -     -       -        -         -           -        -       +

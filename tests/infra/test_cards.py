@@ -48,8 +48,8 @@ def test_a_card_with_a_mistake_is_refused() -> None:
 
 def test_a_card_says_each_thing_once() -> None:
     for card in CARDS.values():
-        resources = [grant.resource for grant in card.grants]
-        assert len(set(resources)) == len(resources)
+        granted = [(grant.resource, grant.purpose) for grant in card.grants]
+        assert len(set(granted)) == len(granted)
         assert len(set(card.metrics)) == len(card.metrics)
         assert len(card.about) > 20
 

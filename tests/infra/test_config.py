@@ -77,6 +77,8 @@ def test_values_are_given_for_one_run_as_text_or_json() -> None:
         ("messaging.webhook_url", "https://my_host.example.com/x", "underscore in its host name"),
         ("messaging.base_url", "ftp://waba.example.com", "[messaging] base_url: 'ftp://waba.example.com'"),
         ("messaging.base_url", "https://waba.example.com?x=1", "neither a query nor a fragment"),
+        ("numbers.mend_keys", True, "[numbers] mend_keys: "),
+        ("numbers.mend_webhooks", "sometimes", "[numbers] mend_webhooks: "),
         ("meta.app_id", "12a4567", "[meta] app_id: "),
         ("meta.config_id", "", "[meta] config_id: "),
         ("meta.graph_version", "26.0", "[meta] graph_version: "),
@@ -150,3 +152,10 @@ def test_a_name_of_its_own_for_the_api() -> None:
     )
     assert config.api.domain_name == "onramp.example.com"
     assert (config.api.throttle_rate, config.api.throttle_burst) == (7, 100)
+
+
+def test_a_file_without_a_word_about_drifts_reports_dead_keys_and_mends_webhooks() -> None:
+    config = load_config(directory=CONFIG, stage="local")
+    assert (config.numbers.mend_keys, config.numbers.mend_webhooks) == ("report", "mend")
+    changed = load_config(directory=CONFIG, stage="local", overrides={"numbers.mend_keys": "mend"})
+    assert (changed.numbers.mend_keys, changed.numbers.mend_webhooks) == ("mend", "mend")

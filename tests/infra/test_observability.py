@@ -62,7 +62,7 @@ def test_how_many_alarms_each_line_of_the_table_makes(template: Template) -> Non
         "webhooks-rejected": 1,
         "webhooks-refused": 1,
         "receiver-slow": 2,
-        "meta-configuration": 1,
+        "meta-configuration": 3,
         "partner-configuration": 1,
         "api-errors": 1,
         "function-errors": len(CARDS),
@@ -120,7 +120,7 @@ def test_alarms_of_queues(template: Template, name: str, queue: str, metric: str
         ("numbers-stale", "NumbersStale", "onboarding_worker", (1, 3600, 1, 1)),
         ("webhooks-rejected", "WebhooksRejected", None, (5, 300, 3, 3)),
         ("webhooks-refused", "WebhooksRefused", None, (1, 300, 1, 1)),
-        ("meta-configuration", "MetaConfigurationErrors", "code_exchange", (1, 300, 1, 1)),
+        ("meta-configuration-CodeExchange", "MetaConfigurationErrors", "code_exchange", (1, 300, 1, 1)),
         ("partner-configuration", "PartnerConfigurationErrors", "onboarding_worker", (1, 300, 1, 1)),
         (
             "numbers-attention-PartnerEventWorker",
@@ -229,6 +229,7 @@ def test_the_dashboard_asks_twice(template: Template) -> None:
         "From the popup to the first message",
         "Seconds from code to connected",
         "Waiting for 360dialog",
+        "Connected numbers",
         "Numbers failed, by code",
         "Refused by Meta, by code",
     ]

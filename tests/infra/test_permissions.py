@@ -35,19 +35,23 @@ POLLING = (
 )
 ALLOWED: Mapping[str, Allowed] = {
     "code_exchange": items(*WRITES, "Query") | on("envelope key", "kms:Decrypt", "kms:Encrypt") | SECRET,
-    "number_submission": items(*WRITES, "Query") | on("jobs", "sqs:SendMessage"),
+    "number_submission": items(*WRITES, "Query")
+    | on("jobs", "sqs:SendMessage")
+    | on("envelope key", "kms:Decrypt")
+    | SECRET,
     "signup_queries": items("GetItem", "BatchGetItem", "Query")
     | found_by("by_tenant", "by_channel")
-    | on("envelope key", "kms:Decrypt"),
+    | on("envelope key", "kms:Decrypt")
+    | SECRET,
     "webhook_receiver": on("events", "sqs:SendMessage") | SECRET,
     "onboarding_worker": items(*WRITES)
-    | found_by("by_channel", "by_digits", "by_place")
+    | found_by("by_channel", "by_digits", "by_waba", "by_place")
     | on("jobs", "sqs:SendMessage", *POLLING)
     | on("jobs dead letters", "sqs:SendMessage")
     | on("envelope key", "kms:Decrypt", "kms:Encrypt")
     | SECRET,
     "partner_event_worker": items(*WRITES)
-    | found_by("by_channel", "by_digits", "by_place")
+    | found_by("by_channel", "by_digits", "by_waba", "by_place")
     | on("events", *POLLING)
     | on("events dead letters", "sqs:SendMessage")
     | on("jobs", "sqs:SendMessage"),
@@ -191,6 +195,8 @@ def test_each_wildcard_has_its_reason() -> None:
     ("name", "purpose", "record", "actions"),
     [
         ("code_exchange", "business_token", "signup", {"kms:Decrypt", "kms:Encrypt"}),
+        ("number_submission", "business_token", "signup", {"kms:Decrypt"}),
+        ("signup_queries", "business_token", "signup", {"kms:Decrypt"}),
         ("signup_queries", "channel_key", "number", {"kms:Decrypt"}),
         ("onboarding_worker", "channel_key", "number", {"kms:Decrypt", "kms:Encrypt"}),
     ],
@@ -200,7 +206,10 @@ def test_cipher_text_is_opened_only_for_its_purpose_and_its_record(
 ) -> None:
     key = one_named(template, "AWS::KMS::Key", "SecretsEnvelopeKey")["LogicalId"]
     (statement,) = [
-        one for one in statements_of(template, name) if one["Resource"] == {"Fn::GetAtt": [key, "Arn"]}
+        one
+        for one in statements_of(template, name)
+        if one["Resource"] == {"Fn::GetAtt": [key, "Arn"]}
+        and one["Condition"]["StringEquals"]["kms:EncryptionContext:purpose"] == purpose
     ]
     assert actions_in(statement) == actions
     assert statement["Condition"] == {

@@ -44,6 +44,9 @@ def test_each_route_leads_to_its_function_past_its_guard(template: Template) -> 
         "GET /v1/numbers": ("signup_queries", "jwt"),
         "GET /v1/numbers/{phone_number_id}": ("signup_queries", "jwt"),
         "POST /v1/numbers/{phone_number_id}/retry": ("number_submission", "jwt"),
+        "POST /v1/numbers/{phone_number_id}/cancel": ("number_submission", "jwt"),
+        "POST /v1/numbers/{phone_number_id}/reactivate": ("number_submission", "jwt"),
+        "POST /v1/numbers/{phone_number_id}/check": ("number_submission", "jwt"),
         "GET /v1/channels/{channel_id}/api-key": ("signup_queries", "iam"),
         "POST /v1/webhooks/360dialog": ("webhook_receiver", "open"),
     }
@@ -166,8 +169,8 @@ def test_with_a_name_of_its_own_it_has_no_other(tmp_path: Path) -> None:
     ("name", "timeout"),
     [
         ("code_exchange", 29),
-        ("number_submission", 15),
-        ("signup_queries", 10),
+        ("number_submission", 29),
+        ("signup_queries", 20),
         ("webhook_receiver", 5),
         ("onboarding_worker", 60),
         ("partner_event_worker", 60),
@@ -221,6 +224,8 @@ def test_the_environment_says_what_the_configuration_says() -> None:
         "MESSAGING_BASE_URL": "https://waba-v2.360dialog.io",
         "MESSAGING_WEBHOOK_HEADERS": '{"X-Onramp-Stage":"example"}',
         "MESSAGING_WEBHOOK_URL": "https://messages.example.com/whatsapp",
+        "NUMBERS_MEND_KEYS": "report",
+        "NUMBERS_MEND_WEBHOOKS": "mend",
         "PARTNER_BASE_URL": "https://hub.360dialog.io/api/v2",
         "PARTNER_BUDGET_CALLS": "5",
         "PARTNER_BUDGET_WINDOW_SECONDS": "30",
@@ -383,6 +388,7 @@ def test_the_table(template: Template) -> None:
         "by_due": (["due_shard", "due_at"], "KEYS_ONLY"),
         "by_channel": (["channel_key"], "KEYS_ONLY"),
         "by_digits": (["digits_key"], "KEYS_ONLY"),
+        "by_waba": (["waba_key"], "KEYS_ONLY"),
         "by_place": (["place_key", "place_sort"], "KEYS_ONLY"),
     }
     assert properties["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}

@@ -90,6 +90,19 @@ def submitted(stage: Stage, person: Json, key: str) -> str:
     return signup_id
 
 
+def late(stage: Stage, key: str) -> str:
+    """A popup that ends without a number; one is added, seen and submitted. Gives the signup's id."""
+    person = stage.admin("meta", "signups", {"wabas": [{"numbers": []}], "finish": "FINISH_ONLY_WABA"})
+    signup_id = open_signup(stage, key)
+    authorize(stage, signup_id, person)
+    assert read(stage, signup_id)["numbers"] == []
+    number = {"display_phone_number": PHONE, "verified_name": "Example"}
+    stage.admin("meta", f"wabas/{person['wabas'][0]['id']}/numbers", number)
+    submit(stage, signup_id)
+    assert len(read(stage, signup_id)["numbers"]) == 1
+    return signup_id
+
+
 def whole(stage: Stage) -> None:
     """From the first request to the key, with everything there is to read, a census and the facts again."""
     person = customer(stage)

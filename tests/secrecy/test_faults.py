@@ -162,7 +162,14 @@ def test_a_secret_that_cannot_be_used(make_stage: MakeStage, secret: str, level:
 
 
 @pytest.mark.parametrize(
-    "name", ["MESSAGING_WEBHOOK_HEADERS", "SIGNUP_EXTRAS", "RETRY_SCHEDULE_SECONDS", "PARTNER_BUDGET_CALLS"]
+    "name",
+    [
+        "MESSAGING_WEBHOOK_HEADERS",
+        "SIGNUP_EXTRAS",
+        "RETRY_SCHEDULE_SECONDS",
+        "PARTNER_BUDGET_CALLS",
+        "NUMBERS_MEND_KEYS",
+    ],
 )
 @pytest.mark.parametrize("value", [f"{MARK}", f'["{MARK}"]', f'{{"{MARK}": '])
 def test_a_setting_that_cannot_be_used_is_named_and_not_shown(
@@ -233,7 +240,7 @@ def test_a_record_that_cannot_be_read_is_not_quoted(stage: Stage, kind: str) -> 
     for path in (
         f"/v1/signups/{signup_id}/numbers",
         f"/v1/signups/{signup_id}/retry",
-        f"{number_path}/retry",
+        *(f"{number_path}/{wish}" for wish in ("retry", "cancel", "reactivate", "check")),
     ):
         stage.request("number_submission", "POST", path, {})
     stage.put("jobs", json.dumps({"phone_number_id": channel.phone_number_id}))

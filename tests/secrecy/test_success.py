@@ -6,13 +6,14 @@ import pytest
 
 from infra.cards import CARDS
 from tests.secrecy.conftest import MakeStage
-from tests.secrecy.journey import whole
+from tests.secrecy.journey import late, whole
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG], ids=["info", "debug"])
 def test_nothing_leaves_on_the_way_to_a_connected_number(make_stage: MakeStage, level: int) -> None:
     stage = make_stage(root_level=level)
     whole(stage)
+    late(stage, "k-2")
     stage.assert_silent()
     text = stage.out.getvalue()
     # The test saw something at all: logs and metrics of everybody.

@@ -89,6 +89,10 @@ def walked(stage: Stage) -> Stage:
     setup = {"phone_number": channel.phone_number}
     about = {"id": "unknown-channel", "setup_info": setup}
     stage.admin("dialog", "events", {"event": "phone_number_quality_changed", "data": about})
+    # A restriction that names only the WABA reaches its numbers.
+    stage.admin("dialog", f"channels/{channel.id}/restrict", {"names": "waba"})
+    stage.run(60)
+    stage.admin("dialog", f"channels/{channel.id}/forgive", {"names": "waba"})
     stage.put("events", "nobody can read this", {"encoding": {"stringValue": "utf-8"}})
     stage.run(60)
     # A channel of the census that names neither a number nor its WABA.
@@ -100,6 +104,8 @@ def walked(stage: Stage) -> Stage:
     stage.admin("dialog", "webhook-faults", {"drop": 1.0})
     person = journey.customer(stage)
     journey.connect(stage, journey.submitted(stage, person, "k-2"), person)
+    # A number that Meta lists only after the popup: token and secret are needed once more.
+    journey.late(stage, "k-4")
     # 360dialog is down for good: the job is given up.
     failing(stage, "dialog", "GET", "channels$", None)
     journey.submitted(stage, journey.customer(stage), "k-3")

@@ -228,3 +228,124 @@ async def test_a_number_may_be_unverified(bench: Bench) -> None:
     path = f"{signup['wabas'][0]['id']}/phone_numbers"
     listed = (await bench.graph(path, token, fields="code_verification_status")).json()["data"]
     assert [number["code_verification_status"] for number in listed] == ["VERIFIED", "NOT_VERIFIED"]
+
+
+async def numbers_of(bench: Bench, token: str, waba_id: str) -> list[dict[str, object]]:
+    fields = "id,code_verification_status,name_status,status"
+    answer = await bench.graph(f"{waba_id}/phone_numbers", token, fields=fields)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["data"])
+
+
+async def test_what_meta_says_of_a_number_can_be_chosen_and_changed(bench: Bench) -> None:
+    number = {"status": "BANNED", "name_status": "DECLINED"}
+    token, signup = await bench.token(wabas=[{"numbers": [number]}])
+    waba = signup["wabas"][0]
+    number_id = waba["numbers"][0]["id"]
+    (shown,) = await numbers_of(bench, token, waba["id"])
+    assert shown == {"id": number_id, "code_verification_status": "VERIFIED", **number}
+    change = {"status": "CONNECTED", "name_status": None, "code_verification_status": "EXPIRED"}
+    answer = await bench.meta.patch(f"/admin/numbers/{number_id}", json=change)
+    assert (answer.json()["waba_id"], answer.json()["status"]) == (waba["id"], "CONNECTED")
+    (shown,) = await numbers_of(bench, token, waba["id"])
+    assert shown == {"id": number_id, "code_verification_status": "EXPIRED", "status": "CONNECTED"}
+
+
+async def test_a_late_number_is_listed_some_seconds_after_the_popup(bench: Bench) -> None:
+    token, signup = await bench.token(wabas=[{"numbers": [{}, {"listed_after_seconds": 20}]}])
+    waba = signup["wabas"][0]
+    first, late = (number["id"] for number in waba["numbers"])
+    client_id = (await bench.new_client()).json()["id"]
+    bench.clock.advance(19.9)
+    assert [item["id"] for item in await numbers_of(bench, token, waba["id"])] == [first]
+    assert error_of(await bench.graph(late, token)) == (100, 33)
+    assert (await bench.submit(signup, client_id, channel_external_id=late)).status_code == 404
+    bench.clock.advance(0.1)
+    assert [item["id"] for item in await numbers_of(bench, token, waba["id"])] == [first, late]
+    assert (await bench.graph(late, token)).status_code == 200
+    assert (await bench.submit(signup, client_id, channel_external_id=late)).status_code == 200
+
+
+async def test_a_number_is_added_after_a_popup_without_one(bench: Bench) -> None:
+    token, signup = await bench.token(wabas=[{"numbers": []}])
+    waba_id = signup["wabas"][0]["id"]
+    assert "phone_number_id" not in signup["session_info"]["data"]
+    assert await numbers_of(bench, token, waba_id) == []
+    body = {"code_verification_status": "NOT_VERIFIED", "status": "UNVERIFIED"}
+    added = await bench.meta_admin(f"wabas/{waba_id}/numbers", **body)
+    (shown,) = await numbers_of(bench, token, waba_id)
+    assert shown == {"id": added["id"], "name_status": "APPROVED", **body}
+    again = await bench.meta.post(f"/admin/wabas/{waba_id}/numbers", json={"id": added["id"]})
+    assert again.status_code == 422
+    assert (await bench.meta.post("/admin/wabas/1/numbers", json={})).status_code == 404
+
+
+async def test_a_number_may_vanish_and_come_back(bench: Bench) -> None:
+    token, signup = await bench.token()
+    waba = signup["wabas"][0]
+    path = f"/admin/numbers/{waba['numbers'][0]['id']}"
+    await bench.meta.patch(path, json={"listed": False})
+    assert await numbers_of(bench, token, waba["id"]) == []
+    await bench.meta.patch(path, json={"listed": True})
+    assert len(await numbers_of(bench, token, waba["id"])) == 1
+    assert (await bench.meta.patch("/admin/numbers/1", json={})).status_code == 404
+    late = await bench.meta_admin(f"wabas/{waba['id']}/numbers", listed_after_seconds=600)
+    assert len(await numbers_of(bench, token, waba["id"])) == 1
+    await bench.meta.patch(f"/admin/numbers/{late['id']}", json={"listed": True})
+    assert len(await numbers_of(bench, token, waba["id"])) == 2
+
+
+async def test_a_number_moves_to_another_customers_account(bench: Bench) -> None:
+    old_token, old = await bench.token()
+    new_token, new = await bench.token()
+    old_waba, new_waba = old["wabas"][0], new["wabas"][0]
+    number_id = old_waba["numbers"][0]["id"]
+    client_id = (await bench.new_client()).json()["id"]
+    await bench.submit(old, client_id)
+    await bench.simulators.advance(4)
+    path = f"/admin/numbers/{number_id}"
+    assert (await bench.meta.patch(path, json={"waba_id": "1"})).status_code == 422
+    moved = (await bench.meta.patch(path, json={"waba_id": new_waba["id"]})).json()
+    assert (moved["waba_id"], moved["business_id"]) == (new_waba["id"], new["business_id"])
+    assert await numbers_of(bench, old_token, old_waba["id"]) == []
+    assert number_id in [item["id"] for item in await numbers_of(bench, new_token, new_waba["id"])]
+    # The channel of its former account is another life, not a doubled one.
+    assert (await bench.submit(new, client_id, channel_external_id=number_id)).status_code == 200
+    state = await bench.state()
+    assert [channel["waba_external_id"] for channel in state["channels"]] == [old_waba["id"], new_waba["id"]]
+    assert state["duplicate_submissions"] == 0
+
+
+@pytest.mark.parametrize("code", [131031, 368])
+async def test_an_account_may_be_locked_or_blocked(bench: Bench, code: int) -> None:
+    token, signup = await bench.token(waba_error=code)
+    waba_id = signup["wabas"][0]["id"]
+    for path in (waba_id, f"{waba_id}/phone_numbers", signup["wabas"][0]["numbers"][0]["id"]):
+        assert error_of(await bench.graph(path, token)) == (code, None)
+    assert (await bench.graph("me", token)).status_code == 200
+    customer = f"/admin/customers/{signup['business_id']}"
+    assert (await bench.meta.patch(customer, json={"waba_error": None})).status_code == 200
+    assert (await bench.graph(waba_id, token)).status_code == 200
+    assert (await bench.meta.patch(customer, json={"waba_error": 5})).status_code == 422
+
+
+async def test_a_token_may_be_a_persons(bench: Bench) -> None:
+    token, signup = await bench.token()
+    assert (await bench.debug(token))["type"] == "SYSTEM_USER"
+    await bench.meta.patch(f"/admin/customers/{signup['business_id']}", json={"token_type": "USER"})
+    assert (await bench.debug(token))["type"] == "USER"
+
+
+async def test_an_unheard_of_scope_may_name_the_accounts_beside_businesses(bench: Bench) -> None:
+    token, signup = await bench.token(grants="other_scope")
+    businesses, accounts = (await bench.debug(token))["granular_scopes"]
+    assert businesses == {"scope": "business_management", "target_ids": [signup["business_id"]]}
+    assert accounts["target_ids"] == [signup["wabas"][0]["id"]]
+
+
+async def test_a_redirect_may_append_to_the_code(bench: Bench) -> None:
+    signup = await bench.signup(code_tail="#_=_")
+    again = await bench.meta_admin("codes", business_id=signup["business_id"], code_tail="#_=_")
+    for code in (signup["code"], again["code"]):
+        assert error_of(await bench.exchange(code)) == (100, None)
+        assert (await bench.exchange(code.removesuffix("#_=_"))).status_code == 200

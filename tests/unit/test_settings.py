@@ -114,6 +114,23 @@ def test_a_number_that_is_none_is_named_and_not_shown(name: str, member: str, va
     assert str(raised.value) == f"{name} must hold positive whole numbers"
 
 
+@pytest.mark.parametrize(("word", "mends"), [("report", False), ("mend", True)])
+def test_what_is_done_about_a_drift_is_one_of_two_words(word: str, mends: bool) -> None:
+    values = {"NUMBERS_MEND_KEYS": word, "NUMBERS_MEND_WEBHOOKS": word}
+    read = OnboardingWorkerSettings.read(environment(OnboardingWorkerSettings, **values))
+    assert (read.mend_keys, read.mend_webhooks) == (mends, mends)
+
+
+@pytest.mark.parametrize("value", ["True", "Mend", "1", "mend "])
+@pytest.mark.parametrize("member", ["mend_keys", "mend_webhooks"])
+def test_any_other_word_is_not_guessed_at(member: str, value: str) -> None:
+    name = f"NUMBERS_{member.upper()}"
+    read = OnboardingWorkerSettings.read(environment(OnboardingWorkerSettings, **{name: value}))
+    with pytest.raises(SettingsError) as raised:
+        getattr(read, member)
+    assert str(raised.value) == f"{name} must be report or mend"
+
+
 def test_a_json_object_is_read() -> None:
     assert json_object("SIGNUP_EXTRAS", '{"setup": {"solutionID": "1"}}') == {"setup": {"solutionID": "1"}}
 

@@ -17,8 +17,8 @@ from onramp.ports.upstreams import ChannelWebhook
 
 FUNCTIONS: dict[str, tuple[type[settings.Settings], set[str]]] = {
     "code_exchange": (settings.CodeExchangeSettings, {"meta", "vault"}),
-    "number_submission": (settings.NumberSubmissionSettings, {"queue"}),
-    "signup_queries": (settings.SignupQueriesSettings, {"vault"}),
+    "number_submission": (settings.NumberSubmissionSettings, {"queue", "meta", "vault"}),
+    "signup_queries": (settings.SignupQueriesSettings, {"meta", "vault"}),
     "onboarding_worker": (
         settings.OnboardingWorkerSettings,
         {"queue", "partner", "messaging", "vault"},
@@ -29,7 +29,8 @@ FUNCTIONS: dict[str, tuple[type[settings.Settings], set[str]]] = {
 }
 """The ports of each function beside the store, the clock and the telemetry, which all have."""
 CHOICE = {"queue", "partner", "messaging", "meta", "vault", "bus"}
-CALLS_NOBODY = (
+CALLS_NOBODY_AT_FIRST = (
+    # These two call Meta by need.
     "number_submission",
     "signup_queries",
     "partner_event_worker",
@@ -47,6 +48,8 @@ VALUES = {
     "MESSAGING_WEBHOOK_URL": "https://hooks.example/in",
     "RETRY_SCHEDULE_SECONDS": "5,30",
     "PARTNER_BASE_URL": "https://hub.example/api/v2/",
+    "NUMBERS_MEND_KEYS": "mend",
+    "NUMBERS_MEND_WEBHOOKS": "report",
 }
 
 
@@ -93,6 +96,8 @@ def test_the_workers_rules_are_what_is_configured() -> None:
         look_after=timedelta(seconds=7),
         budget=BudgetRule(calls=7, window=timedelta(seconds=7)),
         webhook=ChannelWebhook("https://hooks.example/in", {"X-Shared": "s", "X-Number": "1"}),
+        mend_keys=True,
+        mend_webhooks=False,
     )
     events = ports_of("partner_event_worker").rules
     assert (events.retry_seconds, events.look_after) == ((5, 30), timedelta(seconds=7))
@@ -120,7 +125,7 @@ def test_what_calls_upstreams_is_imported_only_by_functions_that_do(name: str) -
         check=True,
     )
     loaded = set(done.stdout.split())
-    if name in CALLS_NOBODY:
+    if name in CALLS_NOBODY_AT_FIRST:
         assert loaded == set()
     else:
         assert "httpx" in loaded

@@ -21,9 +21,9 @@ from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.number import Number
 from onramp.domain.records import Fact, Record, Stored
 from onramp.domain.signup import Signup
-from onramp.domain.states import Standing, Step
+from onramp.domain.states import Standing
 from onramp.ports.services import Clock
-from onramp.ports.storage import Due, Position
+from onramp.ports.storage import Due, Line, Position, line_of
 
 START: Final = datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 """When a manual clock begins: far enough ahead that no emulator takes an item's expiry for past."""
@@ -81,7 +81,7 @@ class _Item:
     data: str
     expires_at: datetime | None
     due_at: datetime | None
-    look: bool
+    line: Line
 
 
 type _Key = tuple[str, tuple[str, ...]]
@@ -167,13 +167,13 @@ class MemoryStore:
 
     # -- what DynamoDB finds through an index
 
-    def due(self, before: datetime, limit: int, *, look: bool) -> Sequence[Due]:
+    def due(self, before: datetime, limit: int, *, line: Line) -> Sequence[Due]:
         """See `Store.due`."""
         with self._locked():
             hits = [
-                Due(kind, identity, item.due_at, look)
+                Due(kind, identity, item.due_at, line)
                 for (kind, identity), item in self._items.items()
-                if item.due_at is not None and item.due_at <= before and item.look is look
+                if item.due_at is not None and item.due_at <= before and item.line is line
             ]
             return sorted(hits, key=lambda hit: hit.due_at)[:limit]
 
@@ -189,6 +189,11 @@ class MemoryStore:
     def numbers_at(self, place: str, limit: int) -> Sequence[str]:
         """See `Store.numbers_at`."""
         found = (number for number in self.records(Number) if number.place == place)
+        return sorted(number.phone_number_id for number in found)[:limit]
+
+    def numbers_in(self, hub: str, waba_id: str, limit: int) -> Sequence[str]:
+        """See `Store.numbers_in`."""
+        found = (number for number in self.records(Number) if (number.hub, number.waba.id) == (hub, waba_id))
         return sorted(number.phone_number_id for number in found)[:limit]
 
     def numbers_with(self, hub: str, digits: str) -> Sequence[str]:
@@ -282,7 +287,6 @@ def _json(record: Record, *name: str) -> str:
 
 def _item(record: Stored, content: str) -> _Item:
     due_at = record.due_at if isinstance(record, Number | Census) else None
-    look = isinstance(record, Number) and record.next_step is Step.LOOK
     expires_at = record.forgotten_at
     return _Item(
         version=record.version,
@@ -290,7 +294,7 @@ def _item(record: Stored, content: str) -> _Item:
         # DynamoDB's expiry counts whole seconds.
         expires_at=expires_at.replace(microsecond=0) if expires_at else None,
         due_at=_milliseconds(due_at) if due_at else None,
-        look=look,
+        line=line_of(record) if isinstance(record, Number) else Line.WORK,
     )
 
 

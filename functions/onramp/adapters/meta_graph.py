@@ -3,13 +3,14 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import httpx
 
-from onramp.adapters.upstream import Kind, Rule, Upstream, call
+from onramp.adapters.upstream import DEADLINE, Kind, Rule, Upstream, call
 from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient
 from onramp.domain.text import identifier, is_whole, mapping, members, text
 from onramp.ports.services import Clock
@@ -22,11 +23,18 @@ _THROTTLED: Final = (
     Rule(Kind.THROTTLED, "meta_unavailable", status=429),
 )
 
+_STOPPED: Final = (
+    Rule(Kind.PERMANENT, "waba_locked", error=131_031),
+    Rule(Kind.PERMANENT, "waba_blocked", error=368),
+)
+"""Meta has locked or blocked the account: neither an outage nor a right that is missing."""
+
 EXCHANGE: Final = Upstream(
     unavailable="meta_unavailable",
     misconfigured="meta_configuration",
     rules=(
         *_THROTTLED,
+        *_STOPPED,
         Rule(Kind.PERMANENT, "code_expired", error=100, subcode=36007),
         Rule(Kind.PERMANENT, "meta_configuration", error=100, subcode=36008),
         Rule(Kind.PERMANENT, "code_already_used", error=100, subcode=36009),
@@ -61,6 +69,7 @@ READ: Final = Upstream(
     misconfigured="meta_configuration",
     rules=(
         *_THROTTLED,
+        *_STOPPED,
         Rule(Kind.TRANSIENT, "meta_unavailable", transient=True),
         Rule(
             Kind.PERMANENT, "meta_configuration", text=re.compile(r"validating client secret", re.IGNORECASE)
@@ -101,7 +110,7 @@ INSPECT: Final = Upstream(
 )
 
 WABA_FIELDS: Final = "id,name,owner_business_info"
-NUMBER_FIELDS: Final = "id,display_phone_number,verified_name,code_verification_status"
+NUMBER_FIELDS: Final = "id,display_phone_number,verified_name,code_verification_status,name_status,status"
 GRANTING_SCOPES: Final = "whatsapp_"
 """How the scopes begin that list WABAs; since June 2026 one of them may stand in for another [seen]."""
 PAGES: Final = 20
@@ -109,6 +118,12 @@ PAGE_SIZE: Final = "100"
 EXCHANGE_PAUSES: Final = (0.5, 2.0)
 """Seconds between tries of an exchange that provably was not processed; a code lives 30 s."""
 READ_PAUSES: Final = (0.3,)
+PATIENCE: Final = 25.0
+"""Seconds for all pages of a list: whoever waits for them is a request, which has less than 30."""
+NO_BUSINESS: Final = "the login configuration must ask for a system-user (business) token"
+"""What our operator has to mend when Meta's popup gives out the token of a person."""
+LONGEST_NAME: Final = 200
+"""Characters of a name that are kept: a hundred numbers are stored in one item."""
 _META_ID: Final = re.compile(r"[0-9]{1,32}")
 
 
@@ -116,7 +131,8 @@ _META_ID: Final = re.compile(r"[0-9]{1,32}")
 class MetaGraph:
     """`Meta` on httpx. `app_secret` is asked for at each use, so that rotation needs no restart.
 
-    `base_url` without version, e.g. `https://graph.facebook.com`; `version` like `v26.0`.
+    `base_url` without version, e.g. `https://graph.facebook.com`; `version` like `v26.0`. `deadline`: of one
+    request, in seconds; `patience`: for all pages of a list.
     """
 
     client: httpx.Client
@@ -125,6 +141,8 @@ class MetaGraph:
     version: str
     app_id: str
     app_secret: Callable[[], str]
+    deadline: float = DEADLINE
+    patience: float = PATIENCE
 
     def exchange(self, code: str) -> str:
         """The business token for a code: a form POST, which keeps the secret out of URLs [seen].
@@ -145,12 +163,18 @@ class MetaGraph:
         return token
 
     def inspect(self, token: str) -> Grant:
-        """What `debug_token` says: valid, our app's, and the WABA ids its scopes list, if they list any."""
+        """What `debug_token` says: valid, our app's, and the WABA ids its scopes list, if they list any.
+
+        A person's token instead of a business token is our configuration's fault: `meta_configuration`, and
+        its reference says what to mend.
+        """
         app_token = f"{self.app_id}|{self.app_secret()}"
         answer = self._send(INSPECT, "debug_token", {"input_token": token}, app_token)
         data = mapping(mapping(answer).get("data"))
         if data.get("is_valid") is not True or text(data.get("app_id")) != self.app_id:
             raise Permanent("waba_not_granted")
+        if (text(data.get("type")) or "").upper() == "USER":
+            raise Permanent("meta_configuration", reference=NO_BUSINESS)
         listed: dict[str, None] = {}
         for scope in members(data.get("granular_scopes")):
             entry = mapping(scope)
@@ -176,23 +200,42 @@ class MetaGraph:
         )
 
     def read_numbers(self, token: str, waba_id: str) -> Sequence[PhoneFacts]:
-        """All numbers, page by page; `paging.next` is never followed, it could lead anywhere."""
+        """All numbers that can be read, page by page."""
         phones: dict[str, PhoneFacts] = {}
+        for page, _ in self._pages(token, waba_id):
+            found = (_phone(mapping(item)) for item in members(page))
+            phones |= {phone.id: phone for phone in found if phone}
+        return tuple(phones.values())
+
+    def whole_list(self, token: str, waba_id: str) -> frozenset[str] | None:
+        """The ids of all numbers, for who must know which one is not there: no doubt is allowed."""
+        ids: set[str | None] = set()
+        whole = False
+        for page, more in self._pages(token, waba_id):
+            ids |= {identifier(mapping(item).get("id")) for item in members(page)}
+            if not isinstance(page, list):
+                return None
+            whole = not more
+        known = frozenset(name for name in ids if name is not None)
+        return known if whole and len(known) == len(ids) else None
+
+    def _pages(self, token: str, waba_id: str) -> Iterator[tuple[object, bool]]:
+        """Each page of the numbers, and whether Meta has more; `paging.next` could lead anywhere."""
         after: str | None = None
+        until = time.monotonic() + self.patience
         for _ in range(PAGES):
+            if time.monotonic() > until:
+                raise Transient("meta_unavailable")
             params = {"limit": PAGE_SIZE} | ({"after": after} if after else {})
             answer = mapping(
                 self._read_fields(f"{_path(waba_id)}/phone_numbers", NUMBER_FIELDS, token, params)
             )
-            page = answer.get("data")
-            found = (_phone(mapping(item)) for item in members(page))
-            phones |= {phone.id: phone for phone in found if phone}
-            paging = mapping(answer.get("paging"))
+            page, paging = answer.get("data"), mapping(answer.get("paging"))
+            yield page, "next" in paging
             following = text(mapping(paging.get("cursors")).get("after"))
             if not page or "next" not in paging or following is None or following == after:
-                break
+                return
             after = following
-        return tuple(phones.values())
 
     def _read_fields(self, path: str, fields: str, token: str, params: Mapping[str, str]) -> object:
         """A read; when Meta knows one of the fields no more, the same with its default fields."""
@@ -219,6 +262,7 @@ class MetaGraph:
                 changes=False,
                 params=query,
                 headers={"Authorization": f"Bearer {bearer}"},
+                deadline=self.deadline,
             )
 
         return self._patiently(send, READ_PAUSES)
@@ -247,9 +291,11 @@ def _phone(item: Mapping[str, object]) -> PhoneFacts | None:
         return None
     return PhoneFacts(
         id=phone_id,
-        display_phone_number=text(item.get("display_phone_number")) or "",
-        verified_name=text(item.get("verified_name")),
+        display_phone_number=identifier(item.get("display_phone_number")) or "",
+        verified_name=(text(item.get("verified_name")) or "")[:LONGEST_NAME] or None,
         verification=identifier(item.get("code_verification_status")),
+        name_status=identifier(item.get("name_status")),
+        meta_status=identifier(item.get("status")),
     )
 
 

@@ -58,6 +58,9 @@ MAKE_KEY: Final = _upstream(
     Rule(Kind.PERMANENT, "channel_missing", status=404),
 )
 
+CANCEL: Final = _upstream(Rule(Kind.PERMANENT, "cancellation_rejected", status=(400, 428)))
+REACTIVATE: Final = _upstream(Rule(Kind.PERMANENT, "reactivation_rejected", status=(400, 428)))
+
 PAGE: Final = 200
 """Items that one request asks for."""
 FARTHEST: Final = 1_000 * PAGE
@@ -150,6 +153,15 @@ class PartnerApi:
             raise Ambiguous("partner_unavailable", status=201)
         return NewKey(api_key=api_key, address=self._address(text(answer.get("address"))))
 
+    def set_cancellation(self, client_id: str, channel_id: str, gate: Gate, *, wanted: bool) -> None:
+        """Ask for a channel's end, or take that back: only this client-scoped path works [one]."""
+        path = f"{_control(client_id, channel_id)}/cancellation_request"
+        self._call(CANCEL if wanted else REACTIVATE, "POST", path, gate, {"enabled": wanted})
+
+    def reactivate(self, client_id: str, channel_id: str, gate: Gate) -> None:
+        """The other way to take a channel's end back [one]."""
+        self._call(REACTIVATE, "POST", f"{_control(client_id, channel_id)}/reactivate", gate, {})
+
     def _address(self, answered: str | None) -> str:
         """The host a key is for, if it is one that may see keys; else the configured one."""
         if answered is None or not _ADDRESS.fullmatch(answered):
@@ -211,6 +223,10 @@ def _segment(name: str) -> str:
     if name in {"", ".", ".."}:
         raise Permanent("channel_missing")
     return quote(name, safe="")
+
+
+def _control(client_id: str, channel_id: str) -> str:
+    return f"clients/{_segment(client_id)}/channels/{_segment(channel_id)}/control"
 
 
 def _client(entry: Mapping[str, object]) -> RemoteClient | None:

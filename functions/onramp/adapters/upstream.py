@@ -108,12 +108,13 @@ def call(
     params: Mapping[str, str] | None = None,
     data: Mapping[str, str] | None = None,
     body: Mapping[str, object] | None = None,
+    deadline: float = DEADLINE,
 ) -> object:
     """Send one request and give the JSON of a 2xx answer.
 
     `changes` says whether the call changes something upstream: then an answer that never came, was cut or
-    makes no sense is `Ambiguous`, else `Transient`. Redirects are never followed: they carry secrets to an
-    address of someone else's choosing. Raises `UpstreamError`.
+    makes no sense is `Ambiguous`, else `Transient`. `deadline` in seconds, for all of it. Redirects are never
+    followed: they carry secrets to an address of someone else's choosing. Raises `UpstreamError`.
     """
     lost: type[UpstreamError] = Ambiguous if changes else Transient
     if not all(_SENDABLE.fullmatch(value) for value in (headers or {}).values()):
@@ -121,11 +122,17 @@ def call(
         raise Permanent(upstream.misconfigured)
     try:
         request = client.build_request(
-            method, url, headers=dict(headers or {}), params=params, data=data, json=body, timeout=TIMEOUT
+            method,
+            url,
+            headers=dict(headers or {}),
+            params=params,
+            data=data,
+            json=body,
+            timeout=_waits(deadline),
         )
     except (httpx.InvalidURL, UnicodeError):
         raise Permanent(upstream.misconfigured) from None
-    response, content = _exchange(client, request, upstream, lost)
+    response, content = _exchange(client, request, upstream, lost, deadline)
     if 300 <= response.status_code < 400:  # noqa: PLR2004
         raise Permanent(upstream.misconfigured, status=response.status_code)
     parsed = _parse(content)
@@ -136,11 +143,21 @@ def call(
     return parsed
 
 
+def _waits(deadline: float) -> httpx.Timeout:
+    """How long each single wait of a call may take that has so many seconds."""
+    waits = {name: min(seconds or deadline, deadline) for name, seconds in TIMEOUT.as_dict().items()}
+    return httpx.Timeout(**waits)
+
+
 def _exchange(
-    client: httpx.Client, request: httpx.Request, upstream: Upstream, lost: type[UpstreamError]
+    client: httpx.Client,
+    request: httpx.Request,
+    upstream: Upstream,
+    lost: type[UpstreamError],
+    deadline: float,
 ) -> tuple[httpx.Response, bytes]:
     """Send, and read all of the answer. Raises `Transient` when nothing was sent, else `lost`."""
-    until = time.monotonic() + DEADLINE
+    until = time.monotonic() + deadline
     try:
         response = client.send(request, stream=True, follow_redirects=False)
     except httpx.LocalProtocolError:

@@ -18,7 +18,8 @@ class Census(Worked):
     """One hub's census. `offset` is where the next page begins, while one is under way (`began_at`).
 
     `unknown` are the billed channels of this round that belong to no number of ours; `unknown_count` all of
-    them. `wanted`: numbers wait, the next round begins as soon as it may.
+    them. `wanted`: numbers wait, the next round begins as soon as it may. `whole_since`: when the last round
+    began that has come to its end, and `channels` how many it has seen.
     """
 
     KIND: ClassVar[str] = "CENSUS"
@@ -31,6 +32,8 @@ class Census(Worked):
     unknown: list[str] = Field(default_factory=list)
     unknown_count: int = 0
     wanted: bool = False
+    whole_since: datetime | None = None
+    channels: int = 0
     due_at: datetime | None = None
 
     @property
@@ -53,8 +56,10 @@ class Census(Worked):
         self.unknown_count += len(unknown)
         self.unknown = [*self.unknown, *unknown][:UNKNOWN_TOLD]
 
-    def end(self, now: datetime) -> None:
-        """The round is over."""
+    def end(self, now: datetime, *, whole: bool) -> None:
+        """The round is over. `whole`: every page was read."""
+        if whole:
+            self.whole_since, self.channels = self.began_at, self.seen
         self.began_at = None
         self.ended_at = now
         self.due_at = now + EVERY

@@ -36,6 +36,11 @@ class ClientRecord(Worked):
         """Whether another tenant has this client, or may have made it."""
         return self.tenant != tenant and (self.client_id is not None or self.intent_at is not None)
 
+    def forget(self, client_id: str) -> None:
+        """360dialog does not know the client any more: it is looked up, or made, once more."""
+        if self.client_id == client_id:
+            self.client_id = self.absent_at = self.intent_at = None
+
 
 def mailbox(email: str) -> str:
     """An email in the form in which two of them are compared: case does not count, nothing else is folded."""

@@ -57,6 +57,16 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
         "The customer did not grant this WABA",
         "You have not shared this WhatsApp account. Please go through the window once more and select it.",
     ),
+    "waba_blocked": ProblemKind(
+        403,
+        "Meta has blocked the customer's account",
+        "Meta has blocked your WhatsApp account. Please appeal in Meta's Business Support, then try again.",
+    ),
+    "waba_locked": ProblemKind(
+        403,
+        "Meta has locked the customer's account",
+        "Meta has locked your WhatsApp account. Please unlock it in Meta Business Suite, then try again.",
+    ),
     "not_found": ProblemKind(404, "Not found", "This page is no longer available."),
     "exchange_in_progress": ProblemKind(
         409, "This code is being exchanged right now", "One moment, please.", retryable=True
@@ -64,6 +74,12 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "not_authorized_yet": ProblemKind(409, "The signup has no proven WABA yet", _POPUP),
     "not_connected": ProblemKind(
         409, "The channel is not connected", "Your number is not connected yet. Please wait a moment."
+    ),
+    "nothing_to_cancel": ProblemKind(
+        409, "The number has ended already, or its end is under way", "This number is not connected any more."
+    ),
+    "nothing_to_reactivate": ProblemKind(
+        409, "The number has not ended, and nobody has asked for it", "There is nothing to undo."
     ),
     "nothing_to_retry": ProblemKind(
         409, "Nothing has failed that a retry could mend", "There is nothing to repeat."
@@ -85,6 +101,27 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     "code_invalid": ProblemKind(422, "Meta does not know this code", _POPUP),
     "idempotency_key_reused": ProblemKind(422, "The Idempotency-Key was used with another body", _OURS),
     "invalid_request": ProblemKind(422, "The request is not valid", "Please check what you have entered."),
+    "number_banned": ProblemKind(
+        422,
+        "Meta has banned the phone number",
+        "Meta has banned this phone number. Please appeal in WhatsApp Manager, or choose another number.",
+    ),
+    "number_deleted": ProblemKind(
+        422,
+        "The phone number is deleted at Meta",
+        "This phone number was deleted. Please add it again in WhatsApp Manager, or choose another one.",
+    ),
+    "number_moved": ProblemKind(
+        422,
+        "The phone number was moved to another WABA",
+        "This phone number now belongs to another WhatsApp account. Please share that account instead.",
+    ),
+    "number_not_verified": ProblemKind(
+        422,
+        "The phone number is not verified at Meta",
+        "This phone number is not verified yet. Please verify it in WhatsApp Manager (by text message or"
+        " call), then try again.",
+    ),
     "internal_error": ProblemKind(500, "Something went wrong on our side", _AGAIN, retryable=True),
     "meta_configuration": ProblemKind(502, "Meta refuses the configuration of this service", _OURS),
     "meta_unavailable": ProblemKind(
@@ -161,10 +198,59 @@ FAILURES: Final[Mapping[str, FailureKind]] = {
         "The operator must mend its URL, then retry.",
         retryable=True,
     ),
+    "cancellation_rejected": FailureKind(
+        "360dialog refused to end the channel", "Cancel it in the 360dialog Hub.", retryable=False
+    ),
+    "reactivation_rejected": FailureKind(
+        "360dialog does not take the channel's end back",
+        "Let the customer connect the number again.",
+        retryable=False,
+    ),
     "internal_error": FailureKind(
         "Something went wrong on our side", "Look into the logs by signup id, then retry.", retryable=True
     ),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class WaitKind:
+    """What a number waits for that is long under way (`title`), and what can be done (`action`)."""
+
+    title: str
+    action: str
+
+
+WAITS: Final[Mapping[str, WaitKind]] = {
+    "client": WaitKind(
+        "360dialog has not been handed the number: its client could not be found or made",
+        "The operator looks into the number's log lines; it goes on by itself.",
+    ),
+    "submission": WaitKind(
+        "360dialog has not answered the submission of the number",
+        "It goes on by itself. The operator looks at the 360dialog status page.",
+    ),
+    "channel": WaitKind(
+        "360dialog has taken the number and has not made its channel",
+        "Ask 360dialog's support with the WABA and the phone number; after a week the number fails.",
+    ),
+    "registration": WaitKind(
+        "360dialog has made the channel and has not registered the number at Meta",
+        "Check in WhatsApp Manager that the number is verified and its display name approved.",
+    ),
+    "live": WaitKind(
+        "The channel is running and not live yet",
+        "Look at the channel in the 360dialog Hub; after a week the number fails.",
+    ),
+    "permission": WaitKind(
+        "The client has not permitted the making of the channel's key",
+        "Ask the client to grant it in the 360dialog Hub; the number then goes on by itself.",
+    ),
+    "proof": WaitKind(
+        "The channel is live; its key or its messaging webhook is not proved yet",
+        "It goes on by itself. The operator looks into the number's log lines.",
+    ),
+}
+"""By code: what a number waits for after a day, see `Number.waits_for`."""
 
 
 class OnrampError(Exception):

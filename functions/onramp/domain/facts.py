@@ -45,6 +45,14 @@ class FactType(StrEnum):
     NUMBER_CHANNEL_STATUS_CHANGED = "number.channel_status_changed"
     NUMBER_KEY_DOUBTED = "number.key_doubted"
     NUMBER_ATTENTION = "number.attention"
+    NUMBER_ATTENTION_ENDED = "number.attention_ended"
+    NUMBER_MENDED = "number.mended"
+    NUMBER_RESTRICTION_ENDED = "number.restriction_ended"
+    NUMBER_WISH = "number.wish"
+    NUMBER_WISH_REFUSED = "number.wish_refused"
+    NUMBER_REACTIVATED = "number.reactivated"
+    NUMBER_RELEASED = "number.released"
+    NUMBER_MATCHED_LATE = "number.matched_late"
     CHANNELS_UNKNOWN = "channels.unknown"
 
 
@@ -73,7 +81,9 @@ FACTS: Final[Mapping[str, FactKind]] = {
     FactType.NUMBER_ATTEMPT_FAILED: FactKind(
         "An attempt failed and is made again.", bus=False, detail=("code",)
     ),
-    FactType.NUMBER_RESTRICTED: FactKind("Meta restricts the number.", detail=("code", "violation_type")),
+    FactType.NUMBER_RESTRICTED: FactKind(
+        "Meta restricts the number.", detail=("code", "violation_type", "until")
+    ),
     FactType.NUMBER_CANCELLED: FactKind("The channel has ended at 360dialog."),
     FactType.NUMBER_PERMISSION_GRANTED: FactKind(
         "The client has granted the right to make the key; a number that failed for want of it goes on.",
@@ -87,8 +97,26 @@ FACTS: Final[Mapping[str, FactKind]] = {
         "A run made a key after its time: the stored one is checked by use.", bus=False
     ),
     FactType.NUMBER_ATTENTION: FactKind(
-        "Something about a number needs a person although messages may flow.",
-        detail=("code", "other_channel_id"),
+        "Something about a number needs a person although messages may flow; `reason` is 360dialog's word.",
+        detail=("code", "other_channel_id", "reason"),
+    ),
+    FactType.NUMBER_ATTENTION_ENDED: FactKind(
+        "What needed a person has ended by itself, or was mended.", detail=("code",)
+    ),
+    FactType.NUMBER_MENDED: FactKind(
+        "A dead key was replaced, or a webhook that was set elsewhere was set back.", detail=("code",)
+    ),
+    FactType.NUMBER_RESTRICTION_ENDED: FactKind("Meta restricts the number no more.", detail=("code",)),
+    FactType.NUMBER_WISH: FactKind(
+        "Its tenant asks to `cancel` or to `reactivate` the channel.", detail=("code",)
+    ),
+    FactType.NUMBER_WISH_REFUSED: FactKind(
+        "360dialog did not do what the tenant asked; `code` is one of the failures.", detail=("code", "step")
+    ),
+    FactType.NUMBER_REACTIVATED: FactKind("The end of the channel was undone: the number goes on."),
+    FactType.NUMBER_RELEASED: FactKind("Another tenant has proved the number, which was free: it is theirs."),
+    FactType.NUMBER_MATCHED_LATE: FactKind(
+        "The only living channel of the WABA that nobody had was taken for its only number without one."
     ),
     FactType.CHANNELS_UNKNOWN: FactKind(
         "360dialog bills channels that belong to no number of ours.", detail=("count", "channel_ids")

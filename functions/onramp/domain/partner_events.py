@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from onramp.domain.errors import Unreadable
 from onramp.domain.phone_numbers import canonical
 from onramp.domain.states import Progress, rank
-from onramp.domain.text import MAX_ID, identifier, is_whole, mapping, moment, text
+from onramp.domain.text import MAX_ID, end_date, identifier, is_whole, mapping, members, moment, text
 
 
 class Effect(StrEnum):
@@ -20,7 +21,10 @@ class Effect(StrEnum):
     NONE = "none"
     PERMIT = "permit"
     RESTRICT = "restrict"
+    FORGIVE = "forgive"
+    ENDING = "ending"
     CANCEL = "cancel"
+    REVOKE = "revoke"
     NOTE = "note"
 
 
@@ -51,8 +55,15 @@ EVENT_RULES: Final[Mapping[str, EventRule]] = {
     "channel_permission_granted": EventRule(Scope.CHANNEL, effect=Effect.PERMIT),
     "account_violation": EventRule(Scope.CHANNEL, effect=Effect.RESTRICT),
     "account_restriction": EventRule(Scope.CHANNEL, effect=Effect.RESTRICT),
-    "cancellation_request": EventRule(Scope.CHANNEL, effect=Effect.NOTE),
-    "cancellation_revoke": EventRule(Scope.CHANNEL, effect=Effect.NOTE),
+    # How the end of a restriction is told is not documented: each of these names is a guess.
+    "account_reinstated": EventRule(Scope.CHANNEL, effect=Effect.FORGIVE),
+    "account_unrestricted": EventRule(Scope.CHANNEL, effect=Effect.FORGIVE),
+    "account_restriction_ended": EventRule(Scope.CHANNEL, effect=Effect.FORGIVE),
+    "account_restriction_lifted": EventRule(Scope.CHANNEL, effect=Effect.FORGIVE),
+    "account_restriction_removed": EventRule(Scope.CHANNEL, effect=Effect.FORGIVE),
+    "account_violation_resolved": EventRule(Scope.CHANNEL, effect=Effect.FORGIVE),
+    "cancellation_request": EventRule(Scope.CHANNEL, effect=Effect.ENDING),
+    "cancellation_revoke": EventRule(Scope.CHANNEL, effect=Effect.REVOKE),
     "cancellation_processed": EventRule(Scope.CHANNEL, effect=Effect.CANCEL),
     "phone_number_quality_changed": EventRule(Scope.CHANNEL, effect=Effect.NOTE),
     "channel_status_changed": EventRule(Scope.CHANNEL, effect=Effect.NOTE),
@@ -76,7 +87,20 @@ CHANNEL_WORDS: Final[Mapping[str, Progress]] = {
     "live": Progress.LIVE,
 }
 DEAD_HUB_STATUSES: Final = frozenset({"pending_deletion", "deleted", "terminated", "cancelled"})
+FINAL_HUB_STATUSES: Final = frozenset({"deleted", "terminated"})
 DEAD_WABA_STATUSES: Final = frozenset({"bsp_removed", "disabled", "banned"})
+RESTRICTED_WORDS: Final = frozenset({"restricted", "blocked", "suspended", "account_restricted"})
+"""Seen in a channel's `fb_account_status` and `meta_status` while Meta restricts it [guess]."""
+UNRESTRICTED_WORDS: Final = frozenset({"approved", "active", "connected", "unrestricted", "reinstated"})
+OVER_WORDS: Final = frozenset(
+    {"ended", "expired", "lifted", "none", "reinstate", "reinstated", "removed", "resolved", "unrestricted"}
+)
+"""Words of a restriction's event that tell of its end [guess]."""
+_STATES: Final = ("state", "status", "action", "restriction_status", "violation_status", "violation_type")
+_META_ID: Final = re.compile(r"[0-9]{5,32}")
+_CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+UNSPECIFIED: Final = "unspecified"
+"""The code of an error that has none, or none that is one word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +108,9 @@ class Channel:
     """What we use of a channel object; every field may be missing.
 
     `external_id` is very likely Meta's phone number id. `waba_id` is Meta's (`waba_account.external_id`),
-    never `waba_account.id`, which is 360dialog's own. `digits` are canonical.
+    never `waba_account.id`, which is 360dialog's own. `digits` are canonical. `final`: it is dead, and not
+    only because its end was asked for. `restricted` is None where nothing is said. `error` is the code of an
+    error that 360dialog has put on the channel, `error_shown` whether the object could tell.
     """
 
     id: str | None = None
@@ -94,19 +120,28 @@ class Channel:
     client_id: str | None = None
     progress: Progress | None = None
     dead: bool = False
+    final: bool = False
     billed: bool = False
     created_at: datetime | None = None
+    restricted: bool | None = None
+    error: str | None = None
+    error_shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PartnerEvent:
-    """One event of 360dialog's: `raw` is its envelope as it came."""
+    """One event of 360dialog's: `raw` is its envelope as it came.
+
+    `detail` names a violation, `until` is when a restriction ends by itself, `over` says that it has ended.
+    """
 
     id: str
     name: str
     channel: Channel
     detail: str
     raw: str
+    until: datetime | None = None
+    over: bool = False
 
     @property
     def rule(self) -> EventRule | None:
@@ -115,8 +150,20 @@ class PartnerEvent:
 
     @property
     def about_channel(self) -> bool:
-        """Whether it concerns one number."""
+        """Whether it concerns one number, or all of one WABA."""
         return self.rule is not None and self.rule.scope is Scope.CHANNEL
+
+    @property
+    def about_waba(self) -> bool:
+        """Whether it concerns every number of a WABA: it restricts or forgives, and names nothing nearer."""
+        channel = self.channel
+        named = channel.id or channel.external_id or channel.digits
+        return (
+            self.rule is not None
+            and self.rule.effect in {Effect.RESTRICT, Effect.FORGIVE}
+            and channel.waba_id is not None
+            and not named
+        )
 
 
 def _word(value: object) -> str:
@@ -131,22 +178,58 @@ def read_channel(data: Mapping[str, object]) -> Channel:
     client = mapping(data.get("client"))
     words = (data.get("status"), data.get("hub_status"), mapping(data.get("integration")).get("state"))
     known = [CHANNEL_WORDS[word] for word in map(_word, words) if word in CHANNEL_WORDS]
+    hub_status = _word(data.get("hub_status"))
+    gone = hub_status in FINAL_HUB_STATUSES or bool(data.get("terminated_at"))
+    lost = _word(waba.get("status")) in DEAD_WABA_STATUSES
     return Channel(
         id=identifier(data.get("id")) or identifier(data.get("channel_id")),
-        external_id=identifier(data.get("external_id")) or identifier(data.get("channel_external_id")),
-        waba_id=identifier(waba.get("external_id")) or identifier(data.get("waba_external_id")),
-        digits=canonical(text(setup.get("phone_number")) or text(data.get("phone_number")) or ""),
+        external_id=_first(data, "external_id", "channel_external_id", "phone_number_id"),
+        waba_id=identifier(waba.get("external_id")) or _first(data, "waba_external_id", "waba_id"),
+        digits=canonical(
+            text(setup.get("phone_number"))
+            or text(data.get("phone_number"))
+            or text(data.get("display_phone_number"))
+            or ""
+        ),
         client_id=identifier(data.get("client_id")) or identifier(client.get("id")),
         progress=max(known, key=rank, default=None),
-        dead=(
-            _word(data.get("hub_status")) in DEAD_HUB_STATUSES
-            or bool(data.get("cancelled_at"))
-            or bool(data.get("terminated_at"))
-            or _word(waba.get("status")) in DEAD_WABA_STATUSES
-        ),
+        dead=gone or lost or hub_status in DEAD_HUB_STATUSES or bool(data.get("cancelled_at")),
+        final=gone,
         billed=bool(data.get("billing_started_at")) and not data.get("terminated_at"),
         created_at=moment(data.get("created_at")),
+        restricted=_restricted(data, waba),
+        error=_error_code(setup.get("error")),
+        error_shown="error" in setup,
     )
+
+
+def _first(data: Mapping[str, object], *names: str) -> str | None:
+    return next((found for name in names if (found := identifier(data.get(name)))), None)
+
+
+def _restricted(data: Mapping[str, object], waba: Mapping[str, object]) -> bool | None:
+    """What a channel's words for Meta's opinion of it say: the worst of them, None when they say nothing."""
+    said = {
+        _word(source.get(name))
+        for source in (waba, data)
+        for name in ("fb_account_status", "meta_status")
+        if source.get(name) is not None
+    }
+    if said & RESTRICTED_WORDS:
+        return True
+    return False if said & UNRESTRICTED_WORDS else None
+
+
+def _error_code(error: object) -> str | None:
+    """The code of an error, whatever shape it has: never its text, which may hold anything."""
+    if not error and error != 0:
+        return None
+    if isinstance(error, dict):
+        named = (text(error.get(name)) for name in ("code", "error_code", "error_subcode", "type", "title"))
+        code = next((word for word in named if word), None)
+    else:
+        code = text(error)
+    return code if code is not None and _CODE.fullmatch(code) else UNSPECIFIED
 
 
 def read_event(envelope: object) -> PartnerEvent:
@@ -164,17 +247,57 @@ def read_event(envelope: object) -> PartnerEvent:
     if event_id is None or (isinstance(given, str) and not is_whole(given)):
         event_id = hashlib.sha256(raw.encode()).hexdigest()
     data = mapping(envelope.get("data"))
-    channel = read_channel(data)
-    rule = EVENT_RULES.get(name)
-    if rule and rule.scope is Scope.WABA:
-        channel = Channel(waba_id=identifier(data.get("id")))
     return PartnerEvent(
         id=event_id,
         name=name,
-        channel=channel,
-        detail=(text(data.get("violation_type")) or "")[:MAX_ID],
+        channel=_subject(EVENT_RULES.get(name), data),
+        detail=_violation(data)[:MAX_ID],
         raw=raw,
+        until=max(_ends(data), default=None),
+        over=any(_word(data.get(name)) in OVER_WORDS for name in _STATES),
     )
+
+
+def _subject(rule: EventRule | None, data: Mapping[str, object]) -> Channel:
+    """What an event is about. Those of Meta's about an account may name it where others name a channel."""
+    if rule and rule.scope is Scope.WABA:
+        return Channel(waba_id=identifier(data.get("id")))
+    channel = read_channel(data)
+    about_account = rule is not None and rule.effect in {Effect.RESTRICT, Effect.FORGIVE}
+    if about_account and channel.id is not None and _META_ID.fullmatch(channel.id):
+        return replace(channel, id=None, waba_id=channel.waba_id or channel.id)
+    return channel
+
+
+def _violation(data: Mapping[str, object]) -> str:
+    """The violation, or the kinds of restrictions, that an event names."""
+    inner = mapping(data.get("violation_info"))
+    named = text(data.get("violation_type")) or text(inner.get("violation_type"))
+    kinds = (text(entry.get("restriction_type")) for entry in _restrictions(data))
+    return named or ",".join(kind for kind in kinds if kind)
+
+
+def _restrictions(data: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+    given = data.get("restriction_info")
+    entries = members(given) or [given]
+    return (entry for entry in map(mapping, entries) if entry)
+
+
+def _ends(data: Mapping[str, object]) -> list[datetime]:
+    """The ends of the restrictions an event tells of; one that has none lasts."""
+    sources = list(_restrictions(data)) or [data]
+    ends = [
+        next(
+            (at for name in ("expiration", "expires_at", "until") if (at := end_date(source.get(name)))), None
+        )
+        for source in sources
+    ]
+    return [end for end in ends if end is not None] if all(ends) else []
+
+
+def _end(restriction: Mapping[str, object]) -> datetime | None:
+    named = (end_date(restriction.get(name)) for name in ("expiration", "expires_at", "until"))
+    return next((at for at in named if at), None)
 
 
 def reduced(event: PartnerEvent) -> str:
@@ -188,10 +311,16 @@ def reduced(event: PartnerEvent) -> str:
         "client_id": channel.client_id,
         "status": channel.progress,
         "cancelled_at": channel.dead,
+        "terminated_at": channel.final,
         "billing_started_at": channel.billed,
         "created_at": channel.created_at.isoformat() if channel.created_at else None,
         "violation_type": event.detail,
+        "until": event.until.isoformat() if event.until else None,
+        "state": "ended" if event.over else None,
+        "fb_account_status": {True: "restricted", False: "approved", None: None}[channel.restricted],
     }
+    if channel.error_shown:
+        data["setup_info"] = {"phone_number": f"+{channel.digits}", "error": channel.error}
     return json.dumps({"id": event.id, "event": event.name, "data": data}, sort_keys=True)
 
 

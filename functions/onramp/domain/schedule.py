@@ -18,6 +18,14 @@ LONGEST_WAIT: Final = timedelta(days=7)
 """A submitted number of which 360dialog has shown no living channel by then has failed."""
 
 
+CHECK_EVERY: Final = timedelta(days=1)
+"""How often a connected number is proved."""
+CHECK_SOONEST: Final = timedelta(hours=1)
+"""So soon after one check there is no other."""
+LIST_LAG: Final = timedelta(minutes=10)
+"""How long what 360dialog lists may be older than an event that told of it."""
+
+
 def next_attempt(
     attempts: int, now: datetime, draw: Callable[[], float], seconds: Sequence[int] = RETRY_SECONDS
 ) -> datetime | None:
@@ -35,3 +43,12 @@ def next_look(looks: int, now: datetime, first: timedelta = LOOK_AFTER) -> datet
     """When a number that has been looked up `looks` times in vain is looked up again."""
     longest = max(LONGEST_LOOK, first)
     return now + min(first * int(2 ** min(looks, 12)), longest)
+
+
+def next_check(moment: timedelta, now: datetime) -> datetime:
+    """The next time that is `moment` after midnight, in UTC, and not too soon."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    due_at = midnight + moment
+    while due_at < now + CHECK_SOONEST:
+        due_at += CHECK_EVERY
+    return due_at

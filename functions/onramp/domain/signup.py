@@ -46,12 +46,18 @@ class Waba(Record):
 
 
 class ListedNumber(Record):
-    """A number as Meta lists it in the WABA."""
+    """A number as Meta lists it in the WABA; what its words mean is in `onramp.domain.verification`.
+
+    `verification`: of the code that Meta sent to the number. `name_status`: of its name. `meta_status`: of
+    the number itself.
+    """
 
     phone_number_id: str
     display_phone_number: str = ""
     verified_name: str | None = None
     verification: str | None = None
+    name_status: str | None = None
+    meta_status: str | None = None
 
 
 class Signup(Stored):

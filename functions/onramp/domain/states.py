@@ -103,13 +103,17 @@ class Step(StrEnum):
     SUBMIT = "submit"
     LOOK = "look"
     CONNECT = "connect"
+    CHECK = "check"
+    CANCEL = "cancel"
+    REACTIVATE = "reactivate"
 
 
 class Attention(StrEnum):
-    """What a person should see of a number although messages may flow."""
+    """What a person should see of a number although messages may flow; the weightiest first."""
 
+    CHANNEL_MISSING = "channel_missing"
     KEY_DEAD = "key_dead"
     WEBHOOK_DRIFT = "webhook_drift"
-    CHANNEL_MISSING = "channel_missing"
+    CHANNEL_ERROR = "channel_error"
     SECOND_CHANNEL = "second_channel"
     UNVERIFIED = "unverified"

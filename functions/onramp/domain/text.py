@@ -11,6 +11,8 @@ MAX_TEXT: Final = 4_096
 """Characters of any text that is used; API keys and tokens are the longest, with a few hundred."""
 MAX_ID: Final = 200
 MAX_NUMBER: Final = 10**32
+MAX_EPOCH: Final = 15
+"""Digits from which a text is no time."""
 _HALVES: Final = re.compile("[\ud800-\udfff]")
 """Halves of characters, which JSON can smuggle in and UTF-8 cannot hold."""
 _EMAIL: Final = re.compile(r"([^\s@<>\"',;:]{1,64})@([^\s@<>\"',;:]{1,255})")
@@ -57,6 +59,17 @@ def moment(value: object) -> datetime | None:
     try:
         return from_iso(value) if isinstance(value, str) else None
     except (ValueError, OverflowError):
+        return None
+
+
+def end_date(value: object) -> datetime | None:
+    """A time as Meta writes ends of restrictions: epoch seconds (as a number or as text), or ISO."""
+    seconds = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < MAX_EPOCH else value
+    if not isinstance(seconds, int) or isinstance(seconds, bool):
+        return moment(value)
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
         return None
 
 

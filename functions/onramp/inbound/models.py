@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from onramp.domain.errors import FAILURES, PROBLEMS
+from onramp.domain.errors import FAILURES, PROBLEMS, WAITS
 from onramp.domain.facts import FactType
 from onramp.domain.number import Failure, Number
 from onramp.domain.records import Fact
@@ -40,6 +40,8 @@ MOST_NUMBERS: Final = 48
 EXAMPLE_TIME: Final = "2026-11-26T08:30:00Z"
 CURSOR: Final = "MjAyNi0xMS0yNlQwODozMDowMC4wMDBaIzAxYTIwN2EyMzI4MDRmN2EyYzllNTFkMzhiNmEwN2Y0"
 SIGNUP_ID: Final = "01a207a232804f7a2c9e51d38b6a07f4"
+WISHES: Final = (Step.CANCEL, Step.REACTIVATE)
+"""What a tenant may ask 360dialog for."""
 _PLAIN: Final = r'[^\s\x00-\x1f\x7f@<>",;:]'
 
 
@@ -90,6 +92,8 @@ WORDS: Final[Mapping[str, Words]] = {
         [PROVED_BY_GRANT, PROVED_BY_USE],
     ),
     "SignupStatus": Words("The state of a signup as a whole.", list(SignupStatus)),
+    "WaitCode": Words("What a number waits for that is under way for more than a day.", list(WAITS)),
+    "WishAction": Words("What 360dialog is asked for: to end a channel, or to take that back.", list(WISHES)),
 }
 """The enumerations of the contract, by name."""
 
@@ -297,6 +301,57 @@ class FailureView(View):
         )
 
 
+class RestrictionView(View):
+    """Meta restricts the number."""
+
+    code: Annotated[str, _about("360dialog's event that told of it.", "account_restriction")]
+    violation_type: Annotated[str | None, _about("Meta's word for the reason.", "SPAM")]
+    at: Annotated[datetime | None, _about("Since when, where that is known.", EXAMPLE_TIME)]
+    until: Annotated[datetime | None, _about("When it ends, where Meta says so.", EXAMPLE_TIME)]
+
+    @classmethod
+    def of(cls, number: Number) -> Self | None:
+        """What a number is restricted by."""
+        if number.restriction is None:
+            return None
+        return cls(
+            code=number.restriction,
+            violation_type=number.violation_type,
+            at=number.restricted_at,
+            until=number.restricted_until,
+        )
+
+
+class WishView(View):
+    """What its tenant has asked 360dialog for."""
+
+    action: Annotated[str, _word_of("WishAction"), _about("What.", Step.CANCEL)]
+    at: Annotated[datetime, _about("When it was asked for.", EXAMPLE_TIME)]
+    refused: Annotated[
+        Annotated[str, _word_of("FailureCode")] | None,
+        _about("Why 360dialog did not do it, if it did not.", "cancellation_rejected"),
+    ]
+
+
+class WaitView(View):
+    """What a number waits for that is under way for more than a day."""
+
+    code: Annotated[str, _word_of("WaitCode"), _about("A stable code.", "channel")]
+    title: Annotated[str, _about("What is missing.", WAITS["channel"].title)]
+    action: Annotated[str, _about("What can be done.", WAITS["channel"].action)]
+    since: Annotated[datetime, _about("Since when.", EXAMPLE_TIME)]
+
+    @classmethod
+    def of(cls, number: Number, now: datetime) -> Self | None:
+        """What a number waits for at `now`."""
+        code = number.waits_for(now)
+        if code is None:
+            return None
+        kind = WAITS[code]
+        since = number.look_from or _changed_at(number)
+        return cls(code=code, title=kind.title, action=kind.action, since=since)
+
+
 class NumberView(View):
     """One phone number. One that Meta lists and nobody submitted through this signup is `listed`."""
 
@@ -304,6 +359,7 @@ class NumberView(View):
     display_phone_number: Annotated[str, _about("As Meta writes it.", "+1 201-555-0100")]
     verified_name: Annotated[str | None, _about("The name Meta shows for it.", "Example")]
     verification: Annotated[str | None, _about("Meta's word for its verification.", "VERIFIED")]
+    name_status: Annotated[str | None, _about("Meta's word for its display name.", "APPROVED")]
     status: Annotated[
         str, _word_of("NumberStatus"), _about("How far it is, or what covers that.", "connected")
     ]
@@ -311,28 +367,43 @@ class NumberView(View):
         Annotated[str, _word_of("Attention")] | None,
         _about("What a person should see although messages may flow.", "second_channel"),
     ]
+    attention_code: Annotated[
+        str | None, _about("360dialog's or Meta's word for that, where there is one.", "EXPIRED")
+    ]
+    restriction: Annotated[RestrictionView | None, _about("What Meta restricts it by, if it does.")]
     channel_id: Annotated[str | None, _about("360dialog's id of its channel.", "abc123CH")]
     signup_id: Annotated[str | None, _about("The signup it belongs to.", SIGNUP_ID)]
     steps: Annotated[list[StepView], _about("The states it has reached in this life, in their order.")]
     failure: Annotated[FailureView | None, _about("Why it stopped, if it did.")]
+    wish: Annotated[WishView | None, _about("What 360dialog was asked for, until it is done.")]
+    ending_at: Annotated[
+        datetime | None, _about("Since when 360dialog is to end its channel and has not yet.", EXAMPLE_TIME)
+    ]
+    waits_for: Annotated[WaitView | None, _about("What is missing, after a day under way.")]
     checked_at: Annotated[datetime | None, _about("When its key was last proved by use.", EXAMPLE_TIME)]
     next_attempt_at: Annotated[datetime | None, _about("When it is worked on again.", EXAMPLE_TIME)]
 
     @classmethod
-    def of(cls, number: Number) -> Self:
-        """A number as its tenant sees it."""
-        planned = number.lease is None and number.next_step in {Step.SUBMIT, Step.CONNECT}
+    def of(cls, number: Number, now: datetime) -> Self:
+        """A number as its tenant sees it at `now`."""
+        planned = number.lease is None and number.next_step in _ATTEMPTED
         return cls(
             phone_number_id=number.phone_number_id,
             display_phone_number=number.display_phone_number,
             verified_name=number.verified_name,
             verification=number.verification,
+            name_status=number.name_status,
             status=number.status,
             attention=number.attention,
+            attention_code=number.attention_code,
+            restriction=RestrictionView.of(number),
             channel_id=number.channel_id,
             signup_id=number.signup_id,
             steps=[StepView(status=status, at=at) for status, at in number.steps.items()],
             failure=FailureView.of(number.failure) if number.failure else None,
+            wish=WishView.model_validate(number.wish) if number.wish else None,
+            ending_at=number.ending_at,
+            waits_for=WaitView.of(number, now),
             checked_at=number.key.checked_at if number.key else None,
             next_attempt_at=number.due_at if planned else None,
         )
@@ -340,20 +411,20 @@ class NumberView(View):
     @classmethod
     def listed(cls, number: ListedNumber) -> Self:
         """A number that Meta lists and that was not submitted through the signup that shows it."""
-        return cls(
-            phone_number_id=number.phone_number_id,
-            display_phone_number=number.display_phone_number,
-            verified_name=number.verified_name,
-            verification=number.verification,
-            status=Status.LISTED,
-            attention=None,
-            channel_id=None,
-            signup_id=None,
-            steps=[],
-            failure=None,
-            checked_at=None,
-            next_attempt_at=None,
-        )
+        given: dict[str, object] = {
+            "phone_number_id": number.phone_number_id,
+            "display_phone_number": number.display_phone_number,
+            "verified_name": number.verified_name,
+            "verification": number.verification,
+            "name_status": number.name_status,
+            "status": Status.LISTED,
+            "steps": [],
+        }
+        return cls.model_validate(dict.fromkeys(cls.model_fields) | given)
+
+
+_ATTEMPTED: Final = frozenset({Step.SUBMIT, Step.CONNECT, Step.CANCEL, Step.REACTIVATE})
+"""Steps whose time is shown as the next attempt; 360dialog is waited for, and a check is no attempt."""
 
 
 class TimelineView(View):
@@ -418,12 +489,12 @@ def _parts(whole: Whole, now: datetime) -> dict[str, Any]:
     known = client.id or next((number.client_id for number in numbers.values() if number.client_id), None)
     listed = {number.phone_number_id for number in whole.listed}
     shown = [
-        NumberView.of(numbers[number.phone_number_id])
+        NumberView.of(numbers[number.phone_number_id], now)
         if number.phone_number_id in numbers
         else NumberView.listed(number)
         for number in whole.listed
     ]
-    shown += [NumberView.of(number) for name, number in numbers.items() if name not in listed]
+    shown += [NumberView.of(number, now) for name, number in numbers.items() if name not in listed]
     return {
         "id": signup.id,
         "status": signup.status(now),

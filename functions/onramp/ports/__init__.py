@@ -34,13 +34,16 @@ class Rules:
     """What a deployment decides: see `config/example.toml`.
 
     `look_after`: how long a number waits for a webhook before its channel is looked up. `webhook`: where
-    connected channels send their messages.
+    connected channels send their messages. `mend_keys`: whether the daily check replaces a key that is dead,
+    which kills the one somebody has just made; `mend_webhooks`: whether it sets a webhook back.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
     look_after: timedelta = LOOK_AFTER
     budget: BudgetRule = DEFAULT_BUDGET
     webhook: ChannelWebhook = NO_WEBHOOK
+    mend_keys: bool = False
+    mend_webhooks: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

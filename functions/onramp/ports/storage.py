@@ -4,14 +4,36 @@
 both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from enum import StrEnum
+from typing import Final, Protocol
 
 from onramp.domain.ledger import EventRecord
+from onramp.domain.number import Number
 from onramp.domain.records import Fact, Stored
-from onramp.domain.states import Standing
+from onramp.domain.states import Standing, Step
+
+
+class Line(StrEnum):
+    """What is due waits in three lines, so that a long one never holds up another.
+
+    `WORK`: calls that move something on. `LOOK`: numbers that wait for 360dialog. `CHECK`: connected numbers
+    by the time of their daily check.
+    """
+
+    WORK = "WORK"
+    LOOK = "LOOK"
+    CHECK = "CHECK"
+
+
+_LINES: Final[Mapping[str, Line]] = {Step.LOOK: Line.LOOK, Step.CHECK: Line.CHECK}
+
+
+def line_of(number: Number) -> Line:
+    """The line in which a number waits for its next step; a read that somebody waits for is work."""
+    return Line.WORK if number.unseen else _LINES.get(number.next_step or "", Line.WORK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +43,7 @@ class Due:
     kind: str
     identity: tuple[str, ...]
     due_at: datetime
-    look: bool = False
+    line: Line = Line.WORK
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +94,17 @@ class Store(Protocol):
 
     # -- through an index: what is found may lag, and is read again before anybody acts on it
 
-    def due(self, before: datetime, limit: int, *, look: bool) -> Sequence[Due]:
-        """Numbers and censuses whose due time has passed, oldest first; looks apart from other work."""
+    def due(self, before: datetime, limit: int, *, line: Line) -> Sequence[Due]:
+        """Numbers and censuses of one line whose due time has passed, oldest first."""
 
     def postpone(self, hit: Due, until: datetime) -> bool:
         """Move a hit's due time on, touching nothing else, unless it has moved already. Whether it did."""
 
     def numbers_at(self, place: str, limit: int) -> Sequence[str]:
         """Numbers by their place: those of a channel, or of a WABA that have no channel yet."""
+
+    def numbers_in(self, hub: str, waba_id: str, limit: int) -> Sequence[str]:
+        """All numbers of a WABA, with a channel and without."""
 
     def numbers_with(self, hub: str, digits: str) -> Sequence[str]:
         """Numbers with these canonical digits."""

@@ -26,12 +26,14 @@ class WabaFacts:
 
 @dataclass(frozen=True, slots=True)
 class PhoneFacts:
-    """A phone number of a WABA, as Meta has it."""
+    """A phone number of a WABA, as Meta has it, with its words for the state of code, name and number."""
 
     id: str
     display_phone_number: str
     verified_name: str | None
     verification: str | None = None
+    name_status: str | None = None
+    meta_status: str | None = None
 
 
 class Meta(Protocol):
@@ -51,6 +53,9 @@ class Meta(Protocol):
 
     def read_numbers(self, token: str, waba_id: str) -> Sequence[PhoneFacts]:
         """All phone numbers of the WABA."""
+
+    def whole_list(self, token: str, waba_id: str) -> frozenset[str] | None:
+        """The ids of all numbers of the WABA; None unless the list was read whole and without a doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,12 @@ class Partner(Protocol):
 
     def make_key(self, channel_id: str, gate: Gate) -> NewKey:
         """Make a key; every earlier key of the channel dies."""
+
+    def set_cancellation(self, client_id: str, channel_id: str, gate: Gate, *, wanted: bool) -> None:
+        """Ask for a channel's end, or take that back. Twice does no harm."""
+
+    def reactivate(self, client_id: str, channel_id: str, gate: Gate) -> None:
+        """The other way to take a channel's end back."""
 
 
 @dataclass(frozen=True, slots=True)

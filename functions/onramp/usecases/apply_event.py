@@ -1,30 +1,29 @@
 """One event of 360dialog's acts once: it is claimed, resolved to a number, and applied.
 
-    by channel ──► else by Meta's id of the number ──► else by WABA and digits ──► else by digits alone, when
-    nothing contradicts ──► else it is tried once more, and stays in the ledger until its channel is known
+    resolved to a number (`resolve`), or to all of a WABA ──► applied ──► else it is tried once more, and
+    stays in the ledger until its channel is known
 
-What the event changes, the end of its claim, and its facts are one write. Nobody outside is asked.
+What the event changes, the end of its claim, and its facts are one write. Nobody outside is asked. One that
+concerns a whole WABA acts on each number by itself, on the last one together with the end of its claim.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from onramp.domain import number as life
-from onramp.domain.errors import Conflict, LeaseLost, PutOff, Unreadable
+from onramp.domain.errors import Conflict, LeaseLost, Problem, PutOff, Unreadable
 from onramp.domain.ledger import EventRecord
 from onramp.domain.ledger import Outcome as Ended
-from onramp.domain.number import Heard, Number, channel_place, waba_place
+from onramp.domain.number import Heard, Number, waba_place
 from onramp.domain.partner_events import Channel, PartnerEvent
 from onramp.domain.states import Step
 from onramp.ports import Ports
 from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt, comes_back
 from onramp.usecases.changing import change_number, pause, wake
+from onramp.usecases.resolve import CANDIDATES, concerned
 
 ONCE_MORE: Final = timedelta(seconds=10)
 """An index may lag: so much later an event that found no number is tried once more."""
-CANDIDATES: Final = 50
-"""Numbers of a WABA without a channel that are looked at; more are found by the census."""
 WOKEN: Final = 3
 """So many numbers are looked up singly on account of an event; for more the census is cheaper."""
 TRIES: Final = 6
@@ -92,8 +91,23 @@ class EventWork:
             self.record.end(Ended.STORED if event.rule else Ended.UNKNOWN)
             self._ports.telemetry.count("EventsStored" if event.rule else "EventsUnknown")
             return
-        phone_number_id = resolve(self._ports, event.channel)
-        self._unresolved = phone_number_id is None or not self._apply(phone_number_id)
+        numbers = concerned(self._ports, event)
+        for phone_number_id in numbers[:-1]:
+            self._apply_along(phone_number_id)
+        self._unresolved = not numbers or not self._apply(numbers[-1])
+
+    def _apply_along(self, phone_number_id: str) -> None:
+        """Let it act on one of several; what cannot be read harms no neighbour."""
+        ports = self._ports
+
+        def edit(number: Number) -> None:
+            life.hear(number, self._event, ports.clock.now(), ports.rules.look_after)
+
+        try:
+            wake(ports, change_number(ports, phone_number_id, edit))
+        except (Problem, Unreadable) as trouble:
+            ports.telemetry.count("RecordsCrashed")
+            ports.telemetry.warn("number left out of a WABA's event", error=type(trouble).__name__)
 
     def settle(self, outcome: Outcome) -> Outcome:
         """Give the event back, or end it."""
@@ -171,40 +185,6 @@ class EventWork:
             stored.lend(self._owner, self._ports.clock.now())
         stored.require_lease(self._owner)
         self.record = stored
-
-
-def resolve(ports: Ports, channel: Channel) -> str | None:
-    """The number a channel belongs to, by Meta's id of it, or None."""
-    if channel.id is not None:
-        for number in _read(ports, ports.store.numbers_at(channel_place(ports.hub, channel.id), CANDIDATES)):
-            if number.channel_id == channel.id:
-                return number.phone_number_id
-    if channel.external_id is not None:
-        named = ports.store.read(Number, channel.external_id)
-        if named is not None and named.hub == ports.hub:
-            return named.phone_number_id
-    if not channel.digits:
-        return None
-    candidates = _read(ports, ports.store.numbers_with(ports.hub, channel.digits))
-    candidates = [number for number in candidates if number.digits == channel.digits]
-    if channel.waba_id is not None:
-        candidates = [number for number in candidates if number.waba.id == channel.waba_id]
-        candidates.sort(key=lambda number: (number.cancelled_at is None, number.created_at), reverse=True)
-        return candidates[0].phone_number_id if candidates else None
-    fitting = [number for number in candidates if _nothing_contradicts(number, channel)]
-    return fitting[0].phone_number_id if len(fitting) == 1 else None
-
-
-def _nothing_contradicts(number: Number, channel: Channel) -> bool:
-    other_client = None not in {channel.client_id, number.client_id} and channel.client_id != number.client_id
-    other_channel = (
-        channel.id is not None and number.channel_id is not None and number.channel_id != channel.id
-    )
-    return not other_client and not other_channel
-
-
-def _read(ports: Ports, ids: Sequence[str]) -> list[Number]:
-    return ports.store.read_all(Number, [(phone_number_id,) for phone_number_id in ids])
 
 
 def _wake_those_who_wait(ports: Ports, channel: Channel) -> None:

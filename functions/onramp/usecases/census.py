@@ -4,13 +4,14 @@
 |--------------------------------------|-------------------------------------------|
 | a channel further than its number    | the number is carried on                  |
 | an ended one                         | its number is told; a second one takes over |
+| a connected number's own             | it was seen: the daily check asks for that |
 | a second one of a number             | reported with the number                  |
 | a billed one that nobody has         | reported at the end of the round          |
 
 Its place is stored after each page, so that any number of channels is covered in the end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,12 +22,17 @@ from onramp.domain.facts import FACTS, FactType
 from onramp.domain.number import Number
 from onramp.domain.partner_events import Channel
 from onramp.domain.records import Fact
+from onramp.domain.states import Progress
 from onramp.ports import Ports
-from onramp.usecases.apply_event import resolve
 from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt, comes_back
 from onramp.usecases.budgeting import spare_gate
 from onramp.usecases.changing import change_number, wake
+from onramp.usecases.resolve import resolve
 
+SEEN_EVERY: Final = timedelta(hours=12)
+"""So seldom it is written down that a connected number's channel was seen."""
+AT_ONCE: Final = 50
+"""Numbers in one write."""
 PAGES: Final = 5
 """Pages one run deals with; the message comes back for the next ones."""
 PATIENCE: Final = timedelta(seconds=10)
@@ -104,7 +110,7 @@ class CensusWork:
                 self.record.due_at = at
             case GivenUp() | Done():
                 self.record.begin_anew()
-                self.record.end(now)
+                self.record.end(now, whole=self._ended)
         self._commit(self._report(now) if self._ended else [])
         return outcome
 
@@ -130,39 +136,64 @@ def _compare(ports: Ports, channels: Sequence[Channel]) -> list[str]:
     """Let each channel of a page be seen by its number; gives the billed ones that have none."""
     named = [(channel.external_id,) for channel in channels if channel.external_id is not None]
     by_id = {number.phone_number_id: number for number in ports.store.read_all(Number, named)}
-    unknown = []
+    unknown: list[str] = []
+    seen: dict[str, Number] = {}
     for channel in channels:
+        number = by_id.get(channel.external_id or "")
         try:
-            if not _show(ports, channel, by_id) and channel.billed and not channel.dead and channel.id:
+            if number is not None and not _is_news(number, channel, ports):
+                seen |= {number.phone_number_id: number} if _is_unseen(number, channel, ports) else {}
+            elif not _show(ports, channel, number) and channel.billed and not channel.dead and channel.id:
                 unknown.append(channel.id)
         except OnrampError as trouble:
             ports.telemetry.count("RecordsCrashed")
             ports.telemetry.warn("channel not compared", channel_id=channel.id, error=type(trouble).__name__)
+    _remember(ports, list(seen.values()))
     return unknown
 
 
-def _show(ports: Ports, channel: Channel, by_id: Mapping[str, Number]) -> bool:
-    """Show a channel to its number; False when there is none."""
-    number = by_id.get(channel.external_id or "")
+def _show(ports: Ports, channel: Channel, number: Number | None) -> bool:
+    """Show a channel to its number; False when there is none, or when its number has seen it end."""
     phone_number_id = number.phone_number_id if number else resolve(ports, channel)
     if phone_number_id is None:
         return False
-    now, look_after = ports.clock.now(), ports.rules.look_after
-    if number is not None and not _is_news(number, channel, now, look_after):
-        return True
 
     def edit(stored: Number) -> None:
-        life.see(stored, channel, now, look_after)
+        if _is_news(stored, channel, ports) or _is_unseen(stored, channel, ports):
+            life.see(stored, channel, ports.clock.now(), ports.rules.look_after)
 
     before = number.progress if number else None
     saved = change_number(ports, phone_number_id, edit)
     if before is not None and saved.progress != before:
         ports.telemetry.count("NumbersHealed")
     wake(ports, saved)
-    return True
+    return channel.id not in saved.ended_channels
 
 
-def _is_news(number: Number, channel: Channel, now: datetime, look_after: timedelta) -> bool:
+def _remember(ports: Ports, numbers: Sequence[Number]) -> None:
+    """Write down that the channels of connected numbers were seen, many in one write."""
+    for start in range(0, len(numbers), AT_ONCE):
+        some = numbers[start : start + AT_ONCE]
+        for number in some:
+            number.seen_at = ports.clock.now()
+        try:
+            ports.store.commit(*some)
+        except Conflict:
+            # Somebody has written one of them just now: the others can wait for the next round.
+            ports.telemetry.info("numbers changed while the census saw them", count=len(some))
+
+
+def _is_unseen(number: Number, channel: Channel, ports: Ports) -> bool:
+    own = number.channel_id == channel.id and number.cancelled_at is None and not channel.dead
+    late = number.seen_at is None or ports.clock.now() - number.seen_at > SEEN_EVERY
+    return own and late and number.progress == Progress.CONNECTED
+
+
+def _is_news(number: Number, channel: Channel, ports: Ports) -> bool:
+    """Whether a channel tells the number something, beside that it was seen."""
+    if channel.id in number.ended_channels:
+        return not channel.dead
     seen = number.model_copy(deep=True)
-    life.see(seen, channel, now, look_after)
+    life.see(seen, channel, ports.clock.now(), ports.rules.look_after)
+    seen.seen_at = number.seen_at
     return seen != number

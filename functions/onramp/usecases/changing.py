@@ -60,8 +60,8 @@ def change_number(ports: Ports, phone_number_id: str, edit: Callable[[Number], A
 
 
 def _count(ports: Ports, before: Number, number: Number) -> None:
-    if number.attention is not None and number.attention != before.attention:
-        ports.telemetry.count("NumbersAttention", code=number.attention)
+    for attention in sorted(number.noticed - before.noticed):
+        ports.telemetry.count("NumbersAttention", code=attention)
 
 
 def pause(ports: Ports, tries: int) -> None:
@@ -112,6 +112,21 @@ def wake(ports: Ports, *numbers: Number) -> None:
         ports.queue.wake_numbers(due)
     except UnavailableError:
         ports.telemetry.warn("queue did not take jobs; the sweep sends them", number=due[0])
+
+
+def wake_at_once(ports: Ports, numbers: Sequence[Number]) -> None:
+    """Send jobs for the numbers that are due, for a caller who waits.
+
+    Raises `Problem(unavailable)`; what is stored is sent by the sweep all the same.
+    """
+    now = ports.clock.now()
+    due = [number.phone_number_id for number in numbers if needs_a_run(number, now)]
+    try:
+        ports.queue.wake_numbers(due)
+    except UnavailableError as trouble:
+        raise Problem(
+            "unavailable", "The wish is stored but the queue does not answer. Send it again."
+        ) from trouble
 
 
 def needs_a_run(number: Number, now: datetime) -> bool:

@@ -6,12 +6,15 @@ A key that was made and not stored is lost. It has killed the stored one, so the
 key is made.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from onramp.domain import number as life
+from onramp.domain.addresses import same_address
 from onramp.domain.errors import LeaseLost, Permanent, Transient
 from onramp.domain.number import ChannelKey, Number
+from onramp.domain.states import Attention, Progress
 from onramp.ports.upstreams import ChannelWebhook, NewKey
 from onramp.usecases.changing import change_number
 from onramp.usecases.run import Run
@@ -33,9 +36,11 @@ def connect(run: Run) -> None:
     if not run.hear_ledger():
         return
     made = run.number.key is None
-    key = _make_key(run) if made else _stored_key(run)
+    key = _make_key(run) if made else stored_key(run)
+    mended: list[Attention] = []
     try:
-        _check_by_use(run, key, fresh=made)
+        if _check_by_use(run, key, fresh=made) and not made:
+            mended.append(Attention.WEBHOOK_DRIFT)
     except Permanent as refusal:
         if refusal.code != "key_rejected":
             raise
@@ -43,7 +48,8 @@ def connect(run: Run) -> None:
             raise Transient("key_rejected", status=refusal.status) from refusal
         run.ports.telemetry.count("KeysFoundDead")
         _check_new_key(run)
-    _connected(run)
+        mended.append(Attention.KEY_DEAD)
+    _connected(run, mended)
 
 
 def _check_new_key(run: Run) -> None:
@@ -60,7 +66,8 @@ def _context(run: Run) -> dict[str, str]:
     return key_context(run.number.tenant, run.phone_number_id)
 
 
-def _stored_key(run: Run) -> NewKey:
+def stored_key(run: Run) -> NewKey:
+    """The number's key, in clear. Raises `UnavailableError`."""
     key = run.number.key
     if key is None:  # pragma: no cover - asked only when there is one
         raise AssertionError("no key")
@@ -85,32 +92,41 @@ def _make_key(run: Run) -> NewKey:
     return key
 
 
-def _check_by_use(run: Run, key: NewKey, *, fresh: bool) -> None:
-    """Set the channel's webhook where it is not ours, and read it back with the key."""
+def _check_by_use(run: Run, key: NewKey, *, fresh: bool) -> bool:
+    """Set the channel's webhook where it is not ours, and read it back; says whether it was set."""
     messaging, wanted = run.ports.messaging, run.ports.rules.webhook
     if not fresh and is_set(messaging.read_webhook(key), wanted):
-        return
+        return False
     messaging.set_webhook(key, wanted)
     if not is_set(messaging.read_webhook(key), wanted):
         raise Transient("webhook_rejected")
+    return True
 
 
 def is_set(found: ChannelWebhook | None, wanted: ChannelWebhook) -> bool:
     """Whether messages go where we want; header names have no case, and more headers do no harm."""
-    if found is None or found.url != wanted.url:
+    if found is None or not same_address(found.url, wanted.url):
         return False
     headers = {name.casefold(): value for name, value in found.headers.items()}
     return all(headers.get(name.casefold()) == value for name, value in wanted.headers.items())
 
 
-def _connected(run: Run) -> None:
+def _connected(run: Run, mended: Sequence[Attention]) -> None:
+    """`mended`: what was broken; of a number on its way for the first time nobody has to hear that."""
+    if run.number.progress != Progress.CONNECTED:
+        mended = ()
+
     def finish(number: Number, now: datetime) -> None:
         if number.key is None:
             raise LeaseLost(number.phone_number_id)
         life.connected(number, run.doubts, now)
+        for attention in mended:
+            life.mended(number, attention, now)
 
     run.finish = finish
     authorized_at = run.number.authorized_at
+    if mended:
+        run.ports.telemetry.count("NumbersMended")
     run.ports.telemetry.count("NumbersConnected")
     if authorized_at is not None and run.number.life == 1 and run.number.doubts == 0:
         run.ports.telemetry.count(CODE_TO_CONNECTED, (run.now - authorized_at) / timedelta(seconds=1))

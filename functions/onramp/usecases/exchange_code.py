@@ -7,6 +7,7 @@ Storage has patience here: there is no second chance to get this token.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -18,9 +19,7 @@ from pydantic import JsonValue
 from onramp.domain.errors import (
     Ambiguous,
     Conflict,
-    Permanent,
     Problem,
-    Throttled,
     UnavailableError,
     UpstreamError,
 )
@@ -31,7 +30,6 @@ from onramp.domain.signup import (
     PROVED_BY_USE,
     Exchange,
     Exchanging,
-    ListedNumber,
     Signup,
     Waba,
     parts_of,
@@ -41,6 +39,7 @@ from onramp.domain.text import mapping, members, text
 from onramp.ports import Ports
 from onramp.ports.upstreams import PhoneFacts
 from onramp.usecases.changing import change, pause
+from onramp.usecases.list_numbers import listed_as, note_refusal, problem_of, token_context
 
 IN_PROGRESS: Final = timedelta(seconds=30)
 """A started exchange without an outcome is somebody else's for as long as the function may run."""
@@ -50,13 +49,11 @@ PAUSES: Final = (0.5, 2.0, 4.0)
 """Seconds between tries to encrypt and to store what has been paid for with a code."""
 TRIES: Final = 6
 
-_TAIL: Final = "#_=_"
-"""What Facebook appends to redirect addresses, and people copy with the code."""
+LATE: Final = (1.0, 2.0)
+"""Seconds between reads of the numbers while the one that the browser named is not listed yet."""
 
-
-def token_context(tenant: str, signup_id: str) -> dict[str, str]:
-    """The encryption context of a customer's business token."""
-    return {"tenant": tenant, "signup": signup_id, "purpose": "business_token"}
+_TAIL: Final = re.compile(r"(?:#|%23)_(?:(?:=|%3D)_)?\Z", re.IGNORECASE)
+"""What Facebook appends to redirect addresses, whole, cut or encoded, and people copy with the code."""
 
 
 def exchange_code(
@@ -67,7 +64,9 @@ def exchange_code(
     `session_info` is the browser's message, verbatim: its ids are claims. Raises `Problem` with the codes of
     the route.
     """
-    code = code.removesuffix(_TAIL)
+    code = _TAIL.sub("", code)
+    if not code:
+        raise Problem("code_invalid", "Send the code of the popup, unchanged.")
     asked = _asked(ports, code, session_info)
     exchange = ports.store.read(Exchange, signup.id) or Exchange(signup_id=signup.id)
     same = exchange.done is not None and exchange.done.code_sha256 == asked.code_sha256
@@ -248,13 +247,12 @@ def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen:
     claims = exchange.done
     claimed_waba = claims.waba_id if claims else None
     try:
-        waba, phones = _granted(ports, token, chosen or claimed_waba)
+        waba, granted = _granted(ports, token, chosen or claimed_waba)
     except UpstreamError as trouble:
         raise _answer(ports, trouble, code_spent=False) from trouble
     claimed = claims.phone_number_id if claims and waba.id == claimed_waba else None
-    if claimed is not None and claimed not in {phone.id for phone in phones}:
-        raise Problem("number_not_in_waba", "The phone number the browser named is not in the WABA.")
-    parts = parts_of(signup.id, [_listed(phone) for phone in phones])
+    phones = granted if claimed is None else _with_claimed(ports, token, waba, granted, claimed)
+    parts = parts_of(signup.id, [listed_as(phone) for phone in phones])
     now = ports.clock.now()
 
     def edit(stored: Signup) -> Sequence[Stored]:
@@ -274,13 +272,28 @@ def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen:
     return saved
 
 
-def _listed(phone: PhoneFacts) -> ListedNumber:
-    return ListedNumber(
-        phone_number_id=phone.id,
-        display_phone_number=phone.display_phone_number,
-        verified_name=phone.verified_name,
-        verification=phone.verification,
-    )
+def _with_claimed(
+    ports: Ports, token: str, waba: Waba, phones: Sequence[PhoneFacts], claimed: str
+) -> Sequence[PhoneFacts]:
+    """The numbers with the one that the browser named, which Meta may list some seconds late.
+
+    Raises `Problem(number_not_in_waba)`.
+    """
+    for seconds in LATE:
+        if claimed in {phone.id for phone in phones}:
+            break
+        ports.clock.sleep(seconds)
+        try:
+            phones = ports.meta.read_numbers(token, waba.id)
+        except UpstreamError as trouble:
+            raise _answer(ports, trouble, code_spent=False) from trouble
+    if claimed not in {phone.id for phone in phones}:
+        raise Problem(
+            "number_not_in_waba",
+            "The phone number the browser named is not in the WABA. Meta may list a new one late: send the"
+            " same code once more in a minute.",
+        )
+    return phones
 
 
 def _granted(ports: Ports, token: str, named: str | None) -> tuple[Waba, tuple[PhoneFacts, ...]]:
@@ -330,30 +343,12 @@ def _candidates(ports: Ports, token: str, waba_ids: list[str]) -> list[dict[str,
 
 def _answer(ports: Ports, trouble: UpstreamError, *, code_spent: bool) -> Problem:
     """What the caller is told about Meta's refusal; the operator gets a metric."""
-    ports.telemetry.count("MetaRefusals", code=trouble.code)
-    if trouble.code == "meta_configuration":
-        ports.telemetry.count("MetaConfigurationErrors")
-    ports.telemetry.warn(
-        "meta refused", code=trouble.code, status=trouble.status, reference=trouble.reference
+    note_refusal(ports, trouble)
+    if not code_spent:
+        return problem_of(trouble)
+    return Problem(
+        "meta_unavailable",
+        "Meta did not answer and may have used the code up. Send it once more; if that fails, let the"
+        " customer go through the popup again.",
+        retryable=True,
     )
-    if code_spent:
-        return Problem(
-            "meta_unavailable",
-            "Meta did not answer and may have used the code up. Send it once more; if that fails, let the"
-            " customer go through the popup again.",
-            retryable=True,
-        )
-    retry_after = int(trouble.retry_after or 2) if isinstance(trouble, Throttled) else None
-    detail = _DETAILS.get(trouble.code, "Meta could not be reached. Try again at once.")
-    if not isinstance(trouble, Permanent):
-        return Problem("meta_unavailable", detail, retryable=True, retry_after=retry_after)
-    return Problem(trouble.code, detail)
-
-
-_DETAILS: Final = {
-    "code_expired": "The code is older than 30 seconds. Let the customer go through the popup again.",
-    "code_already_used": "Meta has exchanged this code before. Let the customer go through the popup again.",
-    "code_invalid": "Meta does not know this code. Send the code of the popup, unchanged.",
-    "meta_configuration": "The operator of this service must mend its Meta app id, secret or domain.",
-    "waba_not_granted": "The token does not allow to read this WABA. Let the customer share it in the popup.",
-}

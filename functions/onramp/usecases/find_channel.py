@@ -1,58 +1,124 @@
-"""Finding a number's channel at 360dialog: by Meta's id of the number, else among its client's channels.
+"""Finding a number's channel at 360dialog: by Meta's id of the number, else by WABA and digits.
+
+| when                      | lists that are read, until one shows it                                  |
+|---------------------------|--------------------------------------------------------------------------|
+| before a submission       | all channels, when they fit into one page; else by Meta's id             |
+| a look, a lost submission | the same, then its client's                                              |
+| after a refusal           | the same, then its client's, then by the phone number                    |
 
 A listing that the budget cuts goes on where it stopped: its place is kept in the number.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
-from onramp.domain.errors import Permanent, PutOff
-from onramp.domain.number import Listing, contradicts, is_of
+from onramp.domain import number as life
+from onramp.domain.census import Census
+from onramp.domain.errors import Permanent
+from onramp.domain.number import Listing, Number, contradicts, is_of, may_be_of, waba_place
 from onramp.domain.partner_events import Channel
-from onramp.domain.schedule import SETTLE
-from onramp.ports.upstreams import Gate, Page
+from onramp.ports.upstreams import Gate
+from onramp.usecases.resolve import resolve
 from onramp.usecases.run import Run
 
-GROWTH: Final = 0.5
-"""A wait for a channel's name grows by half of the time waited, so that it does not fill the budget."""
+LATE: Final = timedelta(minutes=30)
+"""So long a number waits for a channel that is surely its own before the only one left is taken for it."""
+ONE_PAGE: Final = 200
+"""So many channels are read with one call."""
+STRAYS: Final = 10
+"""So many channels that might be the number's are remembered."""
+
+type Filter = Mapping[str, str]
+EVERYTHING: Final[Filter] = {}
 
 
-def find_channel(run: Run, gate: Gate, client_id: str | None) -> Channel | None:
-    """The number's living channel, if 360dialog shows one.
+def find_channel(run: Run, gate: Gate, client_id: str | None, *, widely: bool = False) -> Channel | None:
+    """The number's living channel, if 360dialog shows one; `run.strays` are those that may be it.
 
-    Raises `PutOff` while a channel of the WABA has no phone number yet: it may be the one.
+    While all channels fit into one page that page is the whole truth, and needs no trust in any filter.
     """
-    filters: list[Mapping[str, str]] = [{"external_id": run.phone_number_id}]
+    filters = [EVERYTHING, {"external_id": run.phone_number_id}]
     if client_id is not None:
         filters.append({"client_id": client_id})
-    place = run.listing or Listing()
+    if widely and run.number.digits:
+        filters.append({"setup_info.phone_number": run.number.digits})
+    return _through(run, gate, filters)
+
+
+def find_before(run: Run, gate: Gate) -> Channel | None:
+    """The channel that a number has before it was ever submitted, with as few calls as can be.
+
+    What is read shows the WABA's client, too: `run.waba_client`.
+    """
+    return _through(run, gate, [EVERYTHING, {"external_id": run.phone_number_id}], once=True)
+
+
+def _begin(run: Run) -> Listing:
+    """Behind the list of everything where it is known to be long."""
+    census = run.ports.store.read(Census, run.ports.hub)
+    return Listing(filter=int(census is not None and census.channels > ONE_PAGE))
+
+
+def read_own(run: Run, gate: Gate) -> Channel | None:
+    """The number's channel, read by itself, which is fresher than any list; None when there is none."""
+    channel_id = run.number.channel_id
+    if channel_id is None:
+        return None
+    try:
+        return replace(run.ports.partner.read_channel(channel_id, gate), id=channel_id)
+    except Permanent as refusal:
+        if refusal.code != "channel_missing":
+            raise
+        return None
+
+
+def only_one_left(run: Run, gate: Gate) -> Channel | None:
+    """The one channel of the WABA that nobody has, for the one number that has none, when time has passed.
+
+    A number whose channel spells it in a way that nobody knows would wait for ever.
+    """
+    number, strays = run.number, run.strays
+    if len(strays) != 1 or run.now - number.waits_since < LATE:
+        return None
+    waiting = run.ports.store.numbers_at(waba_place(number.hub, number.waba.id), len(strays) + 1)
+    if list(waiting) != [run.phone_number_id]:
+        return None
+    channel = _read(run, strays[0], gate)
+    if not may_be_of(number, channel) or resolve(run.ports, channel) not in {None, run.phone_number_id}:
+        return None
+    run.learnt.append(lambda stored: life.match_late(stored, channel, run.now))
+    return channel
+
+
+def _through(run: Run, gate: Gate, filters: Sequence[Filter], *, once: bool = False) -> Channel | None:
+    """The number's channel in one list after the other. `once`: of each only the first page."""
+    place = run.listing or _begin(run)
     while place.filter < len(filters):
         run.listing = place
         channel = _candidate(run, place, gate)
         if channel is None:
             page = run.ports.partner.list_channels(filters[place.filter], place.offset, gate)
             channel = _among(run, page.items, place, gate)
-            place = _behind(run, page, place)
+            place = _behind(place, filters, page.next_offset, once=once)
         if channel is not None:
             run.listing = None
             return channel
     run.listing = None
-    if place.nameless:
-        waited = run.now - (run.number.waiting_since or run.now)
-        raise PutOff(run.now + max(SETTLE, waited * GROWTH), "a channel of the WABA has no phone number yet")
+    run.strays = place.strays
     return None
 
 
-def _behind(run: Run, page: Page[Channel], place: Listing) -> Listing:
-    """The place of the next page: of this list, else of the next filter's."""
-    return place.model_copy(
-        update={
-            "filter": place.filter + (page.next_offset is None),
-            "offset": page.next_offset or 0,
-            "nameless": place.nameless or any(_may_be(run, channel) for channel in page.items),
-        }
-    )
+def _behind(place: Listing, filters: Sequence[Filter], next_offset: int | None, *, once: bool) -> Listing:
+    """The place of the next page: of this list, else of the next filter's.
+
+    Of the list of everything only the first page is read: when it is all of it, no other list has more.
+    """
+    if filters[place.filter] is not EVERYTHING:
+        offset = None if once else next_offset
+        return place.model_copy(update={"filter": place.filter + (offset is None), "offset": offset or 0})
+    return place.model_copy(update={"filter": len(filters) if next_offset is None else place.filter + 1})
 
 
 def _among(run: Run, channels: Sequence[Channel], place: Listing, gate: Gate) -> Channel | None:
@@ -60,7 +126,8 @@ def _among(run: Run, channels: Sequence[Channel], place: Listing, gate: Gate) ->
     for channel in channels:
         if channel.dead or channel.id is None or channel.id in run.number.ended_channels:
             continue
-        if is_of(run.number, channel):
+        _meet(run, channel, place)
+        if _is_own(run, channel):
             return channel
         same = bool(channel.digits) and channel.digits == run.number.digits
         if same and channel.waba_id is None and channel.id not in place.rejected:
@@ -70,6 +137,29 @@ def _among(run: Run, channels: Sequence[Channel], place: Listing, gate: Gate) ->
             if found is not None:
                 return found
     return None
+
+
+def _meet(run: Run, channel: Channel, place: Listing) -> None:
+    """Learn from a channel of the WABA: whose client the WABA is, and that it may be the number's."""
+    if channel.waba_id != run.number.waba.id:
+        return
+    run.waba_client = run.waba_client or channel.client_id
+    if channel.id is None or channel.id in place.strays or not may_be_of(run.number, channel):
+        return
+    if not _names_another(run, channel):
+        place.strays = [*place.strays, channel.id][-STRAYS:]
+
+
+def _is_own(run: Run, channel: Channel) -> bool:
+    """Whether a channel is the number's; digits count for nothing when it names another number of ours."""
+    return is_of(run.number, channel) and not _names_another(run, channel)
+
+
+def _names_another(run: Run, channel: Channel) -> bool:
+    named = channel.external_id
+    if named is None or named == run.phone_number_id:
+        return False
+    return run.ports.store.read(Number, named) is not None
 
 
 def _candidate(run: Run, place: Listing, gate: Gate) -> Channel | None:
@@ -95,9 +185,3 @@ def _read(run: Run, channel_id: str, gate: Gate) -> Channel:
     except Permanent:
         return Channel(id=channel_id)
     return replace(whole, id=channel_id)
-
-
-def _may_be(run: Run, channel: Channel) -> bool:
-    """A living channel of the WABA that does not say which number it is."""
-    unnamed = not channel.digits and channel.external_id is None and not channel.dead
-    return unnamed and channel.waba_id == run.number.waba.id and channel.id not in run.number.ended_channels

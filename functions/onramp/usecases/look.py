@@ -5,10 +5,10 @@ from typing import Final
 
 from onramp.domain import number as life
 from onramp.domain.errors import Permanent
-from onramp.domain.number import Number
+from onramp.domain.number import Number, Unseen
 from onramp.domain.partner_events import Channel
 from onramp.domain.states import rank
-from onramp.usecases.find_channel import find_channel
+from onramp.usecases.find_channel import find_channel, only_one_left, read_own
 from onramp.usecases.run import Run
 
 STALE: Final = timedelta(hours=1)
@@ -17,13 +17,18 @@ STALE: Final = timedelta(hours=1)
 def look(run: Run) -> None:
     """Carry the number on from what 360dialog shows, giving way to live signups.
 
-    Raises `UpstreamError`, `PutOff`; `Permanent(channel_never_came | channel_stuck)` when it has waited for
-    too long.
+    A channel that has to be read first is read, and says how the number goes on. Raises `UpstreamError`,
+    `PutOff`; `Permanent(channel_never_came | channel_stuck)` when it has waited for too long.
     """
     if not run.hear_ledger():
         return
+    if run.number.unseen:
+        _prove(run)
+        return
     _tell_if_stale(run)
-    channel = _read(run) or find_channel(run, run.spare_gate, run.number.client_id)
+    gate = run.spare_gate
+    channel = read_own(run, gate) or find_channel(run, gate, run.number.client_id)
+    channel = channel or only_one_left(run, gate)
     failure = life.overdue(run.number, run.now)
     if failure is not None and not _shows_more(run.number, channel):
         raise Permanent(failure)
@@ -38,23 +43,18 @@ def look(run: Run) -> None:
     run.finish = finish
 
 
+def _prove(run: Run) -> None:
+    """Read the channel of a number that has one, for somebody who waits or for an end that was taken back."""
+    gate = run.spare_gate if run.number.unseen == Unseen.REVOKED else run.gate
+    channel = read_own(run, gate)
+    run.finish = lambda number, now: life.proved(number, channel, now, run.ports.rules.look_after)
+
+
 def _shows_more(number: Number, channel: Channel | None) -> bool:
     """Whether a channel tells something that the number does not know yet."""
     if channel is None:
         return False
     return channel.dead or (channel.progress is not None and rank(channel.progress) > rank(number.progress))
-
-
-def _read(run: Run) -> Channel | None:
-    channel_id = run.number.channel_id
-    if channel_id is None:
-        return None
-    try:
-        return run.ports.partner.read_channel(channel_id, run.spare_gate)
-    except Permanent as refusal:
-        if refusal.code != "channel_missing":
-            raise
-        return None
 
 
 def _tell_if_stale(run: Run) -> None:

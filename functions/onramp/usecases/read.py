@@ -4,7 +4,7 @@ import base64
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from onramp.domain.errors import Problem
@@ -23,6 +23,8 @@ LATER: Final = 300
 """Seconds: how soon a reader of something under way should come back, at least and at most."""
 SHARE: Final = 0.1
 """A reader comes back after this share of the time that has been waited already."""
+AWAITED: Final = timedelta(hours=24)
+"""So long after its proof the reader of a signup without any number is asked to come back."""
 TIMELINE: Final = 200
 """Facts that are shown, the newest: nobody reads further back in a page."""
 CHANNEL: Final = 10
@@ -109,9 +111,22 @@ def cursor_of(item: Whole | Number) -> str:
     return _cursor(Position(item.created_at, item.phone_number_id))
 
 
+def awaits_numbers(whole: Whole) -> bool:
+    """Whether the signup's WABA is proved and no number of it is known: Meta may list one any moment."""
+    return whole.signup.waba is not None and not whole.listed and not whole.numbers
+
+
+def come_back_to(whole: Whole, now: datetime) -> int | None:
+    """Seconds after which a reader of a signup should ask again; None when nothing moves."""
+    if not awaits_numbers(whole):
+        return come_back_in(whole.numbers.values(), now)
+    waited = now - (whole.signup.authorized_at or whole.signup.created_at)
+    return _between(waited.total_seconds() * SHARE) if waited < AWAITED else None
+
+
 def come_back_in(under_way: Iterable[Number], now: datetime) -> int | None:
     """Seconds after which a reader should ask again, more the longer it waits; None when nothing moves."""
-    waits = [_wait(number, now) for number in under_way if number.next_step is not None]
+    waits = [_wait(number, now) for number in under_way if number.is_under_way]
     return min(waits, default=None)
 
 
@@ -135,6 +150,10 @@ def _wait(number: Number, now: datetime) -> int:
     seconds = (now - since).total_seconds() * SHARE
     if number.attempts and number.due_at is not None:
         seconds = max(seconds, (number.due_at - now).total_seconds())
+    return _between(seconds)
+
+
+def _between(seconds: float) -> int:
     return int(max(SOON, min(LATER, seconds)))
 
 

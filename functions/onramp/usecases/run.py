@@ -21,6 +21,7 @@ NEARLY_OVER: Final = timedelta(seconds=20)
 """No call goes out when the lease has only so much left."""
 
 type Edit = Callable[[Number], None]
+type Finish = Callable[[Number, datetime], None]
 
 
 def _nothing(_number: Number, _now: datetime) -> None:
@@ -30,7 +31,9 @@ def _nothing(_number: Number, _now: datetime) -> None:
 class Run:
     """What a step is given. `finish` is what a done step writes together with the end of the lease.
 
-    `listing` is where a listing of this run has come to, for the next run when the budget cuts it.
+    `listing` is where a listing of this run has come to, for the next run when the budget cuts it. `learnt`
+    is what the run has found out and every later write keeps. `strays` are channels of the WABA that may be
+    the number's, `waba_client` is the client that 360dialog has the WABA under.
     """
 
     number: Number
@@ -41,7 +44,10 @@ class Run:
         self.ports = ports
         self.phone_number_id = phone_number_id
         self.owner = owner
-        self.finish: Callable[[Number, datetime], None] = _nothing
+        self.finish: Finish = _nothing
+        self.learnt: list[Edit] = []
+        self.strays: list[str] = []
+        self.waba_client: str | None = None
         self.listing: Listing | None = None
         self.doubts = 0
         self._retry = retry
@@ -87,9 +93,15 @@ class Run:
 
         def fenced(number: Number) -> None:
             number.require_lease(self.owner)
+            self.keep(number)
             edit(number)
 
         self.number = change_number(self.ports, self.phone_number_id, fenced)
+
+    def keep(self, number: Number) -> None:
+        """Put into a number what the run has found out."""
+        for edit in self.learnt:
+            edit(number)
 
     def hear_ledger(self) -> bool:
         """Let events that wait for this channel act first; says whether the step is still the next."""

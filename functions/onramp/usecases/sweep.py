@@ -12,7 +12,7 @@ from onramp.domain.census import Census
 from onramp.domain.errors import SweepIncomplete, UnavailableError
 from onramp.domain.number import Number
 from onramp.ports import Ports
-from onramp.ports.storage import Due
+from onramp.ports.storage import Due, Line
 
 GRACE: Final = timedelta(seconds=60)
 """A message that is on its way is left alone for so long."""
@@ -23,6 +23,10 @@ SINGLE_LOOKS: Final = 5
 """So many waiting numbers are looked up one by one in a minute; when more wait, the census finds them."""
 
 
+CHECKS: Final = 60
+"""So many daily checks begin in a minute, 86,400 in a day: after an outage they do not come all at once."""
+
+
 def sweep(ports: Ports, enough: Callable[[], bool] = lambda: False) -> None:
     """Wake everything that is due. Stops early when `enough()` says so; the next sweep goes on.
 
@@ -31,15 +35,17 @@ def sweep(ports: Ports, enough: Callable[[], bool] = lambda: False) -> None:
     now = ports.clock.now()
     missed = 0
     while not enough():
-        hits = ports.store.due(now - GRACE, BATCH, look=False)
+        hits = ports.store.due(now - GRACE, BATCH, line=Line.WORK)
         missed += _wake(ports, hits, LATER)
         if len(hits) < BATCH or missed:
             break
-    looks = ports.store.due(now, BATCH, look=True)
+    looks = ports.store.due(now, BATCH, line=Line.LOOK)
     if len(looks) > SINGLE_LOOKS:
         ports.queue.wake_census(ports.hub)
     missed += _wake(ports, looks[:SINGLE_LOOKS], LATER)
     missed += _postpone(ports, looks[SINGLE_LOOKS:], LATER)
+    # What is left over is older at the next sweep, and comes first then.
+    missed += _wake(ports, ports.store.due(now, CHECKS, line=Line.CHECK), LATER)
     if missed:
         raise SweepIncomplete(f"{missed} hits")
 

@@ -5,6 +5,8 @@
 | `submit`  | hands the number to 360dialog, once                   | `submit`  |
 | `look`    | reads its channel, for events that never came         | `look`    |
 | `connect` | makes the channel's key, sets its webhook, proves both | `connect` |
+| `check`   | proves a connected number, each day                    | `check`   |
+| `cancel`, `reactivate` | ends the channel at 360dialog, or undoes that | `ending` |
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +19,9 @@ from onramp.domain.states import Step
 from onramp.ports import Ports
 from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt, comes_back
 from onramp.usecases.changing import change_number, wake
+from onramp.usecases.check import check
 from onramp.usecases.connect import connect
+from onramp.usecases.ending import cancel, reactivate
 from onramp.usecases.look import look
 from onramp.usecases.run import Run
 from onramp.usecases.submit import submit
@@ -26,7 +30,11 @@ _STEPS: Final[Mapping[Step, Callable[[Run], None]]] = {
     Step.SUBMIT: submit,
     Step.LOOK: look,
     Step.CONNECT: connect,
+    Step.CHECK: check,
+    Step.CANCEL: cancel,
+    Step.REACTIVATE: reactivate,
 }
+_WISHES: Final = {Step.CANCEL, Step.REACTIVATE}
 
 
 def work_on_number(ports: Ports, phone_number_id: str, *, retry: bool = False) -> datetime | None:
@@ -96,6 +104,7 @@ class NumberWork:
 def _write_down(run: Run, number: life.Number, outcome: Outcome) -> Outcome:
     """Put the outcome into the number, unless events have led it past the step: then it simply goes on."""
     now = run.now
+    run.keep(number)
     run.withdraw(number)
     if not isinstance(outcome, Done) and number.next_step is not run.step:
         outcome = Done()
@@ -113,6 +122,10 @@ def _write_down(run: Run, number: life.Number, outcome: Outcome) -> Outcome:
         case AgainAt(at=at, code=code, waits=waits):
             life.plan_again(number, code, at, now, waits=waits)
             number.listing = run.listing
+        case GivenUp(code=code) if run.step in _WISHES:
+            number.begin_anew()
+            life.refuse(number, code if code in FAILURES else "internal_error", now)
+            life.schedule(number, now, run.ports.rules.look_after)
         case GivenUp(code=code, status=status):
             life.fail(number, code if code in FAILURES else "internal_error", run.step, now, status)
     return outcome

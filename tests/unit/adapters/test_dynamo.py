@@ -24,7 +24,7 @@ from onramp.domain.number import Number
 from onramp.domain.records import Fact, Stored
 from onramp.domain.signup import Exchange, Listed, Remembered, Signup
 from onramp.domain.states import Progress
-from onramp.ports.storage import Due
+from onramp.ports.storage import Due, Line
 from tests.contract.examples import event, fact, number, signup, stored
 
 if TYPE_CHECKING:
@@ -265,10 +265,10 @@ def test_a_write_waits_for_others_that_are_at_the_same_item(
 def test_a_hit_whose_record_is_being_written_is_left_to_its_writer(shaky: Shaky) -> None:
     record = number(due_at=START)
     shaky.store.commit(record)
-    (hit,) = shaky.store.due(START, 9, look=False)
+    (hit,) = shaky.store.due(START, 9, line=Line.WORK)
     shaky.plan = [fails(refusal("TransactionConflictException"))]
     assert not shaky.store.postpone(hit, START + timedelta(minutes=5))
-    assert list(shaky.store.due(START, 9, look=False)) == [hit]
+    assert list(shaky.store.due(START, 9, line=Line.WORK)) == [hit]
 
 
 def test_patience_with_others_has_an_end_in_less_than_a_second(shaky: Shaky) -> None:
@@ -335,7 +335,7 @@ def test_a_silent_table_is_unavailable_whatever_is_asked(shaky: Shaky) -> None:
         lambda: store.commit(number(), signup()),
         lambda: store.facts_of("s1", 1),
         lambda: store.facts_since(START, START, None, 1),
-        lambda: store.due(START, 1, look=False),
+        lambda: store.due(START, 1, line=Line.WORK),
         lambda: store.postpone(Due("NUMBER", ("1",), START), START),
         lambda: store.numbers_at("p", 1),
         lambda: store.numbers_with("h", "1"),
@@ -403,7 +403,7 @@ OPERATIONS: dict[str, tuple[list[str], Callable[[DynamoStore], object]]] = {
     "a commit with a fact": (["transact_write_items"], lambda store: store.commit(telling(number("c")))),
     "a fact": (["put_item"], lambda store: store.commit(facts=[fact()])),
     "facts": (["query"], lambda store: store.facts_of("s1", 10)),
-    "what is due": (["query"], lambda store: store.due(START, 10, look=False)),
+    "what is due": (["query"], lambda store: store.due(START, 10, line=Line.WORK)),
     "a postponement": (["update_item"], lambda store: store.postpone(Due("NUMBER", ("1",), START), START)),
     "numbers at a place": (["query"], lambda store: store.numbers_at("WABA#default#w1", 10)),
     "numbers with digits": (["query"], lambda store: store.numbers_with("default", "4915123456789")),
@@ -491,6 +491,7 @@ def test_items_look_as_the_documentation_says(shaky: Shaky) -> None:
             "due_shard": "WORK",
             "due_at": now,
             "channel_key": "WABA#default#w1",
+            "waba_key": "WABA#default#w1",
             "digits_key": "DIGITS#default#4915123456789",
         },
         "NUMBER#1003 / NUMBER": {
@@ -499,11 +500,13 @@ def test_items_look_as_the_documentation_says(shaky: Shaky) -> None:
             "due_shard": "LOOK",
             "due_at": now,
             "channel_key": "WABA#default#w1",
+            "waba_key": "WABA#default#w1",
         },
         "NUMBER#1002 / NUMBER": {
             "tenant_key": "NUMBERS#acme#connected",
             "created_key": f"{now}#1002",
             "channel_key": "CHANNEL#default#c1",
+            "waba_key": "WABA#default#w1",
             "digits_key": "DIGITS#default#4915123456789",
         },
         "CLIENT#default#jane@example.com / CLIENT": {},

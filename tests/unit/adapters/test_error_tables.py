@@ -50,8 +50,16 @@ THROTTLED = [
     Row(Throttled, "meta_unavailable", 100, status=429),
 ]
 
+STOPPED = [
+    Row(Permanent, "waba_locked", 131031, message="Business Account locked", status=403),
+    Row(Permanent, "waba_locked", 131031, transient=False),
+    Row(Permanent, "waba_blocked", 368, message="Temporarily blocked for policies violations"),
+    Row(Permanent, "waba_blocked", 368, status=500, transient=True),
+]
+
 EXCHANGE = [
     *THROTTLED,
+    *STOPPED,
     Row(Permanent, "code_expired", 100, 36007),
     Row(Permanent, "meta_configuration", 100, 36008),
     Row(Permanent, "code_already_used", 100, 36009),
@@ -89,6 +97,7 @@ EXCHANGE = [
 
 READ = [
     *THROTTLED,
+    *STOPPED,
     Row(Transient, "meta_unavailable", 1),
     Row(Transient, "meta_unavailable", 2),
     Row(Transient, "meta_unavailable", 190, transient=True),
@@ -137,6 +146,11 @@ COMMON: list[tuple[int, type[UpstreamError], str]] = [
 ]
 
 
+REFUSALS = (400, 402, 403, 404, 405, 409, 410, 415, 422, 428)
+"""What an end, or its undoing, is refused with: whatever it is, a person has to look into it."""
+COMMON_OF_ENDS = [row for row in COMMON if row[0] not in REFUSALS]
+
+
 def unknown(kind: type[UpstreamError]) -> list[tuple[int, type[UpstreamError], str]]:
     """Statuses that leave open what has happened; a read is then simply repeated."""
     return [(status, kind, "partner_unavailable") for status in (408, 500, 502, 503, 504, 599)]
@@ -180,6 +194,26 @@ PARTNER = {
             (409, T, "permission_missing"),
             (404, P, "channel_missing"),
             (422, P, "partner_configuration"),
+        ],
+    ),
+    "cancel": (
+        partner_api.CANCEL,
+        True,
+        [
+            *COMMON_OF_ENDS,
+            *unknown(A),
+            *((status, P, "cancellation_rejected") for status in REFUSALS),
+            (451, P, "partner_configuration"),
+        ],
+    ),
+    "reactivate": (
+        partner_api.REACTIVATE,
+        True,
+        [
+            *COMMON_OF_ENDS,
+            *unknown(A),
+            *((status, P, "reactivation_rejected") for status in REFUSALS),
+            (451, P, "partner_configuration"),
         ],
     ),
     "read": (
@@ -261,6 +295,7 @@ def test_a_submission_for_a_client_nobody_knows_is_told_apart() -> None:
     [
         meta_graph.EXCHANGE,
         meta_graph.READ,
+        meta_graph.INSPECT,
         *(upstream for upstream, _, _ in PARTNER.values()),
     ],
 )

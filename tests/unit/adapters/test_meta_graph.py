@@ -5,9 +5,14 @@ import hmac
 import json
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from onramp.adapters.meta_graph import (
     EXCHANGE_PAUSES,
@@ -19,6 +24,7 @@ from onramp.adapters.meta_graph import (
 )
 from onramp.adapters.system import SystemClock
 from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient, UpstreamError
+from onramp.domain.text import identifier
 from onramp.ports.upstreams import PhoneFacts, WabaFacts
 from tests.canary import APP_SECRET, CODE, TOKEN, assert_silent
 from tests.unit.wire import Answer, Wire, says
@@ -270,6 +276,26 @@ def test_a_token_that_is_not_valid_or_not_ours_grants_nothing(answer: httpx.Resp
     assert raised.value.code == "waba_not_granted"
 
 
+@pytest.mark.parametrize("kind", ["USER", "user", " User "])
+def test_a_persons_token_is_our_configurations_fault_and_says_what_to_mend(kind: str) -> None:
+    with pytest.raises(Permanent) as raised:
+        Bench(debug(type=kind)).graph.inspect(TOKEN)
+    assert raised.value.code == "meta_configuration"
+    assert "system-user (business) token" in raised.value.reference
+    assert_silent(str(raised.value))
+
+
+@pytest.mark.parametrize("kind", ["SYSTEM_USER", "system_user", "APP", "", None, 7, [], {}, "x" * 5_000])
+def test_any_other_kind_of_token_is_asked_no_question(kind: object) -> None:
+    assert Bench(debug(type=kind)).graph.inspect(TOKEN).waba_ids == ()
+
+
+def test_a_token_that_is_not_valid_is_refused_whatever_its_kind() -> None:
+    with pytest.raises(Permanent) as raised:
+        Bench(debug(type="USER", is_valid=False)).graph.inspect(TOKEN)
+    assert raised.value.code == "waba_not_granted"
+
+
 def test_an_app_id_may_come_as_a_number() -> None:
     assert Bench(debug(app_id=int(APP_ID))).graph.inspect(TOKEN).waba_ids == ()
 
@@ -392,6 +418,145 @@ def test_a_number_tells_whether_it_is_verified(given: object, verification: str 
     bench = Bench(says({"data": [{"id": "1", "code_verification_status": given}]}))
     assert bench.graph.read_numbers(TOKEN, WABA) == (PhoneFacts("1", "", None, verification),)
     assert "code_verification_status" in bench.wire.query(0)["fields"].split(",")
+
+
+WORDS: list[object] = ["VERIFIED", " EXPIRED ", None, "", {}, ["VERIFIED"], True, 7, 1.5, "x" * 201, "\ud800"]
+
+
+@pytest.mark.parametrize("given", WORDS)
+@pytest.mark.parametrize(("member", "kept"), [("name_status", "name_status"), ("status", "meta_status")])
+def test_a_number_tells_of_its_name_and_of_itself(member: str, kept: str, given: object) -> None:
+    answer = json.dumps({"data": [{"id": "1", member: given}]}).encode()
+    bench = Bench(httpx.Response(200, content=answer))
+    (phone,) = bench.graph.read_numbers(TOKEN, WABA)
+    word = getattr(phone, kept)
+    assert word is None or (isinstance(word, str) and 0 < len(word) <= 200 and word == word.strip())
+    assert word == identifier(given)
+    assert member in bench.wire.query(0)["fields"].split(",")
+
+
+def test_default_fields_leave_out_what_meta_says_only_when_asked() -> None:
+    bench = Bench(error(100), says({"data": [{"id": "1", "display_phone_number": "+1 1"}]}))
+    (phone,) = bench.graph.read_numbers(TOKEN, WABA)
+    assert (phone.verification, phone.name_status, phone.meta_status) == (None, None, None)
+
+
+def test_a_hundred_numbers_fit_into_one_item_whatever_their_names() -> None:
+    numbers = [
+        {"id": str(index), "display_phone_number": "1" * 4_000, "verified_name": "n" * 4_000}
+        for index in range(100)
+    ]
+    phones = Bench(says({"data": numbers})).graph.read_numbers(TOKEN, WABA)
+    assert {(phone.display_phone_number, phone.verified_name) for phone in phones} == {("", "n" * 200)}
+
+
+HOSTILE: Final = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["", " ", "USER", "BANNED", "\ud800", "x" * 5_000, "1" * 400, "\u0661"])
+    | st.text(alphabet=st.characters(), max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "data",
+                    "id",
+                    "status",
+                    "name_status",
+                    "display_phone_number",
+                    "paging",
+                    "cursors",
+                    "next",
+                    "after",
+                    "type",
+                    "app_id",
+                    "is_valid",
+                    "granular_scopes",
+                    "scope",
+                    "target_ids",
+                    "error",
+                    "code",
+                    "error_subcode",
+                    "message",
+                    "access_token",
+                    "owner_business_info",
+                    "name",
+                ]
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(answer=HOSTILE, status=st.sampled_from([200, 200, 200, 400, 401, 403, 404, 500]))
+def test_whatever_meta_answers_is_a_result_or_an_error_of_ours(answer: object, status: int) -> None:
+    content = json.dumps(answer).encode()
+    reads: list[Callable[[MetaGraph], object]] = [
+        *graph_reads(),
+        lambda graph: graph.whole_list(TOKEN, WABA),
+        lambda graph: graph.inspect(TOKEN),
+        lambda graph: graph.exchange(CODE),
+    ]
+    for read in reads:
+        bench = Bench(*[httpx.Response(status, content=content) for _ in range(2 * PAGES)])
+        with suppress(UpstreamError):
+            repr(read(bench.graph)).encode()
+
+
+# --- lists that say what is missing
+
+
+def test_a_whole_list_has_the_ids_of_all_pages() -> None:
+    bench = Bench(page("1", "2", after="c1"), page("3"))
+    assert bench.graph.whole_list(TOKEN, WABA) == frozenset({"1", "2", "3"})
+    assert Bench(says({"data": []})).graph.whole_list(TOKEN, WABA) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [{}],
+        [[]],
+        [3],
+        [{"data": None}],
+        [{"data": {"id": "1"}}],
+        [{"data": [{"id": "1"}, {}]}],
+        [{"data": [{"id": "1"}, {"id": None}]}],
+        [{"data": [{"id": "1"}, "2"]}],
+        [{"data": [{"id": "1"}], "paging": {"next": "x"}}],
+        [{"data": [{"id": "1"}], "paging": {"next": "x", "cursors": {"after": "c"}}}] * 2,
+        [{"data": [], "paging": {"next": "x", "cursors": {"after": "c"}}}],
+        [{"data": [{"id": "1"}], "paging": {"next": "x", "cursors": {"after": "c"}}}, {"data": None}],
+    ],
+)
+def test_a_list_that_leaves_a_doubt_is_not_whole(answers: list[object]) -> None:
+    assert Bench(*map(says, answers)).graph.whole_list(TOKEN, WABA) is None
+
+
+def test_a_list_that_is_longer_than_we_read_is_not_whole() -> None:
+    bench = Bench(*[page(str(turn), after=f"c{turn}") for turn in range(PAGES)])
+    assert bench.graph.whole_list(TOKEN, WABA) is None
+
+
+def test_pages_that_take_too_long_have_an_end() -> None:
+    bench = Bench(page("1", after="c1"), page("2"))
+    slow = replace(bench.graph, patience=-1.0)
+    with pytest.raises(Transient):
+        slow.read_numbers(TOKEN, WABA)
+
+
+def test_a_graph_in_a_hurry_waits_no_longer_than_it_has_been_told() -> None:
+    bench = Bench(says({"data": []}))
+    replace(bench.graph, deadline=2.0).read_numbers(TOKEN, WABA)
+    waits = bench.wire.requests[0].extensions["timeout"]
+    assert waits == {"connect": 2.0, "read": 2.0, "write": 2.0, "pool": 2.0}
 
 
 def test_default_fields_tell_it_too_when_meta_knows_one_of_ours_no_more() -> None:

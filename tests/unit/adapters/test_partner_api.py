@@ -87,6 +87,8 @@ CALLS: dict[str, Callable[[PartnerApi, Gate], object]] = {
     "list_channels": lambda api, gate: api.list_channels({}, 0, gate),
     "read_channel": lambda api, gate: api.read_channel("oneCH", gate),
     "make_key": lambda api, gate: api.make_key("oneCH", gate),
+    "set_cancellation": lambda api, gate: api.set_cancellation("oneCL", "oneCH", gate, wanted=True),
+    "reactivate": lambda api, gate: api.reactivate("oneCL", "oneCH", gate),
 }
 
 
@@ -427,6 +429,70 @@ def test_an_id_that_leads_elsewhere_is_no_channel(name: str) -> None:
         with pytest.raises(Permanent) as raised:
             call(name, one.gate)
         assert raised.value.code == "channel_missing"
+    assert one.gate.passed == 0
+
+
+# --- a channel's end
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_an_end_is_asked_for_and_taken_back_under_client_and_channel(wanted: bool) -> None:
+    one = bench(says({"id": "aCH"}))
+    one.api.set_cancellation("aCL", "aCH", one.gate, wanted=wanted)
+    assert one.wire.paths() == [f"POST {ROOT}/clients/aCL/channels/aCH/control/cancellation_request"]
+    assert one.wire.body(0) == {"enabled": wanted}
+
+
+def test_the_other_way_to_take_an_end_back_has_a_path_of_its_own() -> None:
+    one = bench(says({"id": "aCH"}))
+    one.api.reactivate("aCL", "aCH", one.gate)
+    assert one.wire.paths() == [f"POST {ROOT}/clients/aCL/channels/aCH/control/reactivate"]
+    assert one.wire.body(0) == {}
+
+
+@pytest.mark.parametrize("name", ["set_cancellation", "reactivate"])
+@pytest.mark.parametrize("answer", [says({}), says([]), says(None), says("ok"), httpx.Response(204)])
+def test_any_success_means_that_the_end_was_taken_note_of(name: str, answer: httpx.Response) -> None:
+    one = bench(answer)
+    CALLS[name](one.api, one.gate)
+    assert len(one.wire.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["set_cancellation", "reactivate"])
+def test_an_answer_about_an_end_that_was_lost_is_ambiguous(name: str) -> None:
+    for answer in (httpx.ReadTimeout("no"), says({}, 500), says({}, 408)):
+        with pytest.raises(Ambiguous):
+            CALLS[name](bench(answer).api, Gate())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"), [(True, "cancellation_rejected"), (False, "reactivation_rejected")]
+)
+def test_a_refusal_says_which_of_the_two_was_refused(wanted: bool, code: str) -> None:
+    with pytest.raises(Permanent) as raised:
+        bench(says({}, 404)).api.set_cancellation("aCL", "aCH", Gate(), wanted=wanted)
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize("name", ["a/b", "a?b=c", "a#b", "../x", "a%2Fb", "ä b"])
+def test_client_and_channel_stay_parts_of_the_path(name: str) -> None:
+    one = bench(says({}), says({}))
+    one.api.set_cancellation(name, name, one.gate, wanted=True)
+    one.api.reactivate(name, name, one.gate)
+    for path in one.wire.paths():
+        assert path.partition(" ")[2].startswith(f"{ROOT}/clients/")
+        assert path.count("/") == ROOT.count("/") + 6
+        assert "?" not in path
+
+
+@pytest.mark.parametrize("names", [("", "aCH"), ("aCL", ""), ("..", "aCH"), ("aCL", ".")])
+def test_an_end_without_a_client_or_a_channel_is_never_sent(names: tuple[str, str]) -> None:
+    one = bench()
+    client_id, channel_id = names
+    with pytest.raises(Permanent):
+        one.api.set_cancellation(client_id, channel_id, one.gate, wanted=True)
+    with pytest.raises(Permanent):
+        one.api.reactivate(client_id, channel_id, one.gate)
     assert one.gate.passed == 0
 
 

@@ -1,12 +1,15 @@
 """The life of a number as a table of states and inputs: every reachable state meets every input.
 
-The states are found by walking from a fresh number through all inputs; what must hold of each step is below.
+The states are found by walking: two walks from a fresh number to *connected*, through runs that crash and
+through two channels, and two from a connected one, through its end and its undoing and through what drifts.
+What must hold of each step is below.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,7 @@ from onramp.domain.errors import FAILURES, PutOff
 from onramp.domain.number import ChannelKey, Number, WabaOf
 from onramp.domain.partner_events import Channel, PartnerEvent
 from onramp.domain.records import LEASE
-from onramp.domain.states import Progress, Status, Step, rank
+from onramp.domain.states import Attention, Progress, Status, Step, rank
 
 NOW = datetime(2031, 5, 6, tzinfo=UTC)
 LOOK = timedelta(minutes=10)
@@ -31,8 +34,8 @@ def fresh() -> Number:
     return number
 
 
-def channel(name: str = "A", progress: Progress | None = None, *, dead: bool = False) -> Channel:
-    return Channel(id=f"{name}CH", waba_id=WABA, digits=DIGITS, progress=progress, dead=dead)
+def channel(name: str = "A", progress: Progress | None = None, *, dead: bool = False, **more: Any) -> Channel:
+    return Channel(id=f"{name}CH", waba_id=WABA, digits=DIGITS, progress=progress, dead=dead, **more)
 
 
 def event(name: str, about: str = "A") -> PartnerEvent:
@@ -62,7 +65,7 @@ def _fail(code: str) -> Input:
 def _run(number: Number) -> None:
     """The next step succeeds."""
     step = number.next_step
-    if step is None or number.due_at is None:
+    if step is None or number.due_at is None or number.unseen or step in {Step.CANCEL, Step.REACTIVATE}:
         return
     number.due_at = NOW
     assert life.take(number, "me", NOW) is step
@@ -76,9 +79,52 @@ def _run(number: Number) -> None:
         life.submitted(number, NOW)
     elif step is Step.LOOK:
         life.looked(number)
-    else:
+    elif step is Step.CONNECT:
         life.connected(number, doubts, NOW)
+    else:
+        life.checked(number, NOW)
     life.schedule(number, NOW, LOOK)
+
+
+def _prove(found: Channel | None) -> Input:
+    """The channel is read by itself."""
+
+    def prove(number: Number) -> None:
+        if number.next_step is Step.LOOK and number.unseen:
+            number.begin_anew()
+            life.proved(number, found, NOW, LOOK)
+            life.schedule(number, NOW, LOOK)
+
+    return prove
+
+
+def _grant(found: Channel | None) -> Input:
+    """360dialog does what was wished; the channel reads so afterwards."""
+
+    def grant(number: Number) -> None:
+        if number.wish is not None and number.is_open_wish:
+            life.granted(number, found, NOW, LOOK)
+            life.schedule(number, NOW, LOOK)
+
+    return grant
+
+
+def _refuse(number: Number) -> None:
+    if number.wish is not None and number.is_open_wish:
+        number.begin_anew()
+        life.refuse(number, "cancellation_rejected", NOW)
+        life.schedule(number, NOW, LOOK)
+
+
+def _wish(action: Step) -> Input:
+    allowed = {Step.CANCEL: life.can_cancel, Step.REACTIVATE: life.can_reactivate}[action]
+    return lambda number: life.ask(number, action, NOW) if allowed(number) else None
+
+
+def _drift(number: Number) -> None:
+    if number.next_step is Step.CHECK:
+        life.drifted(number, Attention.KEY_DEAD, NOW)
+        life.schedule(number, NOW, LOOK)
 
 
 def _begin(number: Number, at: datetime) -> None:
@@ -100,7 +146,7 @@ def _hold(number: Number) -> None:
 
 
 def _retry(number: Number) -> None:
-    if number.failure is not None and number.failure.retryable:
+    if life.can_retry(number):
         life.retry(number, NOW)
 
 
@@ -109,29 +155,73 @@ EVENTS = (
     "channel_live",
     "channel_permission_granted",
     "account_restriction",
-    "cancellation_request",
     "cancellation_processed",
 )
-"""One of each kind that `EVENT_RULES` tells apart."""
-
+"""One of each kind that `EVENT_RULES` tells apart and that may come on the way."""
 FAILED_WITH = ("submission_rejected", "permission_missing", "channel_missing")
 
-INPUTS: dict[str, Input] = {
-    **{f"event {name} {about}": _hear(name, about) for name in EVENTS for about in "AB"},
-    **{
-        f"see {word} {about}": _see(word, about, dead=False)
-        for word in (None, Progress.LIVE)
-        for about in "AB"
-    },
-    **{f"see dead {about}": _see(None, about, dead=True) for about in "AB"},
+_WAY: dict[str, Input] = {
+    **{f"event {name} A": _hear(name, "A") for name in EVENTS},
+    **{f"see {word} A": _see(word, "A", dead=False) for word in (None, Progress.LIVE)},
+    "see dead A": _see(None, "A", dead=True),
     **{f"fail {code}": _fail(code) for code in FAILED_WITH},
     "run": _run,
-    "crash": _crash,
-    "hold": _hold,
     "retry": _retry,
     "reconnect": lambda number: life.reconnect(number, NOW),
+}
+CRASHING: dict[str, Input] = {
+    **_WAY,
+    "crash": _crash,
+    "hold": _hold,
     "doubt": lambda number: life.doubt(number, NOW) if number.key else None,
 }
+TWO_CHANNELS: dict[str, Input] = {
+    **_WAY,
+    **{f"event {name} B": _hear(name, "B") for name in EVENTS},
+    **{f"see {word} B": _see(word, "B", dead=False) for word in (None, Progress.LIVE)},
+    "see dead B": _see(None, "B", dead=True),
+}
+_AFTERWARDS: dict[str, Input] = {
+    "event channel_live A": _hear("channel_live", "A"),
+    "event cancellation_processed A": _hear("cancellation_processed", "A"),
+    "see dead A": _see(None, "A", dead=True),
+    "read living A": _prove(channel(progress=Progress.LIVE)),
+    "read dead A": _prove(channel(dead=True)),
+    "read ended A": _prove(channel(dead=True, final=True)),
+    "read nothing": _prove(None),
+    "run": _run,
+    "retry": _retry,
+    "reconnect": lambda number: life.reconnect(number, NOW),
+}
+ENDING: dict[str, Input] = {
+    **_AFTERWARDS,
+    **{f"event {name} A": _hear(name, "A") for name in ("cancellation_request", "cancellation_revoke")},
+    "see living A": lambda number: life.see(number, channel(), NOW + 2 * LOOK, LOOK),
+    "see Progress.LIVE B": _see(Progress.LIVE, "B", dead=False),
+    "see dead B": _see(None, "B", dead=True),
+    "wish cancel": _wish(Step.CANCEL),
+    "wish reactivate": _wish(Step.REACTIVATE),
+    "granted, living": _grant(channel(progress=Progress.LIVE)),
+    "granted, dead": _grant(channel(dead=True)),
+    "refused": _refuse,
+    "hold": _hold,
+}
+DRIFTING: dict[str, Input] = {
+    **_AFTERWARDS,
+    **{
+        f"event {name} A": _hear(name, "A")
+        for name in ("channel_permission_granted", "account_restriction", "account_reinstated")
+    },
+    "see restricted A": lambda number: life.see(number, channel(restricted=True), NOW, LOOK),
+    "see error A": lambda number: life.see(number, channel(error="17", error_shown=True), NOW, LOOK),
+    "see well A": lambda number: life.see(
+        number, channel(error_shown=True, restricted=False), NOW + 2 * LOOK, LOOK
+    ),
+    "ask for proof": lambda number: life.ask_for_proof(number, NOW) if life.can_check(number) else None,
+    "drift": _drift,
+    "fail channel_missing": _fail("channel_missing"),
+}
+INPUTS = CRASHING | TWO_CHANNELS | ENDING | DRIFTING
 
 type Shape = tuple[object, ...]
 
@@ -153,6 +243,11 @@ def shape(number: Number) -> Shape:
         number.lease is not None,
         number.is_held(NOW),
         number.permission_at is not None,
+        number.unseen,
+        number.final,
+        number.ending_at is not None,
+        number.wish and (number.wish.action, number.wish.refused),
+        tuple(sorted(number.notices)),
     )
 
 
@@ -165,25 +260,37 @@ class Edge:
     after: Number
 
 
-@cache
-def edges() -> tuple[Edge, ...]:
-    """Every reachable state, each with every input."""
+def connected() -> Number:
+    number = fresh()
+    life.hear(number, event("channel_live"), NOW, LOOK)
+    _run(number)
+    return number
+
+
+def _walk(inputs: dict[str, Input], start: Number) -> list[Edge]:
     seen: dict[Shape, Number] = {}
-    todo = [fresh()]
+    todo = [start]
     found = []
     while todo:
         before = todo.pop()
         if shape(before) in seen:
             continue
         seen[shape(before)] = before
-        for name, apply in INPUTS.items():
+        for name, apply in inputs.items():
             after = before.model_copy(deep=True)
             after.told.clear()
             apply(after)
             found.append(Edge(before, name, after))
             if shape(after) not in seen:
                 todo.append(after)
-    return tuple(found)
+    return found
+
+
+@cache
+def edges() -> tuple[Edge, ...]:
+    """Every reachable state, each with every input."""
+    walks = ((CRASHING, fresh()), (TWO_CHANNELS, fresh()), (ENDING, connected()), (DRIFTING, connected()))
+    return tuple(edge for inputs, start in walks for edge in _walk(inputs, start))
 
 
 def steps() -> Iterator[Edge]:
@@ -218,9 +325,10 @@ def test_every_end_has_a_way_out() -> None:
         if edge.after.next_step is None and edge.after.status != Status.CONNECTED:
             back = edge.after.model_copy(deep=True)
             life.reconnect(back, NOW)
-            ended = back.restriction is None and back.failure is None and back.cancelled_at is None
-            assert ended, shape(edge.after)
+            assert back.restriction is None, shape(edge.after)
+            assert back.failure is None, shape(edge.after)
             assert back.next_step is not None, shape(edge.after)
+            assert back.cancelled_at is None or back.unseen, shape(edge.after)
 
 
 def test_a_channel_that_was_seen_to_end_is_never_adopted_again() -> None:
@@ -228,9 +336,9 @@ def test_a_channel_that_was_seen_to_end_is_never_adopted_again() -> None:
         assert edge.after.channel_id is None or edge.after.channel_id not in edge.after.ended_channels
 
 
-def test_an_ended_channel_has_no_key() -> None:
+def test_a_channel_that_has_ended_for_good_has_no_key() -> None:
     for edge in steps():
-        if edge.after.cancelled_at is not None:
+        if edge.after.cancelled_at is not None and edge.after.final:
             assert edge.after.key is None, (shape(edge.before), edge.name)
 
 
@@ -328,9 +436,11 @@ def test_a_reconnect_of_a_connected_number_proves_key_and_webhook_again() -> Non
     _run(number)
     assert number.status == Status.CONNECTED
     life.reconnect(number, NOW)
+    assert number.next_step is Step.LOOK
+    _prove(channel(progress=Progress.LIVE))(number)
     assert number.next_step is Step.CONNECT
     _run(number)
-    assert number.next_step is None
+    assert number.next_step is Step.CHECK
 
 
 def test_a_number_that_waits_too_long_has_failed_and_a_retry_looks_before_it_submits() -> None:

@@ -361,6 +361,9 @@ def test_the_tenant_is_the_claim_that_the_stage_names(bench: Bench, monkeypatch:
         ("POST", "/v1/signups/{name}/retry", {}),
         ("GET", "/v1/numbers/{name}", None),
         ("POST", "/v1/numbers/{name}/retry", {}),
+        ("POST", "/v1/numbers/{name}/cancel", {}),
+        ("POST", "/v1/numbers/{name}/reactivate", {}),
+        ("POST", "/v1/numbers/{name}/check", {}),
     ],
 )
 def test_anothers_signup_is_as_missing_as_one_that_never_was(  # noqa: PLR0917 - a table

@@ -1,11 +1,13 @@
 """Taking a wish for numbers: 202 only once it is stored and in the queue."""
 
+from datetime import timedelta
+
 import pytest
 
 from onramp.domain import number as life
-from onramp.domain.number import Number
+from onramp.domain.number import ChannelKey, Number
 from onramp.domain.signup import Signup
-from onramp.domain.states import Step
+from onramp.domain.states import Attention, Progress, Step
 from tests.canary import Watch
 from tests.unit.handlers.bench import NUMBER, TENANT, WABA, Answer, Bench
 
@@ -30,6 +32,30 @@ def fail(bench: Bench, signup_id: str, code: str = "submission_rejected") -> Non
     life.fail(number, code, Step.SUBMIT, now)
     signup.count(before, number.standing, now)
     bench.store.commit(number, signup)
+
+
+def connect(bench: Bench) -> Number:
+    """Let a number be submitted and connected."""
+    submit(bench, bench.authorized())
+    bench.sent()
+    number, now = stored(bench), bench.clock.now()
+    number.client_id, number.channel_id = "oneCL", "oneCH"
+    number.progress = Progress.LIVE
+    number.key = ChannelKey(secret="cipher", address="https://waba.example", made_at=now)
+    life.connected(number, 0, now)
+    life.schedule(number, now, timedelta(minutes=10))
+    bench.store.commit(number)
+    return number
+
+
+def stored(bench: Bench) -> Number:
+    number = bench.store.read(Number, NUMBER)
+    assert number is not None
+    return number
+
+
+def wish(bench: Bench, word: str, body: object = None, tenant: str = TENANT) -> Answer:
+    return bench.call("POST", f"/v1/numbers/{NUMBER}/{word}", body, tenant=tenant)
 
 
 @pytest.mark.parametrize("body", [None, {}, {"phone_number_ids": [NUMBER]}, {"phone_number_ids": None}])
@@ -165,3 +191,86 @@ def test_what_a_retry_cannot_mend_is_not_retried(bench: Bench, route: str) -> No
     content = bench.call("POST", route.format(signup=signup_id), {}).problem(409, "nothing_to_retry")
     assert "another tenant" in content["detail"]
     assert bench.call("GET", f"/v1/numbers/{NUMBER}").json["status"] == "failed"
+
+
+# --- a number's end, and its proof
+
+
+@pytest.mark.parametrize("body", [None, {}])
+def test_the_wish_to_end_a_channel_is_stored_shown_and_queued(
+    bench: Bench, watch: Watch, body: object
+) -> None:
+    connect(bench)
+    answer = wish(bench, "cancel", body)
+    assert answer.status == 202
+    assert answer.json["status"] == "connected"
+    assert (answer.json["wish"]["action"], answer.json["wish"]["refused"]) == ("cancel", None)
+    assert answer.json["next_attempt_at"] is not None
+    assert answer.json == bench.call("GET", f"/v1/numbers/{NUMBER}").json
+    assert bench.sent() == [{"phone_number_id": NUMBER}]
+    watch.assert_silent()
+
+
+def test_a_number_that_never_reached_360dialog_ends_at_once(bench: Bench) -> None:
+    submit(bench, bench.authorized())
+    answer = wish(bench, "cancel")
+    assert (answer.status, answer.json["status"], answer.json["wish"]) == (202, "cancelled", None)
+    wish(bench, "cancel").problem(409, "nothing_to_cancel")
+
+
+def test_an_end_that_was_asked_for_is_taken_back(bench: Bench) -> None:
+    number = connect(bench)
+    number.ending_at = bench.clock.now()
+    bench.store.commit(number)
+    assert bench.call("GET", f"/v1/numbers/{NUMBER}").json["ending_at"] is not None
+    wish(bench, "cancel").problem(409, "nothing_to_cancel")
+    answer = wish(bench, "reactivate")
+    assert (answer.status, answer.json["wish"]["action"]) == (202, "reactivate")
+    assert bench.sent() == [{"phone_number_id": NUMBER}]
+
+
+def test_without_an_end_there_is_nothing_to_take_back(bench: Bench) -> None:
+    connect(bench)
+    wish(bench, "reactivate").problem(409, "nothing_to_reactivate")
+    assert bench.sent() == []
+
+
+def test_a_refused_wish_says_why(bench: Bench) -> None:
+    number, now = connect(bench), bench.clock.now()
+    life.ask(number, Step.CANCEL, now)
+    life.refuse(number, "cancellation_rejected", now)
+    bench.store.commit(number)
+    shown = bench.call("GET", f"/v1/numbers/{NUMBER}").json
+    assert (shown["status"], shown["wish"]["refused"]) == ("connected", "cancellation_rejected")
+
+
+def test_a_connected_number_is_proved_when_it_is_asked_for(bench: Bench) -> None:
+    connect(bench)
+    answer = wish(bench, "check")
+    assert (answer.status, answer.json["status"]) == (202, "connected")
+    assert bench.sent() == [{"phone_number_id": NUMBER}]
+
+
+def test_a_number_that_is_not_connected_cannot_be_proved(bench: Bench) -> None:
+    submit(bench, bench.authorized())
+    wish(bench, "check").problem(409, "not_connected")
+
+
+def test_a_dead_key_is_mended_by_a_retry(bench: Bench) -> None:
+    number = connect(bench)
+    wish(bench, "retry").problem(409, "nothing_to_retry")
+    life.note(number, Attention.KEY_DEAD, bench.clock.now())
+    bench.store.commit(number)
+    assert bench.call("GET", f"/v1/numbers/{NUMBER}").json["attention"] == "key_dead"
+    assert wish(bench, "retry").status == 202
+    assert bench.sent() == [{"phone_number_id": NUMBER}]
+
+
+@pytest.mark.parametrize("word", ["retry", "cancel", "reactivate", "check"])
+def test_nobody_elses_number_is_touched_and_no_field_is_taken(bench: Bench, word: str) -> None:
+    connect(bench)
+    before = bench.items()
+    wish(bench, word, tenant="tenant-2").problem(404, "not_found")
+    wish(bench, word, {"why": "so"}).problem(422, "invalid_request")
+    assert bench.items() == before
+    assert bench.sent() == []

@@ -1,12 +1,14 @@
 """Each route that acts on a resource answers that resource itself, the same in every answer."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from onramp.adapters.memory import START
 from onramp.domain import number as life
+from onramp.domain.errors import WAITS
 from onramp.domain.number import ChannelKey, Number, WabaOf
 from onramp.domain.signup import Listed, ListedNumber, Signup
 from onramp.domain.states import Progress, Step
@@ -20,8 +22,9 @@ SIGNUP = {
     "created_at", "updated_at", "expires_at",
 }  # fmt: skip
 ONE_NUMBER = {
-    "phone_number_id", "display_phone_number", "verified_name", "verification", "status", "attention",
-    "channel_id", "signup_id", "steps", "failure", "checked_at", "next_attempt_at",
+    "phone_number_id", "display_phone_number", "verified_name", "verification", "name_status", "status",
+    "attention", "attention_code", "restriction", "channel_id", "signup_id", "steps", "failure", "wish",
+    "ending_at", "waits_for", "checked_at", "next_attempt_at",
 }  # fmt: skip
 
 
@@ -92,8 +95,14 @@ def test_a_number_is_shown_with_all_that_is_known_of_it(bench: Bench) -> None:
         "display_phone_number": "+1 201-555-0100",
         "verified_name": "Acme",
         "verification": "VERIFIED",
+        "name_status": None,
         "status": "connected",
         "attention": "second_channel",
+        "attention_code": None,
+        "restriction": None,
+        "wish": None,
+        "ending_at": None,
+        "waits_for": None,
         "channel_id": "oneCH",
         "signup_id": "s1",
         "steps": [
@@ -108,6 +117,38 @@ def test_a_number_is_shown_with_all_that_is_known_of_it(bench: Bench) -> None:
     assert "cipher" not in answer.text
 
 
+def test_what_befell_a_number_is_shown_with_its_times(bench: Bench) -> None:
+    now = bench.clock.now().replace(microsecond=0)
+    then = now - timedelta(days=2)
+    number = Number(
+        phone_number_id=NUMBER, tenant=TENANT, signup_id="s1", waba=WabaOf(id=WABA), created_at=then
+    )
+    number.progress, number.steps = Progress.SUBMITTED, {Progress.SUBMITTED: then}
+    number.restriction, number.violation_type = "account_restriction", "SPAM"
+    number.restricted_at, number.restricted_until = now, now + timedelta(days=1)
+    number.name_status, number.notices = "APPROVED", {"channel_error": "E17"}
+    bench.store.commit(number)
+
+    def at(time: datetime) -> str:
+        return time.isoformat().replace("+00:00", "Z")
+
+    shown = bench.call("GET", f"/v1/numbers/{NUMBER}").json
+    assert shown["name_status"] == "APPROVED"
+    assert (shown["attention"], shown["attention_code"]) == ("channel_error", "E17")
+    assert shown["restriction"] == {
+        "code": "account_restriction",
+        "violation_type": "SPAM",
+        "at": at(now),
+        "until": at(now + timedelta(days=1)),
+    }
+    assert shown["waits_for"] == {
+        "code": "channel",
+        "title": WAITS["channel"].title,
+        "action": WAITS["channel"].action,
+        "since": at(then),
+    }
+
+
 def test_a_number_that_nobody_submitted_is_listed_and_has_no_resource_of_its_own(bench: Bench) -> None:
     signup_id = bench.authorized()
     (number,) = bench.call("GET", f"/v1/signups/{signup_id}").json["numbers"]
@@ -118,7 +159,10 @@ def test_a_number_that_nobody_submitted_is_listed_and_has_no_resource_of_its_own
         "verification": None,
         "status": "listed",
         "steps": [],
-        **dict.fromkeys(("attention", "channel_id", "signup_id", "failure", "checked_at", "next_attempt_at")),
+        **dict.fromkeys(
+            ONE_NUMBER
+            - {"phone_number_id", "display_phone_number", "verified_name", "verification", "status", "steps"}
+        ),
     }
     bench.call("GET", f"/v1/numbers/{NUMBER}").problem(404, "not_found")
     assert bench.call("GET", "/v1/numbers").json == {"numbers": [], "cursor": None}
@@ -233,4 +277,4 @@ def test_a_page_may_be_as_large_as_the_limit_and_not_a_byte_larger() -> None:
 def test_an_empty_page_is_one_and_keeps_its_cursor() -> None:
     """A filter may leave nothing of what an index has found; the list goes on all the same."""
     empty: Listing[Any] = Listing((), "on")
-    assert fitting(empty, NumberView.of, str) == ([], "on")
+    assert fitting(empty, lambda number: NumberView.of(number, START), str) == ([], "on")

@@ -60,6 +60,10 @@ def test_the_samples_are_a_journey(bench: Bench) -> None:
     assert (shown.status, shown.json["numbers"][0]["status"]) == (200, "connected")
     assert ask(bench, "signup_queries/read_api_key").json["api_key"] == CHANNEL_KEY
     assert ask(bench, "signup_queries/read_config").status == 200
+    for sample, action in (("check", None), ("cancel", "cancel"), ("reactivate", "reactivate")):
+        answer = ask(bench, f"number_submission/{sample}_number")
+        assert (answer.status, (answer.json["wish"] or {}).get("action")) == (202, action)
+        assert bench.sent() == [{"phone_number_id": PHONE_NUMBER_ID}]
 
 
 @pytest.mark.parametrize("name", [name for name in samples() if name.partition("/")[0] in API])

@@ -1,7 +1,8 @@
 """All ports in memory: use cases run against scripts of Meta and 360dialog, without a network."""
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -20,8 +21,8 @@ from onramp.domain.number import Number
 from onramp.domain.partner_events import Channel, PartnerEvent, read_event
 from onramp.domain.phone_numbers import canonical
 from onramp.domain.records import HUB
-from onramp.domain.schedule import RETRY_SECONDS
-from onramp.domain.signup import Client, ListedNumber, Signup, Waba, parts_of
+from onramp.domain.schedule import RETRY_SECONDS, next_check
+from onramp.domain.signup import Client, Exchange, ListedNumber, Signup, Waba, parts_of
 from onramp.domain.states import Progress
 from onramp.ports import Ports, Rules
 from onramp.ports.upstreams import (
@@ -36,6 +37,7 @@ from onramp.ports.upstreams import (
     WabaFacts,
 )
 from onramp.usecases.apply_event import apply_event
+from onramp.usecases.list_numbers import token_context
 from onramp.usecases.submit_numbers import submit_numbers
 from onramp.usecases.work import work_on_number
 
@@ -46,6 +48,10 @@ EMAIL: Final = "owner@example.com"
 WEBHOOK: Final = ChannelWebhook(url="https://partner.example.com/whatsapp", headers={"X-Secret": "s"})
 CALLS: Final = 1_000
 """Calls in a window: a test that is not about the budget does not meet it."""
+
+
+_FIELDS: Final = {"setup_info.phone_number": "digits"}
+"""Where a channel has what a filter of 360dialog's names otherwise."""
 
 
 def phone(name: str) -> str:
@@ -84,14 +90,21 @@ class Script:
 
 @dataclass
 class ScriptedPartner(Script):
-    """360dialog. `page_size` and `obeys` say how it lists; `submitted` is what it was handed."""
+    """360dialog. `page_size` and `obeys` say how it lists; `submitted` is what it was handed.
+
+    `controlled`: the ends asked for (True) and taken back (False), by client and channel. `shows_end`: a
+    channel whose end is asked for reads as dead; `revives`: one whose end is taken back lives.
+    """
 
     clients: list[RemoteClient] = field(default_factory=list)
     channels: list[Channel] = field(default_factory=list)
     submitted: list[Submission] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    controlled: list[tuple[str, str, bool]] = field(default_factory=list)
     page_size: int = 200
     obeys: bool = True
+    shows_end: bool = True
+    revives: bool = True
 
     def list_clients(self, offset: int, gate: Gate, *, email: str | None = None) -> Page[RemoteClient]:
         gate()
@@ -125,7 +138,8 @@ class ScriptedPartner(Script):
         found = [
             channel
             for channel in self.channels
-            if not self.obeys or all(getattr(channel, name) == value for name, value in filters.items())
+            if not self.obeys
+            or all(getattr(channel, _FIELDS.get(name, name)) == value for name, value in filters.items())
         ]
         return self._page(found, offset)
 
@@ -143,6 +157,29 @@ class ScriptedPartner(Script):
         self.keys.append(f"key-{len(self.keys) + 1}-of-{channel_id}")
         self.end("make_key")
         return NewKey(api_key=self.keys[-1], address="https://waba.example.com")
+
+    def set_cancellation(self, client_id: str, channel_id: str, gate: Gate, *, wanted: bool) -> None:
+        gate()
+        self.begin("cancel" if wanted else "revoke")
+        self._control(client_id, channel_id, wanted=wanted)
+        self.end("cancel" if wanted else "revoke")
+
+    def reactivate(self, client_id: str, channel_id: str, gate: Gate) -> None:
+        gate()
+        self.begin("reactivate")
+        self._control(client_id, channel_id, wanted=False)
+        self.end("reactivate")
+
+    def _control(self, client_id: str, channel_id: str, *, wanted: bool) -> None:
+        self.controlled.append((client_id, channel_id, wanted))
+        if self.shows_end if wanted else self.revives:
+            self.show(channel_id, dead=wanted, final=False)
+
+    def show(self, channel_id: str = "c1", **values: Any) -> None:
+        """Let a channel read differently."""
+        self.channels = [
+            replace(channel, **values) if channel.id == channel_id else channel for channel in self.channels
+        ]
 
     def _page[T](self, found: Sequence[T], offset: int) -> Page[T]:
         following = offset + self.page_size
@@ -174,13 +211,18 @@ class ScriptedMessaging(Script):
 
 @dataclass
 class ScriptedMeta(Script):
-    """Meta. `granted` are the WABAs that the token lists, `wabas` those that it can read."""
+    """Meta. `granted` are the WABAs that the token lists, `wabas` those that it can read.
+
+    `words`: Meta's for a number's state. `whole`: what a token sees of a WABA that is read for an absence.
+    """
 
     granted: list[str] = field(default_factory=lambda: [WABA])
     wabas: dict[str, WabaFacts] = field(
         default_factory=lambda: {WABA: WabaFacts(id=WABA, name="Acme", owner_business_id=BUSINESS)}
     )
     numbers: list[str] = field(default_factory=lambda: ["1001"])
+    words: dict[str, dict[str, str]] = field(default_factory=dict)
+    whole: dict[tuple[str, str], list[str] | None] = field(default_factory=dict)
     business: str | None = BUSINESS
 
     def exchange(self, code: str) -> str:
@@ -205,9 +247,21 @@ class ScriptedMeta(Script):
     def read_numbers(self, token: str, waba_id: str) -> Sequence[PhoneFacts]:
         self.begin("read_numbers")
         return [
-            PhoneFacts(id=name, display_phone_number=phone(name), verified_name="Acme")
+            PhoneFacts(
+                id=name,
+                display_phone_number=phone(name),
+                verified_name="Acme",
+                **self.words.get(name, {}),
+            )
             for name in self.numbers
         ]
+
+    def whole_list(self, token: str, waba_id: str) -> frozenset[str] | None:
+        self.begin("whole_list")
+        if (token, waba_id) not in self.whole:
+            raise Permanent("waba_not_granted", status=403)
+        seen = self.whole[token, waba_id]
+        return None if seen is None else frozenset(seen)
 
 
 class Bench:
@@ -279,6 +333,11 @@ class Bench:
         self.store.commit(made, *parts)
         return made
 
+    def give_token(self, name: str = "s1", *, tenant: str = TENANT) -> None:
+        """Let a signup have a business token."""
+        secret = self.vault.encrypt(f"token-of-{name}", token_context(tenant, name))
+        self.store.commit(Exchange(signup_id=name, token=secret))
+
     def submit(self, name: str = "s1", numbers: Sequence[str] = ("1001",), **more: Any) -> Signup:
         """A signup whose numbers are submitted to us."""
         made = submit_numbers(self.ports, self.signup(name, numbers, **more), numbers, None)
@@ -290,6 +349,14 @@ class Bench:
         found = self.store.read(Number, name)
         assert found is not None
         return found
+
+    def daily(self, name: str = "1001") -> datetime:
+        """When a number is proved next: each has its own second of the day."""
+        return next_check(timedelta(seconds=zlib.crc32(name.encode()) % 86_400), self.now)
+
+    def rule(self, **values: Any) -> None:
+        """Let the deployment decide otherwise."""
+        object.__setattr__(self.ports, "rules", replace(self.ports.rules, **values))
 
     def load(self, name: str = "s1") -> Signup:
         """A signup as it is stored."""
@@ -369,7 +436,13 @@ class Bench:
         assert self.work() is None
         number = self.number()
         assert number.status == "connected", number.failure
+        self.queue.numbers.clear()
         return number
+
+    def forget_calls(self) -> None:
+        """Only what comes from now on counts."""
+        self.partner.calls.clear()
+        self.messaging.calls.clear()
 
     # -- what came of it
 

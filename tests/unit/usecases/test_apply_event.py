@@ -1,20 +1,19 @@
 """Promises 4, 5 and 11: an event acts once, whenever it comes, and is kept until its number is known."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from onramp.domain.errors import Conflict, UnavailableError
+from onramp.domain.errors import Conflict, Transient, UnavailableError
 from onramp.domain.ledger import EVENT_KEPT, EventRecord, Outcome
-from onramp.domain.number import Number, WabaOf
-from onramp.domain.partner_events import EVENT_RULES, Channel
+from onramp.domain.number import Number
+from onramp.domain.partner_events import EVENT_RULES, Effect
 from onramp.domain.records import LEASE
 from onramp.domain.schedule import RETRY_SECONDS
-from onramp.domain.states import Progress
-from onramp.usecases.apply_event import ONCE_MORE, TRIES, WOKEN, apply_event, resolve
-from tests.unit.usecases.bench import WABA, Bench, digits
+from onramp.domain.states import Progress, Step
+from onramp.usecases.apply_event import ONCE_MORE, TRIES, WOKEN, apply_event
+from tests.unit.usecases.bench import WABA, Bench, phone
 
 
 def waiting(bench: Bench, **values: Any) -> None:
@@ -322,70 +321,121 @@ def test_a_record_that_cannot_be_read_is_kept_for_a_person(bench: Bench, which: 
         assert until is not None or bench.queue.buried_events
 
 
-# --- whose channel it is
+# --- restrictions, and their end
+
+FORGIVING = [name for name, rule in EVENT_RULES.items() if rule.effect is Effect.FORGIVE]
 
 
-def channel(**values: Any) -> Channel:
-    return Channel(**{"id": "c1", **values})
+@pytest.mark.parametrize("name", FORGIVING)
+def test_a_restriction_ends_by_each_of_its_events(bench: Bench, name: str) -> None:
+    bench.connected()
+    bench.tell("account_restriction")
+    assert bench.number().status == "restricted"
+    bench.tell(name)
+    number = bench.number()
+    assert (number.status, number.restriction, number.restricted_until) == ("connected", None, None)
+    assert bench.told()[-1] == "number.restriction_ended"
+    assert bench.load().counts == {"connected": 1}
 
 
-def test_the_channels_own_number_comes_first(bench: Bench) -> None:
-    waiting(bench, channel_id="c1")
-    bench.submit("s2", ("1002",))
-    assert resolve(bench.ports, channel(external_id="1002", waba_id="other", digits="0")) == "1001"
+def test_a_restriction_ends_by_an_event_of_its_own_name_that_says_so(bench: Bench) -> None:
+    bench.connected()
+    bench.tell("account_restriction")
+    bench.tell("account_restriction", event_id="E2", state="lifted")
+    assert bench.number().status == "connected"
 
 
-def test_then_metas_id_of_the_number(bench: Bench) -> None:
+def test_what_was_never_restricted_is_not_told_as_forgiven(bench: Bench) -> None:
+    bench.connected()
+    told = bench.told()
+    bench.tell("account_reinstated")
+    assert bench.told() == told
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["lighter first", "heavier first"])
+def test_of_two_restrictions_the_heavier_counts(bench: Bench, order: tuple[int, int]) -> None:
+    bench.connected()
+    events = [
+        bench.event("account_violation", violation_type="SPAM"),
+        bench.event("account_restriction", violation_type="SCAM"),
+    ]
+    for index in order:
+        apply_event(bench.ports, events[index])
+    number = bench.number()
+    assert (number.restriction, number.violation_type) == ("account_restriction", "SCAM")
+
+
+@pytest.mark.parametrize("order", [(1, 5), (5, 1)], ids=["shorter first", "longer first"])
+def test_of_two_restrictions_alike_the_longer_counts(bench: Bench, order: tuple[int, int]) -> None:
+    bench.connected()
+    for hours in order:
+        until = (bench.now + timedelta(hours=hours)).isoformat()
+        bench.tell("account_restriction", event_id=f"E{hours}", until=until)
+    assert bench.number().restricted_until == bench.now + timedelta(hours=5)
+
+
+def test_a_restriction_that_is_over_already_restricts_nothing(bench: Bench) -> None:
+    bench.connected()
+    bench.tell("account_restriction", until=(bench.now - timedelta(seconds=1)).isoformat())
+    assert bench.number().status == "connected"
+
+
+def test_a_restricted_number_goes_on_and_is_connected_when_it_is_forgiven(bench: Bench) -> None:
     waiting(bench)
-    assert resolve(bench.ports, channel(external_id="1001", waba_id="other", digits="0")) == "1001"
-    assert resolve(bench.ports, channel(external_id="9999")) is None
+    bench.tell("account_restriction")
+    bench.tell("channel_live")
+    bench.partner.channels = [bench.channel(progress=Progress.LIVE)]
+    bench.work()
+    assert bench.number().status == "restricted"
+    bench.tell("account_reinstated")
+    assert bench.number().status == "connected"
 
 
-def test_a_number_of_another_hub_is_not_found(bench: Bench) -> None:
-    waiting(bench, hub="other")
-    assert resolve(bench.ports, channel(external_id="1001", digits=digits("1001"))) is None
+# --- an end that is asked for, and taken back
 
 
-def test_then_waba_and_digits_together(bench: Bench) -> None:
+def test_a_wish_to_end_the_channel_is_shown_until_it_is_taken_back(bench: Bench) -> None:
+    bench.connected()
+    bench.tell("cancellation_request")
+    assert (bench.number().status, bench.number().ending_at) == ("connected", bench.now)
+    bench.tell("cancellation_revoke")
+    assert (bench.number().status, bench.number().ending_at) == ("connected", None)
+    assert bench.told()[-2:] == ["number.cancellation_request", "number.cancellation_revoke"]
+    assert bench.queue.numbers == []
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_an_end_that_is_said_to_be_undone_is_believed_when_it_is_read(bench: Bench, lives: bool) -> None:
+    bench.connected()
+    bench.tell("cancellation_processed")
+    bench.partner.show(dead=not lives)
+    bench.tell("cancellation_revoke")
+    assert (bench.number().status, bench.number().next_step) == ("cancelled", Step.LOOK)
+    assert bench.queue.numbers == ["1001"]
+    bench.work()
+    if lives:
+        bench.work()
+    assert bench.number().status == ("connected" if lives else "cancelled")
+    assert bench.number().next_step is (Step.CHECK if lives else None)
+
+
+def test_an_end_that_was_undone_waits_for_its_read_when_360dialog_does_not_answer(bench: Bench) -> None:
+    bench.connected()
+    bench.tell("cancellation_processed")
+    bench.tell("cancellation_revoke")
+    bench.partner.troubles["read_channel"] = [Transient("partner_unavailable", status=503)]
+    assert bench.work() is not None
+    bench.work_when_due()
+    bench.work_when_due()
+    assert bench.number().status == "connected"
+
+
+def test_a_channel_that_shows_an_error_in_an_event_is_told_of(bench: Bench) -> None:
     waiting(bench)
-    bench.submit("s2", ("1002",))
-    bench.change("1002", digits=digits("1001"), waba=WabaOf(id="2002"))
-    assert resolve(bench.ports, channel(waba_id=WABA, digits=digits("1001"))) == "1001"
-    assert resolve(bench.ports, channel(waba_id="2002", digits=digits("1001"))) == "1002"
-    assert resolve(bench.ports, channel(waba_id="2003", digits=digits("1001"))) is None
-
-
-def test_of_two_lives_under_one_waba_the_living_one_is_meant(bench: Bench) -> None:
-    bench.submit(numbers=("1001", "1002"))
-    bench.change("1001", digits="49")
-    bench.change("1002", digits="49", cancelled_at=bench.now)
-    assert resolve(bench.ports, channel(waba_id=WABA, digits="49")) == "1001"
-
-
-def test_then_digits_alone_when_nothing_contradicts(bench: Bench) -> None:
-    waiting(bench)
-    of = digits("1001")
-    assert resolve(bench.ports, channel(digits=of)) == "1001"
-    assert resolve(bench.ports, channel(digits=of, client_id="1CL")) == "1001"
-    assert resolve(bench.ports, channel(digits=of, client_id="other")) is None
-    assert resolve(bench.ports, channel(digits="")) is None
-    bench.change(channel_id="mine")
-    assert resolve(bench.ports, channel(digits=of)) is None
-    assert resolve(bench.ports, channel(id=None, digits=of)) == "1001"
-
-
-def test_digits_that_two_numbers_have_name_nobody(bench: Bench) -> None:
-    bench.submit(numbers=("1001", "1002"))
-    bench.change("1002", digits=digits("1001"))
-    assert resolve(bench.ports, channel(digits=digits("1001"))) is None
-
-
-def test_an_index_that_lags_misleads_nobody(bench: Bench) -> None:
-    waiting(bench, channel_id="other")
-    lagging: Callable[..., list[str]] = lambda *_: ["1001", "gone"]  # noqa: E731
-    bench.store.numbers_at = lagging  # type: ignore[method-assign]
-    bench.store.numbers_with = lagging  # type: ignore[method-assign]
-    assert resolve(bench.ports, channel(digits="0")) is None
+    bench.tell("channel_created", setup_info={"phone_number": phone("1001"), "error": {"code": 131042}})
+    assert (bench.number().attention, bench.number().attention_code) == ("channel_error", "131042")
+    bench.tell("channel_ready", setup_info={"phone_number": phone("1001"), "error": None})
+    assert bench.number().attention is None
 
 
 # --- a write that fails half-way

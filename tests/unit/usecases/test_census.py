@@ -8,10 +8,11 @@ import pytest
 from onramp.domain.budget import BudgetState
 from onramp.domain.census import EVERY, SOON, Census
 from onramp.domain.errors import Conflict, Permanent, Throttled, Transient, UnavailableError
-from onramp.domain.number import Number
+from onramp.domain.number import Number, Unseen
 from onramp.domain.records import LEASE
-from onramp.domain.states import Progress
-from onramp.usecases.census import PAGES, work_on_census
+from onramp.domain.schedule import LIST_LAG
+from onramp.domain.states import Progress, Step
+from onramp.usecases.census import AT_ONCE, PAGES, SEEN_EVERY, work_on_census
 from tests.unit.usecases.bench import Bench
 
 
@@ -59,11 +60,221 @@ def test_a_channel_without_metas_id_is_resolved_like_an_event(bench: Bench, know
     assert bench.number().progress == Progress.LIVE
 
 
-def test_a_channel_that_tells_no_news_writes_nothing(bench: Bench) -> None:
-    bench.connected()
-    version = bench.number().version
+def test_a_channel_that_tells_no_news_writes_only_that_it_was_seen_and_that_seldom(bench: Bench) -> None:
+    before = bench.connected()
+    told = bench.told()
     count(bench)
-    assert bench.number().version == version
+    seen = bench.number()
+    assert (seen.seen_at, seen.version) == (bench.now, before.version + 1)
+    assert seen == before.model_copy(update={"seen_at": bench.now, "version": seen.version})
+    assert bench.told() == told
+    bench.clock.advance(SEEN_EVERY)
+    count(bench)
+    assert bench.number().version == seen.version
+    bench.clock.advance(SOON)
+    count(bench)
+    assert (bench.number().seen_at, bench.number().version) == (bench.now, seen.version + 1)
+
+
+def many(bench: Bench, amount: int) -> list[str]:
+    """Connected numbers whose channels live."""
+    bench.connected()
+    names = [f"{5_000 + index}" for index in range(amount)]
+    template = bench.number()
+    for name in names:
+        channel = bench.channel(f"c{name}", name, progress=Progress.LIVE)
+        number = template.model_copy(
+            update={
+                "phone_number_id": name,
+                "channel_id": channel.id,
+                "digits": channel.digits,
+                "version": 0,
+            },
+            deep=True,
+        )
+        bench.store.commit(number)
+        bench.partner.channels.append(channel)
+    return names
+
+
+def writes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many numbers each write holds that is made from now on."""
+    commit, sizes = bench.store.commit, []
+
+    def counted(*records: Any, **more: Any) -> None:
+        if any(isinstance(record, Number) for record in records):
+            sizes.append(len(records))
+        commit(*records, **more)
+
+    monkeypatch.setattr(bench.store, "commit", counted)
+    return sizes
+
+
+def test_that_channels_were_seen_is_written_for_fifty_numbers_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = many(bench, 2 * AT_ONCE + 9)
+    sizes = writes(bench, monkeypatch)
+    count(bench)
+    assert sizes == [AT_ONCE, AT_ONCE, 10]
+    assert all(bench.number(name).seen_at == bench.now for name in names)
+
+
+def test_a_number_that_somebody_writes_meanwhile_is_seen_in_the_next_round(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(bench, 3)
+    read_all = bench.store.read_all
+
+    def overtaken(kind: Any, identities: Any) -> Any:
+        found = read_all(kind, identities)
+        monkeypatch.undo()
+        bench.change(verified_name="Acme Ltd")
+        return found
+
+    monkeypatch.setattr(bench.store, "read_all", overtaken)
+    count(bench)
+    assert (bench.number().verified_name, bench.number().seen_at) == ("Acme Ltd", None)
+    bench.clock.advance(SOON)
+    count(bench)
+    assert bench.number().seen_at == bench.now
+
+
+def test_a_connected_number_that_is_found_by_its_digits_was_seen_too(bench: Bench) -> None:
+    bench.connected()
+    bench.partner.show(external_id=None)
+    count(bench)
+    assert bench.number().seen_at == bench.now
+
+
+def test_the_last_whole_census_says_when_it_began_and_how_many_it_saw(bench: Bench) -> None:
+    bench.partner.channels = [foreign(bench, index) for index in range(7)]
+    count(bench)
+    began = bench.now
+    assert (census(bench).whole_since, census(bench).channels) == (began, 7)
+    bench.clock.advance(EVERY)
+    bench.partner.troubles["list_channels"] = [Permanent("partner_configuration", status=401)]
+    count(bench)
+    assert (census(bench).whole_since, census(bench).channels) == (began, 7)
+
+
+# --- what has ended and lives, and what is restricted
+
+
+def cancelled(bench: Bench) -> None:
+    """A number whose channel has ended, and long enough ago that no list is older."""
+    bench.connected()
+    bench.tell("cancellation_processed")
+    assert bench.number().status == "cancelled"
+    bench.queue.numbers.clear()
+    bench.clock.advance(LIST_LAG + timedelta(seconds=1))
+
+
+def test_an_ended_channel_that_lives_again_is_read_by_itself_and_goes_on(bench: Bench) -> None:
+    cancelled(bench)
+    count(bench)
+    number = bench.number()
+    assert (number.status, number.unseen, number.next_step) == ("cancelled", Unseen.REVOKED, Step.LOOK)
+    assert bench.queue.numbers == ["1001"]
+    bench.forget_calls()
+    bench.work()
+    assert bench.partner.calls == ["read_channel"]
+    bench.work()
+    assert bench.number().status == "connected"
+    assert (bench.number().life, bench.load().counts) == (1, {"connected": 1})
+    assert "number.reactivated" in bench.told()
+
+
+def test_an_ended_channel_that_only_the_list_shows_alive_stays_ended(bench: Bench) -> None:
+    cancelled(bench)
+    count(bench)
+    bench.partner.show(dead=True)
+    bench.work()
+    assert (bench.number().status, bench.number().unseen) == ("cancelled", None)
+
+
+def test_what_a_list_shows_right_after_the_end_is_an_echo(bench: Bench) -> None:
+    bench.connected()
+    bench.tell("cancellation_processed")
+    bench.wait(60)
+    count(bench)
+    assert (bench.number().status, bench.number().unseen) == ("cancelled", None)
+
+
+def test_a_living_channel_that_a_number_has_left_behind_is_nobodys(bench: Bench) -> None:
+    bench.connected()
+    bench.change(channel_id="c2", ended_channels=["c1"])
+    bench.partner.show(billed=True)
+    count(bench)
+    (fact,) = bench.store.facts_of("HUB#default", 9)
+    assert fact.detail["channel_ids"] == "c1"
+    assert bench.number().channel_id == "c2"
+
+
+def test_a_restriction_begins_and_ends_by_what_is_read(bench: Bench) -> None:
+    bench.connected()
+    bench.partner.show(restricted=True)
+    count(bench)
+    assert (bench.number().status, bench.number().restriction) == ("restricted", "account_restriction")
+    assert bench.load().counts == {"restricted": 1}
+    bench.partner.show(restricted=False)
+    bench.clock.advance(SOON + timedelta(seconds=1))
+    count(bench)
+    assert bench.number().status == "connected"
+    assert bench.told()[-1] == "number.restriction_ended"
+    assert bench.load().counts == {"connected": 1}
+
+
+@pytest.mark.parametrize(("said", "after"), [(None, timedelta(days=1)), (False, timedelta(minutes=5))])
+def test_a_restriction_is_not_ended_by_silence_nor_by_what_may_be_older(
+    bench: Bench, said: bool | None, after: timedelta
+) -> None:
+    bench.connected()
+    bench.tell("account_restriction")
+    bench.clock.advance(after)
+    bench.partner.show(restricted=said)
+    count(bench)
+    assert bench.number().status == "restricted"
+
+
+def test_an_error_on_the_channel_is_told_with_its_code_and_ends_with_it(bench: Bench) -> None:
+    bench.connected()
+    bench.partner.show(error="131042", error_shown=True)
+    count(bench)
+    assert (bench.number().attention, bench.number().attention_code) == ("channel_error", "131042")
+    bench.partner.show(error=None, error_shown=True)
+    bench.clock.advance(SOON)
+    count(bench)
+    assert bench.number().attention is None
+
+
+def test_an_error_is_not_ended_by_a_list_that_does_not_show_errors(bench: Bench) -> None:
+    bench.connected()
+    bench.partner.show(error="131042", error_shown=True)
+    count(bench)
+    bench.partner.show(error=None, error_shown=False)
+    bench.clock.advance(SOON)
+    count(bench)
+    assert bench.number().attention_code == "131042"
+
+
+def test_a_missing_channel_that_is_seen_again_needs_nobody(bench: Bench) -> None:
+    bench.connected()
+    bench.change(notices={"channel_missing": ""})
+    count(bench)
+    assert bench.number().attention is None
+    assert bench.number().seen_at == bench.now
+
+
+def test_a_second_channel_that_has_gone_is_told_as_ended(bench: Bench) -> None:
+    bench.connected()
+    bench.partner.channels.append(bench.channel("c2", progress=Progress.LIVE))
+    count(bench)
+    bench.partner.show("c2", dead=True)
+    bench.clock.advance(SOON)
+    count(bench)
+    assert bench.number().attention is None
+    assert bench.told()[-1] == "number.attention_ended"
 
 
 def test_an_ended_channel_ends_its_number(bench: Bench) -> None:

@@ -31,7 +31,7 @@ def stored_key(bench: Bench) -> str:
 def assert_connected(bench: Bench) -> None:
     number = bench.number()
     assert number.status == "connected", number.failure
-    assert (number.next_step, number.due_at, number.lease) == (None, None, None)
+    assert (number.next_step, number.due_at, number.lease) == (Step.CHECK, bench.daily(), None)
     assert number.key is not None
     assert number.key.checked_at is not None
     assert stored_key(bench) == bench.partner.keys[-1]
@@ -40,7 +40,7 @@ def assert_connected(bench: Bench) -> None:
 
 def walk(bench: Bench) -> None:
     for _ in range(40):
-        if bench.number().next_step is None:
+        if not bench.number().is_under_way:
             return
         bench.work_when_due()
     pytest.fail("it never ends")
@@ -190,7 +190,7 @@ def test_a_run_that_made_a_key_after_its_time_casts_doubt_and_the_next_one_prove
     assert_connected(bench)
     number = bench.number()
     assert (number.doubts, number.settled_doubts) == (1, 1)
-    assert bench.told()[-1] == "number.checked"
+    assert bench.told()[-2:] == ["number.checked", "number.mended"]
 
 
 def test_a_doubt_that_comes_during_a_proof_is_not_answered_by_it(bench: Bench) -> None:
@@ -246,13 +246,70 @@ def test_an_event_in_the_ledger_that_ends_the_channel_spares_the_key(bench: Benc
     assert bench.number().status == "cancelled"
 
 
+# --- what was mended
+
+
+def again(bench: Bench) -> None:
+    """A connected number of which somebody wants key and webhook proved."""
+    bench.connected()
+    bench.change(doubts=1, due_at=bench.now)
+    bench.forget_calls()
+
+
+def test_a_proof_that_finds_all_right_says_so_and_mends_nothing(bench: Bench) -> None:
+    again(bench)
+    bench.work()
+    assert bench.told()[-1] == "number.checked"
+    assert (bench.messaging.calls, bench.partner.calls) == (["read_webhook"], [])
+    assert bench.count("NumbersMended") == 0
+
+
+@pytest.mark.parametrize("code", ["webhook_drift", "key_dead"])
+def test_what_a_proof_has_mended_is_told(bench: Bench, code: str) -> None:
+    again(bench)
+    if code == "key_dead":
+        bench.partner.keys.append("of somebody else")
+    else:
+        bench.messaging.webhook = None
+    bench.work()
+    assert_connected(bench)
+    (fact,) = [fact for fact in bench.store.facts_of("s1", 99) if fact.type == "number.mended"]
+    assert fact.detail == {"code": code}
+    assert bench.told()[-2:] == ["number.checked", "number.mended"]
+    assert bench.count("NumbersMended") == 1
+    assert len(bench.partner.keys) == (3 if code == "key_dead" else 1)
+
+
+def test_on_the_way_to_its_first_connection_nothing_was_broken(bench: Bench) -> None:
+    live(bench)
+    bench.messaging.troubles["set_webhook"] = [Transient("partner_unavailable", status=503)]
+    bench.messaging.meanwhile["read_webhook"] = lambda: bench.partner.keys.append("of somebody else")
+    walk(bench)
+    assert_connected(bench)
+    assert "number.mended" not in bench.told()
+    assert bench.count("NumbersMended") == 0
+
+
+def test_a_proof_ends_what_was_told_of_key_and_webhook(bench: Bench) -> None:
+    again(bench)
+    bench.change(notices={"key_dead": "", "webhook_drift": "", "channel_error": "7"})
+    bench.work()
+    assert bench.number().notices == {"channel_error": "7"}
+    assert bench.told().count("number.attention_ended") == 2
+
+
 # --- permission
 
 
-@pytest.mark.parametrize("when", ["during the call", "after the failure"])
+@pytest.mark.parametrize("when", ["before the call", "during the call", "after the failure"])
 def test_a_permission_counts_whenever_it_comes(when: str) -> None:
     bench = Bench(retry_seconds=())
     live(bench)
+    if when == "before the call":
+        bench.tell("channel_permission_granted")
+        walk(bench)
+        assert_connected(bench)
+        return
     bench.partner.troubles["make_key"] = [Transient("permission_missing", status=403)]
     if when == "during the call":
         bench.partner.meanwhile["make_key"] = lambda: bench.tell("channel_permission_granted")

@@ -20,13 +20,14 @@ from onramp.domain.states import SignupStatus
 from onramp.ports.upstreams import WabaFacts
 from onramp.usecases.exchange_code import (
     IN_PROGRESS,
+    LATE,
     PAUSES,
     SAME_CODE,
     choose_waba,
     claimed_ids,
     exchange_code,
-    token_context,
 )
+from onramp.usecases.list_numbers import token_context
 from tests.unit.usecases.bench import BUSINESS, TENANT, WABA, Bench
 
 INFO: dict[str, Any] = {"event": "FINISH", "data": {"waba_id": WABA, "phone_number_id": "1001"}}
@@ -119,9 +120,79 @@ def test_the_code_alone_is_enough_when_one_waba_is_granted(bench: Bench) -> None
     assert (signup.waba.id, signup.claimed) == (WABA, None)
 
 
-def test_what_facebook_appends_to_a_code_is_left_out(bench: Bench) -> None:
-    exchange(bench, "code#_=_")
+@pytest.mark.parametrize("tail", ["#_=_", "#_", "%23_%3D_", "%23_%3d_", "#_%3D_", "%23_=_", "%23_"])
+def test_what_facebook_appends_to_a_code_is_left_out(bench: Bench, tail: str) -> None:
+    first = exchange(bench, f"code{tail}")
     assert token(bench) == "token-of-code"
+    assert exchange(bench, "code") == first
+
+
+@pytest.mark.parametrize("code", ["a#_b", "#_=_a", "a_=_", "a%23", "a#", "a#_=", "a_", "#_=_#_=_"])
+def test_no_other_sign_of_a_code_is_touched(bench: Bench, code: str) -> None:
+    exchange(bench, code)
+    assert token(bench) == f"token-of-{code.removesuffix('#_=_')}"
+
+
+def test_a_code_of_nothing_but_a_tail_is_none(bench: Bench) -> None:
+    assert refused(lambda: exchange(bench, "#_=_")).code == "code_invalid"
+    assert bench.meta.calls == []
+
+
+def test_metas_words_about_a_number_are_kept_with_the_list(bench: Bench) -> None:
+    bench.meta.words["1001"] = {
+        "verification": "EXPIRED",
+        "name_status": "APPROVED",
+        "meta_status": "CONNECTED",
+    }
+    exchange(bench)
+    listed = bench.store.read(Listed, "s1", "000")
+    assert listed is not None
+    (number,) = listed.numbers
+    assert (number.verification, number.name_status) == ("EXPIRED", "APPROVED")
+    assert number.meta_status == "CONNECTED"
+
+
+def listed_after(bench: Bench, reads: int) -> None:
+    """Meta lists the number only once it has been asked so often."""
+    read = bench.meta.read_numbers
+
+    def late(token: str, waba_id: str) -> Any:
+        asked = bench.meta.calls.count("read_numbers")
+        bench.meta.numbers = ["1001"] if asked >= reads else []
+        return read(token, waba_id)
+
+    bench.meta.read_numbers = late  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("reads", range(1, len(LATE) + 1))
+def test_a_claimed_number_that_meta_lists_some_seconds_late_is_waited_for(bench: Bench, reads: int) -> None:
+    listed_after(bench, reads)
+    assert exchange(bench).claimed == "1001"
+    assert bench.clock.sleeps == list(LATE[:reads])
+
+
+def test_a_claimed_number_that_is_listed_a_minute_late_needs_only_the_same_code(bench: Bench) -> None:
+    listed_after(bench, len(LATE) + 2)
+    assert refused(lambda: exchange(bench)).code == "number_not_in_waba"
+    assert exchange(bench).claimed == "1001"
+    assert bench.meta.calls.count("exchange") == 1
+
+
+def test_meta_that_goes_away_while_a_number_is_waited_for_costs_no_code(bench: Bench) -> None:
+    listed_after(bench, len(LATE) + 2)
+    sleep = bench.clock.sleep
+
+    def meanwhile(seconds: float) -> None:
+        bench.meta.troubles["read_numbers"] = [Transient("meta_unavailable")]
+        sleep(seconds)
+
+    bench.clock.sleep = meanwhile  # type: ignore[method-assign]
+    problem = refused(lambda: exchange(bench))
+    assert (problem.code, problem.retryable) == ("meta_unavailable", True)
+    bench.clock.sleep = sleep  # type: ignore[method-assign]
+    listed_after(bench, 0)
+    assert exchange(bench).claimed == "1001"
+    assert bench.meta.calls.count("exchange") == 1
 
 
 def test_a_waba_with_very_many_numbers_is_kept_in_parts(bench: Bench) -> None:
@@ -354,7 +425,16 @@ def test_the_same_code_that_was_just_exchanged_is_asked_for_once_more(bench: Ben
 
 
 @pytest.mark.parametrize(
-    "code", ["code_expired", "code_already_used", "code_invalid", "meta_configuration", "waba_not_granted"]
+    "code",
+    [
+        "code_expired",
+        "code_already_used",
+        "code_invalid",
+        "meta_configuration",
+        "waba_not_granted",
+        "waba_locked",
+        "waba_blocked",
+    ],
 )
 def test_a_refusal_is_named_and_a_new_code_may_follow_at_once(bench: Bench, code: str) -> None:
     bench.meta.troubles["exchange"] = [Permanent(code, status=400)]
@@ -363,6 +443,25 @@ def test_a_refusal_is_named_and_a_new_code_may_follow_at_once(bench: Bench, code
     assert bench.count("MetaRefusals") == 1
     assert bench.count("MetaConfigurationErrors") == (code == "meta_configuration")
     assert exchange(bench, "fresh").waba is not None
+
+
+@pytest.mark.parametrize("code", ["waba_locked", "waba_blocked"])
+def test_an_account_that_meta_has_stopped_is_named_and_the_code_is_kept(bench: Bench, code: str) -> None:
+    bench.meta.troubles["read_waba"] = [Permanent(code, status=403)]
+    problem = refused(lambda: exchange(bench))
+    assert (problem.code, problem.kind.status) == (code, 403)
+    assert "Meta" in problem.detail
+    assert exchange(bench).waba is not None
+    assert bench.meta.calls.count("exchange") == 1
+
+
+def test_what_is_wrong_with_our_configuration_is_told_to_the_operator_alone(bench: Bench) -> None:
+    bench.meta.troubles["inspect"] = [Permanent("meta_configuration", reference="ask for a business token")]
+    problem = refused(lambda: exchange(bench))
+    assert problem.code == "meta_configuration"
+    assert "token" not in problem.detail
+    assert bench.count("MetaConfigurationErrors") == 1
+    assert bench.telemetry.lines[-1][-1]["reference"] == "ask for a business token"
 
 
 def test_an_unanswered_exchange_may_be_tried_once_more(bench: Bench) -> None:

@@ -82,10 +82,11 @@ def test_looks_in_vain_come_less_and_less_often(bench: Bench) -> None:
 
 
 def test_looks_give_way_to_live_signups() -> None:
-    bench = Bench(calls=3)
+    bench = Bench(calls=4)
     waiting(bench)
+    assert bench.number().next_step is Step.LOOK
     bench.clock.set(bench.number().due_at or bench.now)
-    bench.store.commit(BudgetState(starts=[bench.now] * 2, version=_version(bench)))
+    bench.store.commit(BudgetState(starts=[bench.now] * 3, version=_version(bench)))
     assert bench.work() is not None
     number = bench.number()
     assert (number.attempts, number.waiting_since) == (0, None)

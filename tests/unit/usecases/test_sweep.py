@@ -8,7 +8,7 @@ import pytest
 from onramp.domain.census import Census
 from onramp.domain.errors import SweepIncomplete, UnavailableError
 from onramp.domain.states import Progress
-from onramp.ports.storage import Due
+from onramp.ports.storage import Due, Line
 from onramp.usecases.sweep import BATCH, GRACE, SINGLE_LOOKS, sweep
 from tests.unit.usecases.bench import Bench
 
@@ -101,7 +101,7 @@ def test_a_hit_that_cannot_be_moved_on_does_not_stop_its_neighbours(bench: Bench
         sweep(bench.ports)
     assert bench.queue.numbers == names
     assert bench.count("RecordsCrashed") == 1
-    assert [hit.identity[0] for hit in bench.store.due(bench.now, 9, look=False)] == names[:1]
+    assert [hit.identity[0] for hit in bench.store.due(bench.now, 9, line=Line.WORK)] == names[:1]
 
 
 def test_a_spoiled_record_is_woken_and_moved_on_like_the_others(bench: Bench) -> None:
@@ -110,7 +110,7 @@ def test_a_spoiled_record_is_woken_and_moved_on_like_the_others(bench: Bench) ->
     bench.clock.advance(GRACE)
     sweep(bench.ports)
     assert bench.queue.numbers == names
-    assert bench.store.due(bench.now, 9, look=False) == []
+    assert bench.store.due(bench.now, 9, line=Line.WORK) == []
 
 
 def test_a_few_looks_are_woken_one_by_one(bench: Bench) -> None:
@@ -125,10 +125,10 @@ def test_of_many_looks_a_few_are_woken_and_the_census_finds_the_rest(bench: Benc
     sweep(bench.ports)
     assert bench.queue.numbers == names[:SINGLE_LOOKS]
     assert bench.queue.censuses == ["default"]
-    assert bench.store.due(bench.now, 99, look=True) == []
+    assert bench.store.due(bench.now, 99, line=Line.LOOK) == []
 
 
-def test_a_sweep_costs_one_write_for_each_hit_and_two_searches(bench: Bench) -> None:
+def test_a_sweep_costs_one_write_for_each_hit_and_three_searches(bench: Bench) -> None:
     calls: list[str] = []
 
     class Counting:
@@ -142,4 +142,4 @@ def test_a_sweep_costs_one_write_for_each_hit_and_two_searches(bench: Bench) -> 
     counted.clock.set(bench.now)
     object.__setattr__(counted.ports, "store", Counting())
     sweep(counted.ports)
-    assert calls == ["due", *["postpone"] * 7, "due"]
+    assert calls == ["due", *["postpone"] * 7, "due", "due"]

@@ -1,17 +1,17 @@
 """How records look in the table: their keys, the attributes that indexes find them by, and their content.
 
-| record         | `pk` / `sk`                             | found by                                      |
-|----------------|-----------------------------------------|-----------------------------------------------|
-| `Signup`       | `SIGNUP#<id>` / `SIGNUP`                | `by_tenant`                                   |
-| `Exchange`     | `SIGNUP#<id>` / `EXCHANGE`              |                                               |
-| `Listed`       | `SIGNUP#<id>` / `LISTED#<part>`         |                                               |
-| `Fact`         | `SIGNUP#<id>` / `FACT#<fact id>`        | its signup; a hub's: `HUB#<hub>`              |
-| `Number`       | `NUMBER#<phone number id>` / `NUMBER`   | `by_tenant` `by_due` `by_channel` `by_digits` |
-| `ClientRecord` | `CLIENT#<hub>#<email or id>` / `CLIENT` |                                               |
-| `EventRecord`  | `EVENT#<hub>#<id>` / `EVENT`            | `by_place`                                    |
-| `BudgetState`  | `BUDGET#<hub>` / `BUDGET`               |                                               |
-| `Census`       | `CENSUS#<hub>` / `CENSUS`               | `by_due`                                      |
-| `Remembered`   | `IDEMPOTENCY#<tenant>#<key>` / `KEY`    |                                               |
+| record         | `pk` / `sk`                             | found by                                  |
+|----------------|-----------------------------------------|-------------------------------------------|
+| `Signup`       | `SIGNUP#<id>` / `SIGNUP`                | `by_tenant`                               |
+| `Exchange`     | `SIGNUP#<id>` / `EXCHANGE`              |                                           |
+| `Listed`       | `SIGNUP#<id>` / `LISTED#<part>`         |                                           |
+| `Fact`         | `SIGNUP#<id>` / `FACT#<fact id>`        | its signup; a hub's: `HUB#<hub>`          |
+| `Number`       | `NUMBER#<phone number id>` / `NUMBER`   | all but `by_place`                        |
+| `ClientRecord` | `CLIENT#<hub>#<email or id>` / `CLIENT` |                                           |
+| `EventRecord`  | `EVENT#<hub>#<id>` / `EVENT`            | `by_place`                                |
+| `BudgetState`  | `BUDGET#<hub>` / `BUDGET`               |                                           |
+| `Census`       | `CENSUS#<hub>` / `CENSUS`               | `by_due`                                  |
+| `Remembered`   | `IDEMPOTENCY#<tenant>#<key>` / `KEY`    |                                           |
 
 `data` holds the record as JSON (`data_zlib` compressed, when large), `version` guards it, `mark` tells whose
 write it was. Indexes hold keys only.
@@ -28,20 +28,18 @@ from onramp.adapters.dynamo.table import Item, Key, Value, part, unpart
 from onramp.domain.census import Census
 from onramp.domain.errors import Unreadable
 from onramp.domain.ledger import EventRecord, Outcome
-from onramp.domain.number import Number
+from onramp.domain.number import Number, waba_place
 from onramp.domain.records import SCHEMA, Fact, Stored
 from onramp.domain.signup import SIGNUP_LIFETIME, Signup
-from onramp.domain.states import SignupStatus, Standing, Step
+from onramp.domain.states import SignupStatus, Standing
 from onramp.domain.text import from_iso, iso
-from onramp.ports.storage import Due, Position
+from onramp.ports.storage import Due, Line, Position, line_of
 
 EXPIRY: Final = "expires_at_epoch"
 LARGE: Final = 32_000
 """Bytes from which a record's content is compressed."""
 LARGE_EVENT: Final = 600
 """The same for events, which come in masses: compressed, nearly all fit into one unit of 1 KB."""
-WORK: Final = "WORK"
-LOOK: Final = "LOOK"
 UNRESOLVED: Final = "U"
 _SIGNUP_PART: Final = {"EXCHANGE": "EXCHANGE", "LISTED": "LISTED"}
 _SORT_KEYS: Final = {"IDEMPOTENCY": "KEY"}
@@ -171,11 +169,11 @@ def standings_of(standing: Standing | None) -> list[tuple[str, str, str]]:
     return [(word, "", "~") for word in ([standing] if standing else Standing)]
 
 
-def due_of(item: Item, *, look: bool) -> Due:
+def due_of(item: Item, line: Line) -> Due:
     """A hit of `by_due`, from its keys alone."""
     kind, *identity = str(item["pk"]).split("#")
     names = tuple(unpart(name) for name in identity)
-    return Due(kind, names, from_iso(str(item["due_at"])), look)
+    return Due(kind, names, from_iso(str(item["due_at"])), line)
 
 
 def _signup(record: Signup) -> dict[str, Value | None]:
@@ -186,13 +184,13 @@ def _signup(record: Signup) -> dict[str, Value | None]:
 
 
 def _number(record: Number) -> dict[str, Value | None]:
-    look = record.next_step is Step.LOOK
     return {
         "tenant_key": numbers_key(record.tenant, record.standing),
         "created_key": created_key(record.created_at, record.phone_number_id),
-        "due_shard": (LOOK if look else WORK) if record.due_at else None,
+        "due_shard": line_of(record) if record.due_at else None,
         "due_at": iso(record.due_at) if record.due_at else None,
         "channel_key": record.place,
+        "waba_key": waba_place(record.hub, record.waba.id),
         "digits_key": digits_key(record.hub, record.digits) if record.digits else None,
     }
 
@@ -207,7 +205,7 @@ def _event(record: EventRecord) -> dict[str, Value | None]:
 
 def _census(record: Census) -> dict[str, Value | None]:
     return {
-        "due_shard": WORK if record.due_at else None,
+        "due_shard": Line.WORK if record.due_at else None,
         "due_at": iso(record.due_at) if record.due_at else None,
     }
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from onramp.adapters.dynamo.items import (
     EXPIRY,
-    LOOK,
     UNRESOLVED,
-    WORK,
     attributes_of,
     created_key,
     digits_key,
@@ -40,11 +38,12 @@ from onramp.adapters.dynamo.table import (
 )
 from onramp.domain.errors import Conflict, UnavailableError, Unreadable
 from onramp.domain.ledger import EventRecord
+from onramp.domain.number import waba_place
 from onramp.domain.records import Fact, Stored
 from onramp.domain.states import Standing
 from onramp.domain.text import iso
 from onramp.ports.services import Clock
-from onramp.ports.storage import Due, Position
+from onramp.ports.storage import Due, Line, Position
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -191,13 +190,11 @@ class DynamoStore:
 
     # -- through an index
 
-    def due(self, before: datetime, limit: int, *, look: bool) -> Sequence[Due]:
+    def due(self, before: datetime, limit: int, *, line: Line) -> Sequence[Due]:
         """See `Store.due`."""
-        where = When.of(
-            "#due_shard = :shard AND #due_at <= :before", shard=LOOK if look else WORK, before=iso(before)
-        )
+        where = When.of("#due_shard = :line AND #due_at <= :before", line=line, before=iso(before))
         hits = islice(self._table.query(where, index="by_due", page=limit), limit)
-        return [due_of(item, look=look) for item in hits]
+        return [due_of(item, line) for item in hits]
 
     def postpone(self, hit: Due, until: datetime) -> bool:
         """See `Store.postpone`."""
@@ -212,10 +209,14 @@ class DynamoStore:
 
     def numbers_at(self, place: str, limit: int) -> Sequence[str]:
         """See `Store.numbers_at`."""
-        where = When.of("#channel_key = :place", place=place)
-        return [
-            _name(item) for item in islice(self._table.query(where, index="by_channel", page=limit), limit)
-        ]
+        return self._names(When.of("#channel_key = :place", place=place), "by_channel", limit)
+
+    def numbers_in(self, hub: str, waba_id: str, limit: int) -> Sequence[str]:
+        """See `Store.numbers_in`."""
+        return self._names(When.of("#waba_key = :waba", waba=waba_place(hub, waba_id)), "by_waba", limit)
+
+    def _names(self, where: When, index: str, limit: int) -> list[str]:
+        return [_name(item) for item in islice(self._table.query(where, index=index, page=limit), limit)]
 
     def numbers_with(self, hub: str, digits: str) -> Sequence[str]:
         """See `Store.numbers_with`."""

@@ -1,0 +1,169 @@
+"""The lives of a number: its first, its end, and the one that begins when it comes back.
+
+A later popup of its tenant goes on with the same record. When its channel has ended, a new life begins, and
+what exists is looked for before anything is submitted.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from onramp.domain.facts import FactType
+from onramp.domain.number.notices import forget_restriction, set_second
+from onramp.domain.number.plan import begin_now
+from onramp.domain.number.record import CHANNELS_REMEMBERED, Intent, Number, Unseen
+from onramp.domain.schedule import LOOK_AFTER, SETTLE
+from onramp.domain.states import Attention, Progress, Step, reaches
+
+_DRIFT: Final = {Attention.CHANNEL_MISSING, Attention.KEY_DEAD, Attention.WEBHOOK_DRIFT}
+
+
+def submit(number: Number, now: datetime) -> None:
+    """The tenant wants the number: the first state of its first life."""
+    number.steps = {Progress.PENDING: now}
+    number.due_at = now
+    number.tell(FactType.NUMBER_PENDING, now)
+
+
+def retry(number: Number, now: datetime) -> None:
+    """Clear a failure that may be mended, so that its step runs anew, with all attempts.
+
+    A connected number that has drifted is proved, and mended where it is broken.
+    """
+    if number.failure is None:
+        number.doubts += 1
+        begin_now(number, now)
+    else:
+        _mend(number, now)
+        number.due_at = now
+    number.tell(FactType.NUMBER_RETRIED, now)
+
+
+def can_retry(number: Number) -> bool:
+    """Whether a retry may help: it has failed for something that can be mended, or it has drifted."""
+    if number.failure is not None:
+        return number.failure.retryable
+    return number.next_step is Step.CHECK and bool(number.noticed & _DRIFT)
+
+
+def _mend(number: Number, now: datetime) -> None:
+    failure, number.failure = number.failure, None
+    number.begin_anew()
+    number.looks = 0
+    number.look_from = now
+    if failure is not None and failure.code in {"channel_missing", "channel_dead"}:
+        _remember_ended(number, number.channel_id)
+        number.channel_id = number.second_channel
+        set_second(number, None, now)
+        number.key = None
+    if number.channel_id is None:
+        # Perhaps there is a channel, perhaps nothing ever arrived: look, then submit.
+        _look_first(number, now)
+
+
+def reconnect(number: Number, now: datetime) -> None:
+    """Its tenant has proved the number again: whatever its state, it goes on from there.
+
+    Its channel is read first. One that lives is kept, and its key and webhook are proved; when it has ended,
+    the record begins a new life and looks for what exists before anything is submitted.
+    """
+    forget_restriction(number)
+    number.wish = None
+    gone = number.cancelled_at is not None and (number.final or number.channel_id is None)
+    if gone:
+        begin_life(number, None, now)
+        return
+    if number.failure is not None:
+        _mend(number, now)
+    stuck = number.channel_id is None and reaches(number.progress, Progress.SUBMITTED)
+    if stuck and now - number.waits_since > LOOK_AFTER:
+        # Whatever became of the submission: it is looked for, and made again if there is nothing.
+        _look_first(number, now)
+    number.looks = 0
+    if number.channel_id is not None:
+        number.unseen = Unseen.RECONNECT
+    if number.next_step is not None:
+        begin_now(number, now)
+    number.tell(FactType.NUMBER_RECONNECT, now, life=str(number.life))
+
+
+def is_free(number: Number) -> bool:
+    """Whether another tenant who proves the number may have it: it has ended, or never got to 360dialog."""
+    if number.unseen or number.second_channel or number.is_open_wish:
+        return False
+    never = number.channel_id is None and number.intent is None
+    refused = number.failure is not None and number.failure.step == Step.SUBMIT and never
+    return number.cancelled_at is not None or (refused and not reaches(number.progress, Progress.SUBMITTED))
+
+
+def hand_over(number: Number, tenant: str, now: datetime) -> None:
+    """Another tenant has proved a number that is free: the record is theirs, nothing of the old is left."""
+    number.tell(FactType.NUMBER_RELEASED, now)
+    _new_life(number, None)
+    forget_restriction(number)
+    number.tenant = tenant
+    number.client_id = number.listing = number.intent = number.look_from = None
+    number.progress = Progress.PENDING
+
+
+def end(number: Number, now: datetime, *, final: bool) -> None:
+    """The number's channel has ended at 360dialog; a second one that is known takes its place.
+
+    The key stays for as long as the end may be taken back.
+    """
+    if final:
+        number.final = True
+        number.key = None
+    if number.cancelled_at is not None:
+        return
+    number.tell(FactType.NUMBER_CANCELLED, now)
+    number.cancelled_at = now
+    number.failure = number.intent = number.wish = number.ending_at = number.unseen = None
+    number.notices = {}
+    number.due_at = None
+    number.begin_anew()
+    if number.second_channel is not None:
+        begin_life(number, number.second_channel, now)
+
+
+def begin_life(number: Number, channel_id: str | None, now: datetime) -> None:
+    """Begin anew with a channel that is known to live, or with a look for one."""
+    _new_life(number, channel_id)
+    number.look_from = now
+    number.steps = {Progress.PENDING: now}
+    if channel_id is None:
+        _look_first(number, now)
+    else:
+        number.intent = None
+        number.progress = Progress.SUBMITTED
+        number.steps[Progress.SUBMITTED] = now
+    number.due_at = now
+    number.tell(FactType.NUMBER_RECONNECT, now, life=str(number.life))
+
+
+def _new_life(number: Number, channel_id: str | None) -> None:
+    """Forget what belonged to the life before; its channel is remembered as ended."""
+    _remember_ended(number, number.channel_id)
+    number.life += 1
+    number.channel_id = channel_id
+    number.second_channel = None
+    number.cancelled_at = number.failure = number.key = number.permission_at = None
+    number.wish = number.ending_at = number.unseen = number.seen_at = number.absent_at = None
+    number.final = number.client_renewed = False
+    number.notices = {}
+    number.doubts = number.settled_doubts = number.looks = 0
+    number.begin_anew()
+
+
+def _look_first(number: Number, now: datetime) -> None:
+    settled_at = now - SETTLE
+    if number.intent is not None:
+        # A call that has just gone out may still be missing from 360dialog's lists.
+        settled_at = max(settled_at, number.intent.at)
+    number.progress = Progress.SUBMITTING
+    number.intent = Intent(action=Step.SUBMIT, at=settled_at)
+    number.listing = None
+
+
+def _remember_ended(number: Number, channel_id: str | None) -> None:
+    if channel_id is not None and channel_id not in number.ended_channels:
+        number.ended_channels = [*number.ended_channels, channel_id][-CHANNELS_REMEMBERED:]

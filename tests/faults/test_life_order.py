@@ -1,0 +1,266 @@
+"""A number's whole life in any order: whatever people press and whatever is lost, it ends as 360dialog has it."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import boto3
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from harness.killing import Killer
+from harness.stub import stub
+from harness.table import make_table
+from harness.world import World
+from local.simulators.hub import Channel
+from onramp.adapters.dynamo import DynamoStore
+from onramp.domain.errors import Problem
+from onramp.domain.number import Number
+from onramp.domain.states import Attention, Progress, Status
+from onramp.usecases.wishes import cancel_number, check_number, reactivate_number, retry_number
+from tests.faults.test_order import OPTIONS, Action, Chaos, in_memory
+
+HOUR: Final = 3_600.0
+DAY: Final = 24 * HOUR
+DAYS: Final = 4
+"""So long everything that heals by itself has time to, each day with a census, a check and a retry."""
+ENDS: Final = frozenset({"request_cancellation", "process_cancellation", "remove"})
+BUTTONS: Final = ("request_cancellation", "revoke_cancellation", "process_cancellation", "remove", "return")
+
+
+@dataclass(frozen=True)
+class Script:
+    """What happens. `rest`: what was held back is delivered in the end; else it is lost for good."""
+
+    actions: list[Action]
+    earlier: bool = False
+    rest: bool = True
+    shows: str = "pending_deletion"
+    page_size: int = 200
+
+
+channels = st.integers(0, 3)
+deeds = st.one_of(
+    st.builds(Action, st.just("deliver"), index=st.integers(0, 40)),
+    st.builds(Action, st.just("work"), index=st.integers(0, 5)),
+    st.builds(Action, st.just("kill before"), index=st.integers(0, 12)),
+    st.builds(Action, st.just("kill after"), index=st.integers(0, 12)),
+    st.builds(Action, st.just("pass"), seconds=st.sampled_from([1, 5, 40, 700, 4_000])),
+    st.builds(Action, st.just("live"), seconds=st.sampled_from([60, 900, 7_200, 90_000])),
+    st.builds(Action, st.sampled_from(["sweep", "retry", "census", "come back", "resubmit"])),
+    st.builds(Action, st.sampled_from(["cancel", "reactivate", "check"])),
+    st.builds(Action, st.sampled_from(BUTTONS), index=channels),
+    st.builds(
+        Action, st.sampled_from(["make_key", "set_webhook", "second", "error", "no error"]), index=channels
+    ),
+    st.builds(Action, st.just("restrict"), index=channels, seconds=st.sampled_from([0, 600, 7_200])),
+    st.builds(Action, st.sampled_from(["forgive", "forgive silently"]), index=channels),
+)
+scripts = st.builds(
+    Script,
+    st.lists(deeds, max_size=30),
+    earlier=st.booleans(),
+    rest=st.booleans(),
+    shows=st.sampled_from(["pending_deletion", "cancelled_at", "both"]),
+    page_size=st.sampled_from([1, 200]),
+)
+
+
+class Life(Chaos):
+    """A world in which everybody does what they like with one customer's number."""
+
+    def __init__(self, make: Callable[[Killer], World], script: Script) -> None:
+        self.script = script
+        self.popups = 0
+        self.signups: list[str] = []
+        self.may_have_ended = False
+        self.doubled: list[str] = []
+        super().__init__(make)
+
+    def begin(self) -> str:
+        """The first popup; the number may have had a life with 360dialog before."""
+        options = {"cancellation_shows": self.script.shows, "max_page_size": self.script.page_size}
+        self.world.admin("dialog", "options", options, "PATCH")
+        stub(self.world, submit_number=self._submit)
+        if self.script.earlier:
+            self.world.admin(
+                "dialog", "channels", {"phone_number_id": self.number_id, "email": "o@example.com"}
+            )
+        return super().begin()
+
+    @property
+    def number_id(self) -> str:
+        """Meta's id of the number."""
+        return str(self.customer["wabas"][0]["numbers"][0]["id"])
+
+    @property
+    def at_hub(self) -> list[Channel]:
+        """All channels that the number has ever had at 360dialog, oldest first."""
+        return list(self.world.sims.hub.channels.values())
+
+    def number(self) -> Number:
+        """The number as stored."""
+        return self.world.number(self.number_id)
+
+    def alive(self, number: Number) -> list[str]:
+        """The channels that live, but for those that we have seen end: they are never taken again."""
+        return [
+            channel.id
+            for channel in self.at_hub
+            if not channel.dead and channel.id not in number.ended_channels
+        ]
+
+    def _submit(self, real: Any, submission: Any, gate: Any) -> None:
+        def last_moment() -> None:
+            gate()
+            self.doubled += self.alive(self.number())
+
+        real.submit_number(submission, last_moment)
+
+    # -- what can happen
+
+    def deeds(self, action: Action) -> Mapping[str, Callable[[], object]]:
+        """What can be done, more than to a number on its way."""
+        return {
+            **super().deeds(action),
+            "live": lambda: self.world.run(action.seconds),
+            "census": lambda: self.world.queue.wake_census("default"),
+            "come back": self._come_back,
+            "cancel": lambda: self._wish(cancel_number),
+            "reactivate": lambda: self._wish(reactivate_number),
+            "check": lambda: self._wish(check_number),
+            **{button: self._pressing(button, action) for button in BUTTONS},
+            "make_key": self._pressing("make_key", action),
+            "set_webhook": self._pressing("set_webhook", action, url="https://elsewhere.example.com"),
+            "error": self._pressing("error", action, error={"code": 131_045}),
+            "no error": self._pressing("error", action),
+            "second": lambda: self._at_desk(action, "second"),
+            "restrict": lambda: self._at_desk(action, "restrict", seconds=action.seconds or None),
+            "forgive": lambda: self._at_desk(action, "forgive"),
+            "forgive silently": lambda: self._at_desk(action, "forgive", silent=True),
+        }
+
+    def send_afterwards(self) -> None:
+        """Nothing happens here but what the script says."""
+
+    def _come_back(self) -> None:
+        self.popups += 1
+        code = self.world.admin("meta", "codes", {"business_id": self.customer["business_id"]})
+        self.signup_id = self.world.submitted({**self.customer, **code}, key=f"popup {self.popups}").id
+        self.may_have_ended = False
+
+    def _wish(self, wish: Callable[[Any, Number], Number]) -> None:
+        with suppress(Problem):
+            self.world.patiently(lambda: wish(self.world.ports, self.number()))
+            self.may_have_ended |= wish is cancel_number
+
+    def _retry(self) -> None:
+        with suppress(Problem):
+            self.world.patiently(lambda: retry_number(self.world.ports, self.number()))
+
+    def _pressing(self, button: str, action: Action, **more: Any) -> Callable[[], None]:
+        def press() -> None:
+            channel = self._channel(action)
+            if channel is None or (channel.ended and button != "return"):
+                return
+            if button == "make_key" and channel.state != "live":
+                return
+            self.may_have_ended |= button in ENDS
+            self.world.admin("dialog", f"channels/{channel.id}/hub", {"action": button, **more})
+
+        return press
+
+    def _at_desk(self, action: Action, what: str, **body: Any) -> None:
+        channel = self._channel(action)
+        if (
+            channel is not None
+            and not channel.ended
+            and (what != "second" or len(self.at_hub) < len(BUTTONS))
+        ):
+            self.world.admin("dialog", f"channels/{channel.id}/{what}", body)
+
+    def _channel(self, action: Action) -> Channel | None:
+        """The newest channel, or one before it."""
+        return self.at_hub[-1 - action.index % len(self.at_hub)] if self.at_hub else None
+
+    # -- what must hold
+
+    def live_on(self) -> None:
+        """Everything is delivered or lost; some days pass, and a person retries what can be retried."""
+        self.killer.spare()
+        for _ in range(DAYS):
+            if self.script.rest:
+                for body in self.held:
+                    self.world.queue.put("event", body)
+            self.world.queue.wake_census("default")
+            self.world.run(DAY)
+            self._retry()
+        self.world.run(DAY)
+
+    def assert_one_truth(self) -> None:
+        """The record says what 360dialog has, and nothing is left to do."""
+        number = self.number()
+        shown = (number, self.at_hub)
+        assert number.lease is None, shown
+        assert number.intent is None, shown
+        assert not number.is_open_wish, shown
+        assert number.unseen is None, shown
+        assert not self.doubled, shown
+        assert len({client.email.lower() for client in self.world.sims.hub.clients.values()}) == len(
+            self.world.sims.hub.clients
+        ), self.world.sims.hub.clients
+        alive = self.alive(number)
+        if number.status == Status.CANCELLED:
+            assert not alive, shown
+            assert self.may_have_ended, shown
+            return
+        assert number.progress == Progress.CONNECTED, shown
+        assert number.channel_id in alive, shown
+        channel = self.world.sims.hub.channels[number.channel_id]
+        restricted = channel.fb_account_status == "restricted"
+        assert number.status == (Status.RESTRICTED if restricted else Status.CONNECTED), shown
+        assert self.world.key_lives(number), shown
+        assert (number.second_channel in alive) if len(alive) > 1 else (number.second_channel is None), shown
+        noticed = {Attention.CHANNEL_ERROR} if channel.error is not None else set()
+        assert number.noticed - {Attention.SECOND_CHANNEL} == noticed, shown
+        assert number.ending_at is None, shown
+
+
+def play(make: Callable[[Killer], World], script: Script) -> None:
+    life = Life(make, script)
+    try:
+        for action in script.actions:
+            life.do(action)
+        life.live_on()
+        life.assert_one_truth()
+    finally:
+        life.world.__exit__()
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(scripts)
+def test_whatever_happens_to_a_number_it_ends_as_360dialog_has_it(script: Script) -> None:
+    play(in_memory, script)
+
+
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(scripts)
+def test_whatever_happens_to_a_number_it_ends_as_360dialog_has_it_in_dynamodb(script: Script) -> None:
+    with mock_aws():
+        dynamodb = boto3.client("dynamodb", region_name="eu-central-1")
+        make_table(dynamodb, "life")
+
+        def make(killer: Killer) -> World:
+            return World(OPTIONS, killer=killer, store=lambda clock: DynamoStore(dynamodb, "life", clock))
+
+        play(make, script)
+
+
+@pytest.mark.soak
+@settings(max_examples=3_000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(scripts)
+def test_whatever_happens_to_a_number_it_ends_as_360dialog_has_it_for_long(script: Script) -> None:
+    play(in_memory, script)
