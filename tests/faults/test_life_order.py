@@ -1,4 +1,4 @@
-"""A number's whole life in any order: whatever people press and whatever is lost, it ends as 360dialog has it."""
+"""A number's whole life in any order: whatever is pressed or lost, it ends as 360dialog has it."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress

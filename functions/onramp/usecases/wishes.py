@@ -47,6 +47,9 @@ def retry_number(ports: Ports, number: Number) -> Number:
 
 def cancel_number(ports: Ports, number: Number) -> Number:
     """End the number at 360dialog. Raises `Problem(nothing_to_cancel | unavailable)`."""
+    if _is_stored(ports, number, Step.CANCEL):
+        wake_at_once(ports, [number])
+        return number
     if not life.can_cancel(number):
         raise Problem("nothing_to_cancel", "The number has ended, or its end has been asked for already.")
     return _do(
@@ -56,6 +59,9 @@ def cancel_number(ports: Ports, number: Number) -> Number:
 
 def reactivate_number(ports: Ports, number: Number) -> Number:
     """Take the end of a number back. Raises `Problem(nothing_to_reactivate | unavailable)`."""
+    if _is_stored(ports, number, Step.REACTIVATE):
+        wake_at_once(ports, [number])
+        return number
     if not life.can_reactivate(number):
         raise Problem(
             "nothing_to_reactivate",
@@ -88,6 +94,11 @@ def _do(
     changed = change_number(ports, number.phone_number_id, edit)
     wake_at_once(ports, [changed])
     return changed
+
+
+def _is_stored(ports: Ports, number: Number, action: Step) -> bool:
+    """Whether this very wish is stored, and may not be in the queue."""
+    return number.next_step is action and needs_a_run(number, ports.clock.now()) and not number.attempts
 
 
 def _stored(ports: Ports, numbers: Sequence[Number]) -> list[Number]:

@@ -122,6 +122,11 @@ def _write_down(run: Run, number: life.Number, outcome: Outcome) -> Outcome:
         case AgainAt(at=at, code=code, waits=waits):
             life.plan_again(number, code, at, now, waits=waits)
             number.listing = run.listing
+        case GivenUp() if run.step is Step.CHECK:
+            # What cannot be proved today is proved tomorrow: messages flow, as far as anybody knows.
+            number.begin_anew()
+            number.look_from = None
+            life.schedule(number, now, run.ports.rules.look_after)
         case GivenUp(code=code) if run.step in _WISHES:
             number.begin_anew()
             life.refuse(number, code if code in FAILURES else "internal_error", now)
