@@ -122,18 +122,24 @@ def _write_down(run: Run, number: life.Number, outcome: Outcome) -> Outcome:
         case AgainAt(at=at, code=code, waits=waits):
             life.plan_again(number, code, at, now, waits=waits)
             number.listing = run.listing
-        case GivenUp() if run.step is Step.CHECK:
-            # What cannot be proved today is proved tomorrow: messages flow, as far as anybody knows.
-            number.begin_anew()
-            number.look_from = None
-            life.schedule(number, now, run.ports.rules.look_after)
-        case GivenUp(code=code) if run.step in _WISHES:
-            number.begin_anew()
-            life.refuse(number, code if code in FAILURES else "internal_error", now)
-            life.schedule(number, now, run.ports.rules.look_after)
-        case GivenUp(code=code, status=status):
-            life.fail(number, code if code in FAILURES else "internal_error", run.step, now, status)
+        case GivenUp():
+            _give_up(run, number, outcome, now)
     return outcome
+
+
+def _give_up(run: Run, number: life.Number, outcome: GivenUp, now: datetime) -> None:
+    """No more attempts: the number fails, or goes on where the step was none of its way."""
+    code = outcome.code if outcome.code in FAILURES else "internal_error"
+    if run.step is not Step.CHECK and run.step not in _WISHES:
+        life.fail(number, code, run.step, now, outcome.status)
+        return
+    number.begin_anew()
+    if run.step in _WISHES:
+        life.refuse(number, code, now)
+    else:
+        # What cannot be proved today is proved tomorrow: messages flow, as far as anybody knows.
+        number.look_from = None
+    life.schedule(number, now, run.ports.rules.look_after)
 
 
 def _past(number: life.Number, _: datetime) -> None:
