@@ -19,7 +19,7 @@ LOCK := cd requirements && ../$(UV) pip compile --quiet --universal --generate-h
 PYTEST_ARGS ?=
 CODE := $(wildcard functions infra contract local ops harness bench tests)
 
-.PHONY: help setup sam tools doctor soak faults performance lock demo demo-two demo-many local test check lint types imports synth template scan audit sizes contract clients format clean
+.PHONY: help setup sam tools doctor soak faults life performance lock demo demo-two demo-many local test check lint types imports synth template scan audit sizes contract clients format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -113,6 +113,9 @@ soak: setup ## many repetitions under faults, minutes rather than seconds
 
 faults: setup ## play the fault matrix and write docs/faults.md
 	@PYTHONPATH=functions:. $(BIN)/python -m tests.faults.matrix
+
+life: setup ## play what can happen to a number and write docs/life.md
+	@PYTHONPATH=functions:. $(BIN)/python -m tests.faults.life
 
 performance: setup ## count what each thing asks of the table and write docs/performance.md and docs/cost.md
 	@PYTHONPATH=functions:. $(BIN)/python -m bench.growth --write

@@ -546,15 +546,15 @@ RESTRICTIONS: Final = (
 )
 
 
-def _refused(name: str, way: str, *, now: dict[str, str], mended: dict[str, str]) -> Row:
+def _refused(name: str, way: str, *, now: Mapping[str, str], mended: Step) -> Row:
     """A number that Meta lists as unfit, and is fit later: no new popup."""
     return Row(
         _NEVER_SAID,
         name,
-        (customer(wabas=[{"numbers": [now]}]),),
+        (customer(wabas=[{"numbers": [dict(now)]}]),),
         (submit,),
         f"{way}, same call again",
-        (meta_says(**mended), same_call),
+        (mended, same_call),
     )
 
 
@@ -563,10 +563,12 @@ NEVER_SAID: Final = (
         "number not verified",
         "verified",
         now={"code_verification_status": "NOT_VERIFIED"},
-        mended={"code_verification_status": "VERIFIED"},
+        mended=meta_says(code_verification_status="VERIFIED"),
     ),
-    _refused("number banned", "unbanned", now={"status": "BANNED"}, mended={"status": "CONNECTED"}),
-    _refused("number deleted", "added again", now={"status": "DELETED"}, mended={"status": "CONNECTED"}),
+    _refused("number banned", "unbanned", now={"status": "BANNED"}, mended=meta_says(status="CONNECTED")),
+    _refused(
+        "number deleted", "added again", now={"status": "DELETED"}, mended=meta_says(status="CONNECTED")
+    ),
     Row(
         _NEVER_SAID,
         "number moved to another WABA before its submission",

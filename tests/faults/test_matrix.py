@@ -20,9 +20,9 @@ def test_a_fault_ends_in_a_connected_number_with_one_client_and_one_living_key(r
     assert result.ends_well, result
 
 
-def test_a_clean_first_onboarding_uses_four_partner_calls_and_a_further_one_two() -> None:
+def test_a_clean_first_onboarding_uses_five_partner_calls() -> None:
     clean = run(Row("none", "none", lambda _: None))
-    assert clean.calls == 4
+    assert clean.calls == 5
 
 
 def test_the_document_is_made_from_these_runs() -> None:

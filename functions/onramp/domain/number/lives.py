@@ -31,6 +31,8 @@ def retry(number: Number, now: datetime) -> None:
     """
     if number.failure is None:
         number.doubts += 1
+        if Attention.CHANNEL_MISSING in number.notices:
+            number.unseen = Unseen.RECONNECT
         begin_now(number, now)
     else:
         _mend(number, now)
