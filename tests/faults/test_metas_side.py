@@ -1,24 +1,17 @@
 """What Meta's side does to a popup and to a number, played against the simulators to the end."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from harness.world import World
-from onramp.domain.errors import Problem
 from onramp.domain.signup import Signup
 from onramp.usecases import read
 from onramp.usecases.list_numbers import Glances
 from onramp.usecases.submit_numbers import submit_numbers
+from tests.problems import refused
 
 type Json = dict[str, Any]
-
-
-def refused(call: Callable[[], object]) -> Problem:
-    with pytest.raises(Problem) as caught:
-        call()
-    return caught.value
 
 
 def wants(world: World, signup: Signup, *ids: str) -> Signup:

@@ -91,6 +91,11 @@ class Signup(Stored):
         """Our own id."""
         return (self.id,)
 
+    @property
+    def part_names(self) -> list[tuple[str, str]]:
+        """What names the parts of its list of numbers."""
+        return [part_name(self.id, part) for part in range(self.parts)]
+
     @classmethod
     def open(
         cls,
@@ -219,7 +224,12 @@ class Listed(Stored):
     @property
     def identity(self) -> tuple[str, ...]:
         """The signup's id and the part's number."""
-        return (self.signup_id, f"{self.part:03d}")
+        return part_name(self.signup_id, self.part)
+
+
+def part_name(signup_id: str, part: int) -> tuple[str, str]:
+    """What names a part of a signup's list of numbers."""
+    return signup_id, f"{part:03d}"
 
 
 def parts_of(signup_id: str, numbers: Sequence[ListedNumber]) -> list[Listed]:

@@ -348,8 +348,7 @@ class WaitView(View):
         if code is None:
             return None
         kind = WAITS[code]
-        since = number.look_from or _changed_at(number)
-        return cls(code=code, title=kind.title, action=kind.action, since=since)
+        return cls(code=code, title=kind.title, action=kind.action, since=number.still_since)
 
 
 class NumberView(View):
@@ -504,13 +503,9 @@ def _parts(whole: Whole, now: datetime) -> dict[str, Any]:
         "waba": WabaView.model_validate(signup.waba) if signup.waba else None,
         "numbers": shown,
         "created_at": signup.created_at,
-        "updated_at": max([signup.updated_at, *(_changed_at(number) for number in numbers.values())]),
+        "updated_at": max([signup.updated_at, *(number.moved_at for number in numbers.values())]),
         "expires_at": signup.expires_at,
     }
-
-
-def _changed_at(number: Number) -> datetime:
-    return max(number.steps.values(), default=number.created_at)
 
 
 class SignupList(View):

@@ -27,7 +27,7 @@ from onramp.ports import Ports
 from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt, comes_back
 from onramp.usecases.budgeting import spare_gate
 from onramp.usecases.changing import change_number, wake
-from onramp.usecases.resolve import resolve
+from onramp.usecases.resolve import read_numbers, resolve
 
 SEEN_EVERY: Final = timedelta(hours=12)
 """So seldom it is written down that a connected number's channel was seen."""
@@ -134,8 +134,8 @@ class CensusWork:
 
 def _compare(ports: Ports, channels: Sequence[Channel]) -> list[str]:
     """Let each channel of a page be seen by its number; gives the billed ones that have none."""
-    named = [(channel.external_id,) for channel in channels if channel.external_id is not None]
-    by_id = {number.phone_number_id: number for number in ports.store.read_all(Number, named)}
+    named = [channel.external_id for channel in channels if channel.external_id is not None]
+    by_id = {number.phone_number_id: number for number in read_numbers(ports, named)}
     unknown: list[str] = []
     seen: dict[str, Number] = {}
     for channel in channels:

@@ -104,8 +104,7 @@ def take_up(
 
 def wake(ports: Ports, *numbers: Number) -> None:
     """Send jobs for the numbers that are due; the sweep mends what fails here."""
-    now = ports.clock.now()
-    due = [number.phone_number_id for number in numbers if needs_a_run(number, now)]
+    due = _due(ports, numbers)
     if not due:
         return
     try:
@@ -119,14 +118,17 @@ def wake_at_once(ports: Ports, numbers: Sequence[Number]) -> None:
 
     Raises `Problem(unavailable)`; what is stored is sent by the sweep all the same.
     """
-    now = ports.clock.now()
-    due = [number.phone_number_id for number in numbers if needs_a_run(number, now)]
     try:
-        ports.queue.wake_numbers(due)
+        ports.queue.wake_numbers(_due(ports, numbers))
     except UnavailableError as trouble:
         raise Problem(
             "unavailable", "The wish is stored but the queue does not answer. Send it again."
         ) from trouble
+
+
+def _due(ports: Ports, numbers: Sequence[Number]) -> list[str]:
+    now = ports.clock.now()
+    return [number.phone_number_id for number in numbers if needs_a_run(number, now)]
 
 
 def needs_a_run(number: Number, now: datetime) -> bool:

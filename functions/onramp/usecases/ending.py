@@ -7,6 +7,7 @@ Asking twice does no harm, so an answer that was lost is made good by asking aga
 
 from onramp.domain import number as life
 from onramp.domain.errors import Permanent, PutOff
+from onramp.domain.number import Number
 from onramp.domain.partner_events import Channel
 from onramp.domain.schedule import LOOK_AFTER
 from onramp.usecases.find_channel import find_channel, read_own
@@ -23,12 +24,12 @@ def cancel(run: Run) -> None:
         run.ports.partner.set_cancellation(client_id, channel_id, run.gate, wanted=True)
     except Permanent as refusal:
         # It may have ended already, by somebody else's hand: then there is nothing left to ask for.
-        channel = _read(run)
+        channel = read_own(run, run.gate)
         if channel is not None and not channel.dead:
             raise refusal from None
         _settle(run, channel)
         return
-    _settle(run, _read(run))
+    _settle(run, read_own(run, run.gate))
 
 
 def reactivate(run: Run) -> None:
@@ -40,7 +41,7 @@ def reactivate(run: Run) -> None:
         if refusal.code != "reactivation_rejected":
             raise
         run.ports.partner.reactivate(client_id, channel_id, run.gate)
-    channel = _read(run)
+    channel = read_own(run, run.gate)
     if channel is None or channel.dead:
         raise Permanent("reactivation_rejected")
     _settle(run, channel)
@@ -51,12 +52,12 @@ def _find(run: Run) -> None:
     channel = find_channel(run, run.gate, run.number.client_id)
     if channel is None:
         raise PutOff(run.now + LOOK_AFTER, "there is no channel yet that could be ended")
-    run.write(lambda number: _show(run, number, channel))
+
+    def show(number: Number) -> None:
+        life.see(number, channel, run.now, run.ports.rules.look_after)
+
+    run.write(show)
     cancel(run)
-
-
-def _show(run: Run, number: life.Number, channel: Channel) -> None:
-    life.see(number, channel, run.now, run.ports.rules.look_after)
 
 
 def _names(run: Run) -> tuple[str, str]:
@@ -69,10 +70,6 @@ def _names(run: Run) -> tuple[str, str]:
     if client_id is None:
         raise Permanent("cancellation_rejected" if run.step == "cancel" else "reactivation_rejected")
     return client_id, channel_id
-
-
-def _read(run: Run) -> Channel | None:
-    return read_own(run, run.gate)
 
 
 def _settle(run: Run, channel: Channel | None) -> None:

@@ -39,7 +39,7 @@ from onramp.domain.text import mapping, members, text
 from onramp.ports import Ports
 from onramp.ports.upstreams import PhoneFacts
 from onramp.usecases.changing import change, pause
-from onramp.usecases.list_numbers import listed_as, note_refusal, problem_of, token_context
+from onramp.usecases.list_numbers import listed_as, note_refusal, open_token, problem_of, token_context
 
 IN_PROGRESS: Final = timedelta(seconds=30)
 """A started exchange without an outcome is somebody else's for as long as the function may run."""
@@ -77,7 +77,7 @@ def exchange_code(
     _require_open(ports, signup)
     if same:
         exchange = _claim(ports, exchange, asked)
-        return _prove(ports, signup, exchange, _decrypt(ports, signup, exchange), None)
+        return _prove(ports, signup, exchange, open_token(ports, signup, exchange), None)
     exchange = _begin(ports, exchange, asked)
     token = _ask_meta(ports, exchange, code)
     exchange = _keep(ports, signup, exchange, token)
@@ -94,7 +94,7 @@ def choose_waba(ports: Ports, signup: Signup, waba_id: str) -> Signup:
     exchange = ports.store.read(Exchange, signup.id)
     if exchange is None or exchange.token is None:
         raise Problem("not_authorized_yet", "Send the code first.")
-    return _prove(ports, signup, exchange, _decrypt(ports, signup, exchange), waba_id)
+    return _prove(ports, signup, exchange, open_token(ports, signup, exchange), waba_id)
 
 
 def claimed_ids(session_info: dict[str, JsonValue] | None) -> tuple[str | None, str | None]:
@@ -236,10 +236,6 @@ def _claim(ports: Ports, exchange: Exchange, asked: Exchanging) -> Exchange:
             )
 
     return _write(ports, exchange, edit)
-
-
-def _decrypt(ports: Ports, signup: Signup, exchange: Exchange) -> str:
-    return ports.vault.decrypt(exchange.token or "", token_context(signup.tenant, signup.id))
 
 
 def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: str | None) -> Signup:

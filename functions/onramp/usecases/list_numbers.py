@@ -41,6 +41,11 @@ def token_context(tenant: str, signup_id: str) -> dict[str, str]:
     return {"tenant": tenant, "signup": signup_id, "purpose": "business_token"}
 
 
+def open_token(ports: Ports, signup: Signup, exchange: Exchange) -> str:
+    """The customer's business token, in clear. Raises `UnavailableError`."""
+    return ports.vault.decrypt(exchange.token or "", token_context(signup.tenant, signup.id))
+
+
 def listed_as(phone: PhoneFacts) -> ListedNumber:
     """A number of Meta's as it is kept."""
     return ListedNumber(
@@ -166,9 +171,7 @@ def problem_of(trouble: UpstreamError) -> Problem:
 
 def _token(ports: Ports, signup: Signup) -> str | None:
     exchange = ports.store.read(Exchange, signup.id)
-    if exchange is None or exchange.token is None:
-        return None
-    return ports.vault.decrypt(exchange.token, token_context(signup.tenant, signup.id))
+    return None if exchange is None or exchange.token is None else open_token(ports, signup, exchange)
 
 
 def _read(ports: Ports, signup: Signup) -> list[ListedNumber] | None:
@@ -198,4 +201,4 @@ def _store(ports: Ports, signup: Signup, numbers: Sequence[ListedNumber]) -> Sig
 
 
 def _parts(ports: Ports, signup: Signup) -> list[Listed]:
-    return ports.store.read_all(Listed, [(signup.id, f"{part:03d}") for part in range(signup.parts)])
+    return ports.store.read_all(Listed, signup.part_names)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from onramp.domain.errors import Problem
-from onramp.domain.number import Number, channel_place
+from onramp.domain.number import Number
 from onramp.domain.records import Fact
 from onramp.domain.signup import Listed, ListedNumber, Signup, all_listed
 from onramp.domain.states import Status, standing
@@ -17,6 +17,7 @@ from onramp.ports import Ports
 from onramp.ports.storage import Position
 from onramp.ports.upstreams import NewKey
 from onramp.usecases.connect import key_context
+from onramp.usecases.resolve import number_at, read_numbers
 
 SOON: Final = 2
 LATER: Final = 300
@@ -27,7 +28,6 @@ AWAITED: Final = timedelta(hours=24)
 """So long after its proof the reader of a signup without any number is asked to come back."""
 TIMELINE: Final = 200
 """Facts that are shown, the newest: nobody reads further back in a page."""
-CHANNEL: Final = 10
 _CURSOR: Final = re.compile(r"\A(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)#(.{1,200})\Z")
 
 
@@ -98,7 +98,7 @@ def numbers(ports: Ports, tenant: str, status: str | None, cursor: str | None, l
         return Listing((), None)
     positions = ports.store.numbers_of(tenant, of, _position(cursor), limit + 1)
     shown = positions[:limit]
-    found = ports.store.read_all(Number, [(position.id,) for position in shown])
+    found = read_numbers(ports, [position.id for position in shown])
     kept = [number for number in found if status is None or number.status == status]
     more = len(positions) > limit
     return Listing(kept, _cursor(shown[-1]) if more else None)
@@ -132,9 +132,7 @@ def come_back_in(under_way: Iterable[Number], now: datetime) -> int | None:
 
 def channel_key(ports: Ports, channel_id: str) -> NewKey:
     """The channel's key in clear. Raises `Problem(not_found | not_connected)`."""
-    ids = ports.store.numbers_at(channel_place(ports.hub, channel_id), CHANNEL)
-    found = ports.store.read_all(Number, [(phone_number_id,) for phone_number_id in ids])
-    number = next((number for number in found if number.channel_id == channel_id), None)
+    number = number_at(ports, channel_id)
     if number is None:
         raise Problem("not_found", "There is no such channel.")
     if number.cancelled_at is not None:
@@ -146,8 +144,7 @@ def channel_key(ports: Ports, channel_id: str) -> NewKey:
 
 
 def _wait(number: Number, now: datetime) -> int:
-    since = max(number.steps.values(), default=number.created_at)
-    seconds = (now - since).total_seconds() * SHARE
+    seconds = (now - number.moved_at).total_seconds() * SHARE
     if number.attempts and number.due_at is not None:
         seconds = max(seconds, (number.due_at - now).total_seconds())
     return _between(seconds)
@@ -159,10 +156,10 @@ def _between(seconds: float) -> int:
 
 def _with_parts(ports: Ports, found: Sequence[Signup]) -> list[Whole]:
     """Signups with their lists and numbers: two round trips, however many they are."""
-    parts = [(signup.id, f"{part:03d}") for signup in found for part in range(signup.parts)]
-    submitted = [(phone_number_id,) for signup in found for phone_number_id in signup.submitted]
+    parts = [name for signup in found for name in signup.part_names]
+    submitted = [phone_number_id for signup in found for phone_number_id in signup.submitted]
     lists = ports.store.read_all(Listed, parts) if parts else []
-    records = ports.store.read_all(Number, submitted) if submitted else []
+    records = read_numbers(ports, submitted) if submitted else []
     by_id = {number.phone_number_id: number for number in records}
     return [
         Whole(

@@ -30,8 +30,16 @@ def concerned(ports: Ports, event: PartnerEvent) -> list[str]:
 
 def resolve(ports: Ports, channel: Channel) -> str | None:
     """The number a channel belongs to, by Meta's id of it, or None."""
-    number = _by_channel(ports, channel) or _by_id(ports, channel) or _by_digits(ports, channel)
+    number = number_at(ports, channel.id) or _by_id(ports, channel) or _by_digits(ports, channel)
     return number.phone_number_id if number else None
+
+
+def number_at(ports: Ports, channel_id: str | None) -> Number | None:
+    """The number that has a channel for its own, or None."""
+    if channel_id is None:
+        return None
+    found = read_numbers(ports, ports.store.numbers_at(channel_place(ports.hub, channel_id), CANDIDATES))
+    return next((number for number in found if number.channel_id == channel_id), None)
 
 
 def numbers_of_waba(ports: Ports, waba_id: str) -> list[Number]:
@@ -43,13 +51,6 @@ def numbers_of_waba(ports: Ports, waba_id: str) -> list[Number]:
 def read_numbers(ports: Ports, ids: Sequence[str]) -> list[Number]:
     """Those numbers, by Meta's ids of them, in that order."""
     return ports.store.read_all(Number, [(phone_number_id,) for phone_number_id in ids])
-
-
-def _by_channel(ports: Ports, channel: Channel) -> Number | None:
-    if channel.id is None:
-        return None
-    found = read_numbers(ports, ports.store.numbers_at(channel_place(ports.hub, channel.id), CANDIDATES))
-    return next((number for number in found if number.channel_id == channel.id), None)
 
 
 def _by_id(ports: Ports, channel: Channel) -> Number | None:

@@ -19,6 +19,7 @@ from onramp.domain.verification import WHAT_TO_DO, verdict_on
 from onramp.ports import Ports
 from onramp.usecases.changing import pause, wake_at_once
 from onramp.usecases.list_numbers import ids_in, list_again, listed_in
+from onramp.usecases.resolve import read_numbers
 
 AT_ONCE: Final = 16
 """Numbers in one write: each is an item, up to four facts and an older signup; a transaction has 100."""
@@ -53,7 +54,7 @@ def _take(
     """Make or reconnect the records of some numbers, all in one write with the signups they belong to."""
     for tries in range(TRIES):
         taking = _Taking(ports, signup, owners, plan_tier)
-        stored = ports.store.read_all(Number, [(number.phone_number_id,) for number in wanted])
+        stored = read_numbers(ports, [number.phone_number_id for number in wanted])
         known = {number.phone_number_id: number for number in stored}
         for listed in wanted:
             taking.take(listed, known.get(listed.phone_number_id))

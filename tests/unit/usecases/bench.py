@@ -453,3 +453,11 @@ class Bench:
     def count(self, name: str) -> float:
         """A metric."""
         return self.telemetry.counts.get(name, 0)
+
+
+def failed(bench: Bench, name: str = "1001", code: str = "submission_rejected") -> None:
+    """A number that 360dialog has refused."""
+    bench.partner.troubles["submit_number"] = [Permanent(code, status=400)]
+    bench.work(name)
+    bench.queue.numbers.clear()
+    assert bench.number(name).failure is not None

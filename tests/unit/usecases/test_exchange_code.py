@@ -28,6 +28,7 @@ from onramp.usecases.exchange_code import (
     exchange_code,
 )
 from onramp.usecases.list_numbers import token_context
+from tests.problems import refused
 from tests.unit.usecases.bench import BUSINESS, TENANT, WABA, Bench
 
 INFO: dict[str, Any] = {"event": "FINISH", "data": {"waba_id": WABA, "phone_number_id": "1001"}}
@@ -50,12 +51,6 @@ def bench() -> Bench:
 
 def exchange(bench: Bench, code: str = "code", info: Any = INFO) -> Signup:
     return exchange_code(bench.ports, bench.load(), code, info)
-
-
-def refused(call: Callable[[], object]) -> Problem:
-    with pytest.raises(Problem) as caught:
-        call()
-    return caught.value
 
 
 def stored(bench: Bench) -> Exchange:

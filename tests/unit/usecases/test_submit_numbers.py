@@ -10,7 +10,6 @@ from onramp.domain import number as life
 from onramp.domain.errors import (
     Conflict,
     Permanent,
-    Problem,
     Throttled,
     Transient,
     UnavailableError,
@@ -23,22 +22,8 @@ from onramp.usecases.changing import change_number
 from onramp.usecases.list_numbers import listed_in
 from onramp.usecases.submit_numbers import AT_ONCE, PROVED, TRIES, submit_numbers
 from onramp.usecases.wishes import retry_signup
-from tests.unit.usecases.bench import WABA, Bench, digits
-
-
-def refused(call: Callable[[], object]) -> Problem:
-    with pytest.raises(Problem) as caught:
-        call()
-    return caught.value
-
-
-def failed(bench: Bench, name: str = "1001", code: str = "submission_rejected") -> None:
-    """A number that 360dialog has refused."""
-    bench.partner.troubles["submit_number"] = [Permanent(code, status=400)]
-    bench.work(name)
-    bench.queue.numbers.clear()
-    assert bench.number(name).failure is not None
-
+from tests.problems import refused
+from tests.unit.usecases.bench import WABA, Bench, digits, failed
 
 # --- which numbers
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from onramp.domain import number as life
-from onramp.domain.errors import Permanent, Problem
+from onramp.domain.errors import Permanent
 from onramp.domain.number import Number, Unseen
 from onramp.domain.records import LEASE
 from onramp.domain.signup import Client
@@ -23,7 +23,8 @@ from onramp.usecases.wishes import (
     retry_number,
     retry_signup,
 )
-from tests.unit.usecases.bench import Bench
+from tests.problems import refused
+from tests.unit.usecases.bench import Bench, failed
 
 type Wish = Callable[[Ports, Number], Number]
 WISHES: Final[dict[str, Wish]] = {
@@ -33,20 +34,6 @@ WISHES: Final[dict[str, Wish]] = {
     "check": check_number,
 }
 every_wish = pytest.mark.parametrize("name", WISHES)
-
-
-def refused(call: Callable[[], object]) -> Problem:
-    with pytest.raises(Problem) as caught:
-        call()
-    return caught.value
-
-
-def failed(bench: Bench, name: str = "1001", code: str = "submission_rejected") -> None:
-    """A number that 360dialog has refused."""
-    bench.partner.troubles["submit_number"] = [Permanent(code, status=400)]
-    bench.work(name)
-    bench.queue.numbers.clear()
-    assert bench.number(name).failure is not None
 
 
 def drifted(bench: Bench, attention: Attention = Attention.KEY_DEAD) -> Number:

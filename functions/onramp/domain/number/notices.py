@@ -10,11 +10,7 @@ from onramp.domain.states import Attention, Step
 from onramp.domain.text import iso
 
 RESTRICTED: Final = "account_restriction"
-
-
 _SEVERITY: Final = ("account_violation", RESTRICTED)
-
-
 FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 

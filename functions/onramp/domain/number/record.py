@@ -13,8 +13,6 @@ from onramp.domain.states import Attention, Progress, Standing, Status, Step, is
 
 CHANNELS_REMEMBERED: Final = 20
 """Ended channels kept in the record, the newest; nobody goes through more lives than that in earnest."""
-
-
 LONG_UNDER_WAY: Final = timedelta(days=1)
 """A number that waits for longer says what for."""
 
@@ -227,10 +225,19 @@ class Number(Worked):
         """Whether something is to be expected of it soon; its daily check is not that."""
         return self.next_step not in {None, Step.CHECK}
 
+    @property
+    def moved_at(self) -> datetime:
+        """When it reached a state last."""
+        return max(self.steps.values(), default=self.created_at)
+
+    @property
+    def still_since(self) -> datetime:
+        """Since when nothing has moved it: from its last state, or from when it was taken up again."""
+        return self.look_from or self.moved_at
+
     def waits_for(self, now: datetime) -> str | None:
         """What it waits for, a key of `WAITS`, when it is under way for longer than a day."""
-        since = self.look_from or max(self.steps.values(), default=self.created_at)
-        if self.failure or self.cancelled_at or now - since < LONG_UNDER_WAY:
+        if self.failure or self.cancelled_at or now - self.still_since < LONG_UNDER_WAY:
             return None
         if self.progress == Progress.SUBMITTING and self.client_id is None:
             return "client"

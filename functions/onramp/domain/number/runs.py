@@ -14,8 +14,6 @@ from onramp.domain.states import Attention, Progress, Step
 
 PATIENCE: Final = timedelta(seconds=2)
 """So early a run may come and still be let in: a queue counts whole seconds."""
-
-
 MENDED_EVERY: Final = timedelta(days=1)
 """So often a number is mended without a person: whoever breaks it more often than that means it."""
 
