@@ -156,6 +156,7 @@ class Options:
     retry_seconds: tuple[int, ...] = (5, 30, 300, 1_800, 7_200, 18_000, 36_000, 36_000)
     look_after: timedelta = timedelta(minutes=10)
     simulated_budget: int | None = None
+    sweep_seconds: float = 60.0
     mend_keys: bool = False
     mend_webhooks: bool = True
 
@@ -199,7 +200,7 @@ class World:
         self.store.on_fact = self.stream.append
         self.webhooks_lost = 0
         self.lose_webhook: Callable[[str], bool] = lambda _: False
-        self._next_sweep = time() + 60
+        self._next_sweep = time() + options.sweep_seconds
         self._diary: list[tuple[float, Callable[[], None]]] = []
         self.ports = self._wired()
 
@@ -408,7 +409,7 @@ class World:
             self._diary.remove(entry)
             entry[1]()
         if self._time() >= self._next_sweep:
-            self._next_sweep = self._time() + 60
+            self._next_sweep = self._time() + self.options.sweep_seconds
             self.sweep()
 
     def sweep(self) -> None:

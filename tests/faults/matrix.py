@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -232,10 +232,15 @@ def _span(took: timedelta) -> str:
     return f"{seconds // 60} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-if __name__ == "__main__":
+def played[R, S](name: str, rows: Sequence[R], play: Callable[[R], S]) -> list[S]:
+    """What came of all rows; how far it is, is told on the way."""
     results = []
-    for index, row in enumerate(ROWS, 1):
+    for index, row in enumerate(rows, 1):
         if index % 20 == 0:
-            sys.stderr.write(f"faults: {index} of {len(ROWS)}\n")
-        results.append(run(row))
-    DOCUMENT.write_text(render(results), encoding="utf-8")
+            sys.stderr.write(f"{name}: {index} of {len(rows)}\n")
+        results.append(play(row))
+    return results
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(render(played("faults", ROWS, run)), encoding="utf-8")

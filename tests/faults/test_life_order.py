@@ -5,41 +5,46 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from harness.killing import Killer
 from harness.stub import stub
-from harness.table import make_table
-from harness.world import World
+from harness.world import Options, World
 from local.simulators.hub import Channel
-from onramp.adapters.dynamo import DynamoStore
 from onramp.domain.errors import Problem
 from onramp.domain.number import Number
-from onramp.domain.states import Attention, Progress, Status
+from onramp.domain.schedule import LONGEST_LOOK, LONGEST_WAIT
+from onramp.domain.states import Attention, Progress, Status, Step
 from onramp.usecases.wishes import cancel_number, check_number, reactivate_number, retry_number
-from tests.faults.test_order import OPTIONS, Action, Chaos, in_memory
+from tests.faults.test_order import Action, Chaos, in_dynamodb
 
-HOUR: Final = 3_600.0
-DAY: Final = 24 * HOUR
+OPTIONS: Final = Options(retry_seconds=(5, 30, 300), sweep_seconds=600)
+DAY: Final = 86_400.0
 DAYS: Final = 4
 """So long everything that heals by itself has time to, each day with a census, a check and a retry."""
+PAGE: Final = 5
+"""Channels on a page of 360dialog's list."""
+MOST_READS: Final = 300
+"""Single reads that a few days of one number may cost at the very most."""
 ENDS: Final = frozenset({"request_cancellation", "process_cancellation", "remove"})
 BUTTONS: Final = ("request_cancellation", "revoke_cancellation", "process_cancellation", "remove", "return")
 
 
 @dataclass(frozen=True)
 class Script:
-    """What happens. `rest`: what was held back is delivered in the end; else it is lost for good."""
+    """What happens. `rest`: what was held back is delivered in the end; else it is lost for good.
+
+    `earlier`: the number has a channel before we come. `others`: channels of other partners' numbers, so that
+    the number's are not all on the first page. `shows`: how an end that was asked for reads.
+    """
 
     actions: list[Action]
     earlier: bool = False
     rest: bool = True
     shows: str = "pending_deletion"
-    page_size: int = 200
+    others: int = 0
 
 
 channels = st.integers(0, 3)
@@ -65,7 +70,7 @@ scripts = st.builds(
     earlier=st.booleans(),
     rest=st.booleans(),
     shows=st.sampled_from(["pending_deletion", "cancelled_at", "both"]),
-    page_size=st.sampled_from([1, 200]),
+    others=st.sampled_from([0, 2 * PAGE]),
 )
 
 
@@ -78,13 +83,16 @@ class Life(Chaos):
         self.signups: list[str] = []
         self.may_have_ended = False
         self.doubled: list[str] = []
+        self.reads = 0
         super().__init__(make)
 
     def begin(self) -> str:
         """The first popup; the number may have had a life with 360dialog before."""
-        options = {"cancellation_shows": self.script.shows, "max_page_size": self.script.page_size}
+        options = {"cancellation_shows": self.script.shows, "max_page_size": PAGE}
         self.world.admin("dialog", "options", options, "PATCH")
-        stub(self.world, submit_number=self._submit)
+        stub(self.world, submit_number=self._submit, read_channel=self._read)
+        for other in range(self.script.others):
+            self.world.admin("dialog", "channels", {"email": f"other{other}@example.com"})
         if self.script.earlier:
             self.world.admin(
                 "dialog", "channels", {"phone_number_id": self.number_id, "email": "o@example.com"}
@@ -99,7 +107,8 @@ class Life(Chaos):
     @property
     def at_hub(self) -> list[Channel]:
         """All channels that the number has ever had at 360dialog, oldest first."""
-        return list(self.world.sims.hub.channels.values())
+        everything = self.world.sims.hub.channels.values()
+        return [channel for channel in everything if channel.phone_number_id == self.number_id]
 
     def number(self) -> Number:
         """The number as stored."""
@@ -119,6 +128,12 @@ class Life(Chaos):
             self.doubled += self.alive(self.number())
 
         real.submit_number(submission, last_moment)
+
+    def _read(self, real: Any, channel_id: str, gate: Any) -> Any:
+        self.reads += 1
+        if self.reads > MOST_READS:
+            pytest.fail("one channel is read without end")
+        return real.read_channel(channel_id, gate)
 
     # -- what can happen
 
@@ -148,14 +163,20 @@ class Life(Chaos):
 
     def _come_back(self) -> None:
         self.popups += 1
+        self.may_have_ended = self._ended_unheard()
         code = self.world.admin("meta", "codes", {"business_id": self.customer["business_id"]})
         self.signup_id = self.world.submitted({**self.customer, **code}, key=f"popup {self.popups}").id
-        self.may_have_ended = False
+
+    def _ended_unheard(self) -> bool:
+        """Whether a channel has ended that might be the number's, and nobody knows it yet."""
+        number = self.number()
+        known = {*number.ended_channels, number.channel_id}
+        return any(channel.dead and channel.id not in known for channel in self.at_hub)
 
     def _wish(self, wish: Callable[[Any, Number], Number]) -> None:
+        self.may_have_ended |= wish is cancel_number
         with suppress(Problem):
             self.world.patiently(lambda: wish(self.world.ports, self.number()))
-            self.may_have_ended |= wish is cancel_number
 
     def _retry(self) -> None:
         with suppress(Problem):
@@ -175,11 +196,7 @@ class Life(Chaos):
 
     def _at_desk(self, action: Action, what: str, **body: Any) -> None:
         channel = self._channel(action)
-        if (
-            channel is not None
-            and not channel.ended
-            and (what != "second" or len(self.at_hub) < len(BUTTONS))
-        ):
+        if channel is not None and not channel.ended and (what != "second" or len(self.at_hub) < PAGE):
             self.world.admin("dialog", f"channels/{channel.id}/{what}", body)
 
     def _channel(self, action: Action) -> Channel | None:
@@ -203,23 +220,29 @@ class Life(Chaos):
     def assert_one_truth(self) -> None:
         """The record says what 360dialog has, and nothing is left to do."""
         number = self.number()
-        shown = (number, self.at_hub)
+        shown, hub = (number, self.at_hub), self.world.sims.hub
         assert number.lease is None, shown
         assert number.intent is None, shown
         assert not number.is_open_wish, shown
         assert number.unseen is None, shown
         assert not self.doubled, shown
-        assert len({client.email.lower() for client in self.world.sims.hub.clients.values()}) == len(
-            self.world.sims.hub.clients
-        ), self.world.sims.hub.clients
+        emails = sorted(client.email.lower() for client in hub.clients.values())
+        assert emails == sorted(set(emails)), emails
         alive = self.alive(number)
         if number.status == Status.CANCELLED:
             assert not alive, shown
             assert self.may_have_ended, shown
             return
+        own = hub.channels.get(number.channel_id or "")
+        lives = own.state == "live" if own else any(hub.channels[name].state == "live" for name in alive)
+        if number.next_step is Step.LOOK and not lives:
+            # Its channel ended, or stopped, on its way: it fails when it has waited for a week.
+            assert number.due_at is not None, shown
+            assert self.world.clock.now() - number.waits_since < LONGEST_WAIT + LONGEST_LOOK, shown
+            return
         assert number.progress == Progress.CONNECTED, shown
         assert number.channel_id in alive, shown
-        channel = self.world.sims.hub.channels[number.channel_id]
+        channel = hub.channels[number.channel_id or ""]
         restricted = channel.fb_account_status == "restricted"
         assert number.status == (Status.RESTRICTED if restricted else Status.CONNECTED), shown
         assert self.world.key_lives(number), shown
@@ -227,6 +250,10 @@ class Life(Chaos):
         noticed = {Attention.CHANNEL_ERROR} if channel.error is not None else set()
         assert number.noticed - {Attention.SECOND_CHANNEL} == noticed, shown
         assert number.ending_at is None, shown
+
+
+def in_memory(killer: Killer) -> World:
+    return World(OPTIONS, killer=killer)
 
 
 def play(make: Callable[[Killer], World], script: Script) -> None:
@@ -240,6 +267,33 @@ def play(make: Callable[[Killer], World], script: Script) -> None:
         life.world.__exit__()
 
 
+CONNECTED: Final = Action("live", seconds=900)
+FOUND: Final = {
+    "a proof is asked for when the channel has vanished": Script(
+        [CONNECTED, Action("remove"), Action("check")]
+    ),
+    "the channel ends between a popup and its look": Script(
+        [CONNECTED, Action("census"), Action("process_cancellation"), Action("come back")]
+    ),
+    "a proof is asked for between a popup and its look": Script(
+        [CONNECTED, Action("request_cancellation"), Action("come back"), Action("check")]
+    ),
+    "a second channel shows itself and vanishes": Script(
+        [CONNECTED, Action("second"), Action("census"), Action("live", seconds=60), Action("remove")]
+    ),
+    "a second channel takes over and vanishes, and a third one lives": Script(
+        [Action("work"), Action("second"), Action("forgive"), Action("remove", index=1), Action("remove")],
+        earlier=True,
+    ),
+}
+"""What was found, shrunk."""
+
+
+@pytest.mark.parametrize("found", FOUND)
+def test_what_was_found_once_ends_as_360dialog_has_it(found: str) -> None:
+    play(in_memory, FOUND[found])
+
+
 @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(scripts)
 def test_whatever_happens_to_a_number_it_ends_as_360dialog_has_it(script: Script) -> None:
@@ -249,13 +303,7 @@ def test_whatever_happens_to_a_number_it_ends_as_360dialog_has_it(script: Script
 @settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(scripts)
 def test_whatever_happens_to_a_number_it_ends_as_360dialog_has_it_in_dynamodb(script: Script) -> None:
-    with mock_aws():
-        dynamodb = boto3.client("dynamodb", region_name="eu-central-1")
-        make_table(dynamodb, "life")
-
-        def make(killer: Killer) -> World:
-            return World(OPTIONS, killer=killer, store=lambda clock: DynamoStore(dynamodb, "life", clock))
-
+    with in_dynamodb(OPTIONS) as make:
         play(make, script)
 
 

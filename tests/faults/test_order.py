@@ -1,6 +1,7 @@
 """Any order, any repetition, any interleaving of events, workers, retries, crashes and sweeps: one end."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -153,6 +154,17 @@ class Chaos:
         return final(number)
 
 
+@contextmanager
+def in_dynamodb(options: Options) -> Iterator[Callable[[Killer], World]]:
+    """Worlds on one table of their own."""
+    with mock_aws():
+        dynamodb = boto3.client("dynamodb", region_name="eu-central-1")
+        make_table(dynamodb, "order")
+        yield lambda killer: World(
+            options, killer=killer, store=lambda clock: DynamoStore(dynamodb, "order", clock)
+        )
+
+
 def in_memory(killer: Killer) -> World:
     return World(OPTIONS, killer=killer)
 
@@ -192,13 +204,7 @@ def test_any_interleaving_ends_in_the_same_record(script: list[Action]) -> None:
 @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(actions)
 def test_any_interleaving_ends_in_the_same_record_in_dynamodb(script: list[Action]) -> None:
-    with mock_aws():
-        dynamodb = boto3.client("dynamodb", region_name="eu-central-1")
-        make_table(dynamodb, "order")
-
-        def make(killer: Killer) -> World:
-            return World(OPTIONS, killer=killer, store=lambda clock: DynamoStore(dynamodb, "order", clock))
-
+    with in_dynamodb(OPTIONS) as make:
         play(make, script)
 
 
