@@ -90,7 +90,6 @@ def renew_client(number: Number) -> None:
 def intend(number: Number, client_id: str, now: datetime) -> None:
     """The submission under a client is about to be sent."""
     number.client_id = client_id
-    number.absent_at = None
     number.intent = Intent(action=Step.SUBMIT, at=now)
     advance(number, Progress.SUBMITTING, now)
 
