@@ -274,13 +274,15 @@ def test_a_pause_that_is_none_is_a_window(retry_after: float) -> None:
 # --- live before spare
 
 
-def test_spare_calls_leave_a_slot_for_live_ones() -> None:
-    state = BudgetState()
-    assert [take_spare(state, RULE, START) for _ in range(4)] == [None] * 4
-    later = take_spare(state, RULE, START)
+@pytest.mark.parametrize(("calls", "spare"), [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (10, 4), (50, 20)])
+def test_spare_calls_leave_most_slots_for_live_ones(calls: int, spare: int) -> None:
+    state, rule = BudgetState(), BudgetRule(calls=calls, window=seconds(30))
+    assert [take_spare(state, rule, START) for _ in range(spare)] == [None] * spare
+    later = take_spare(state, rule, START)
     assert later is not None
     assert later > START
-    assert take(state, RULE, "live", START) is None
+    live = [take(state, rule, f"live {index}", START) for index in range(calls - spare)]
+    assert live == [None] * (calls - spare)
 
 
 def test_spare_calls_wait_for_everyone_in_the_line() -> None:

@@ -156,11 +156,12 @@ class PartnerApi:
     def set_cancellation(self, client_id: str, channel_id: str, gate: Gate, *, wanted: bool) -> None:
         """Ask for a channel's end, or take that back: only this client-scoped path works [one]."""
         path = f"{_control(client_id, channel_id)}/cancellation_request"
-        self._call(CANCEL if wanted else REACTIVATE, "POST", path, gate, {"enabled": wanted})
+        self._call(CANCEL if wanted else REACTIVATE, "POST", path, gate, {"enabled": wanted}, wordless=True)
 
     def reactivate(self, client_id: str, channel_id: str, gate: Gate) -> None:
         """The other way to take a channel's end back [one]."""
-        self._call(REACTIVATE, "POST", f"{_control(client_id, channel_id)}/reactivate", gate, {})
+        path = f"{_control(client_id, channel_id)}/reactivate"
+        self._call(REACTIVATE, "POST", path, gate, {}, wordless=True)
 
     def _address(self, answered: str | None) -> str:
         """The host a key is for, if it is one that may see keys; else the configured one."""
@@ -203,6 +204,7 @@ class PartnerApi:
         body: Mapping[str, object] | None = None,
         *,
         params: Mapping[str, str] | None = None,
+        wordless: bool = False,
     ) -> object:
         key = self.partner_key()
         gate()
@@ -215,6 +217,7 @@ class PartnerApi:
             headers={"X-API-Key": key},
             params=params,
             body=body,
+            wordless=wordless,
         )
 
 

@@ -109,12 +109,14 @@ def call(
     data: Mapping[str, str] | None = None,
     body: Mapping[str, object] | None = None,
     deadline: float = DEADLINE,
+    wordless: bool = False,
 ) -> object:
     """Send one request and give the JSON of a 2xx answer.
 
     `changes` says whether the call changes something upstream: then an answer that never came, was cut or
-    makes no sense is `Ambiguous`, else `Transient`. `deadline` in seconds, for all of it. Redirects are never
-    followed: they carry secrets to an address of someone else's choosing. Raises `UpstreamError`.
+    makes no sense is `Ambiguous`, else `Transient`. `deadline` in seconds, for all of it. `wordless`: any 2xx
+    will do, with JSON or without. Redirects are never followed: they carry secrets to an address of someone
+    else's choosing. Raises `UpstreamError`.
     """
     lost: type[UpstreamError] = Ambiguous if changes else Transient
     if not all(_SENDABLE.fullmatch(value) for value in (headers or {}).values()):
@@ -138,7 +140,7 @@ def call(
     parsed = _parse(content)
     if not response.is_success:
         raise _classify(upstream, response, read_error(parsed), lost)
-    if parsed is None:
+    if parsed is None and not wordless:
         raise lost(upstream.unavailable, status=response.status_code)
     return parsed
 

@@ -6,6 +6,7 @@ in the line and the time of its slot, so that the waiting ones come back one aft
 hold the limit; the line only orders, so a wrong or forgotten place can waste a slot but never break it.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ GUARD: Final = timedelta(seconds=1)
 """Added to the window: two calls may travel for different times between here and 360dialog's clock."""
 STALE: Final = timedelta(seconds=20)
 """A place in the line nobody has come back for by then is free again."""
+KEPT: Final = 0.6
+"""The share of the slots that no spare call takes."""
 LONGEST_LINE: Final = 1_000
 """Places kept, for the record has to stay small; later callers are told when to ask again."""
 LONGEST_PAUSE: Final = timedelta(hours=1)
@@ -73,13 +76,15 @@ def take(state: BudgetState, rule: BudgetRule, job: str, now: datetime) -> datet
 
 
 def take_spare(state: BudgetState, rule: BudgetRule, now: datetime) -> datetime | None:
-    """Start a call that gives way to all others: only when nobody waits and a slot stays free.
+    """Start a call that gives way to all others: only when nobody waits, and most slots stay free.
 
-    Returns None when it may start (counted), else a time to ask again.
+    Three of five are kept, so that a live call which meets it is two slots late at most. Returns None when
+    it may start (counted), else a time to ask again.
     """
     _forget(state, rule, now)
     earliest = _earliest(state, now)
-    spare = rule.calls - len(state.starts) > min(1, rule.calls - 1)
+    kept = min(math.ceil(KEPT * rule.calls), rule.calls - 1)
+    spare = rule.calls - len(state.starts) > kept
     if spare and not state.reserved and earliest <= now:
         state.starts.append(now)
         return None

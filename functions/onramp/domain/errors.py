@@ -157,6 +157,11 @@ FAILURES: Final[Mapping[str, FailureKind]] = {
         "Check that the WABA was shared under the solution id, then retry.",
         retryable=True,
     ),
+    "stray_channel": FailureKind(
+        "A channel of the WABA has no phone number, so that it may be this number's",
+        "Give it its number in the 360dialog Hub, or cancel it there, then retry.",
+        retryable=True,
+    ),
     "partner_configuration": FailureKind(
         "360dialog refused our partner key or settings",
         "The operator must mend them, then retry.",
@@ -225,6 +230,10 @@ WAITS: Final[Mapping[str, WaitKind]] = {
         "360dialog has not been handed the number: its client could not be found or made",
         "The operator looks into the number's log lines; it goes on by itself.",
     ),
+    "stray": WaitKind(
+        "A channel of the WABA has no phone number, so that it may be this number's",
+        "Give it its number in the 360dialog Hub, or cancel it there; the number then goes on by itself.",
+    ),
     "submission": WaitKind(
         "360dialog has not answered the submission of the number",
         "It goes on by itself. The operator looks at the 360dialog status page.",
@@ -292,15 +301,18 @@ class Problem(OnrampError):
 class PutOff(OnrampError):
     """The work has to wait until `until`: a budget slot, a lease held by another, a planned retry.
 
-    `bounded`: after an hour of such waits each counts as an attempt, so that waiting ends. A place in the
-    line of the budget is none of these: it comes.
+    `bounded`: after an hour of such waits each counts as an attempt, so that waiting ends with `code`, a key
+    of `FAILURES`. A place in the line of the budget is none of these: it comes.
     """
 
-    def __init__(self, until: datetime, reason: str, *, bounded: bool = True) -> None:
+    def __init__(
+        self, until: datetime, reason: str, *, bounded: bool = True, code: str = "partner_unavailable"
+    ) -> None:
         super().__init__(f"{reason}: until {until.isoformat()}")
         self.until = until
         self.reason = reason
         self.bounded = bounded
+        self.code = code
 
 
 class LeaseLost(OnrampError):

@@ -222,7 +222,7 @@ def _restricted(data: Mapping[str, object], waba: Mapping[str, object]) -> bool 
 
 def _error_code(error: object) -> str | None:
     """The code of an error, whatever shape it has: never its text, which may hold anything."""
-    if not error and error != 0:
+    if error is False or (not error and error != 0):
         return None
     if isinstance(error, dict):
         named = (text(error.get(name)) for name in ("code", "error_code", "error_subcode", "type", "title"))

@@ -144,7 +144,7 @@ def _put_off(ports: Ports, work: Work, wait: PutOff) -> Outcome:
         return PutOffUntil(wait.until, wait.reason)
     if since is None or ports.clock.now() - since < LONGEST_PUT_OFF:
         return PutOffUntil(wait.until, wait.reason, waits=True)
-    return _again(ports, work, "partner_unavailable", not_before=wait.until)
+    return _again(ports, work, wait.code, not_before=wait.until)
 
 
 def _again(

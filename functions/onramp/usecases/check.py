@@ -1,4 +1,4 @@
-"""The step `check`: once a day a connected number is proved, on the messaging host alone.
+"""The step `check`: once a day a connected number is proved, as a rule on the messaging host alone.
 
 | found                          | what follows                                                       |
 |--------------------------------|--------------------------------------------------------------------|
@@ -6,12 +6,12 @@
 | the webhook is another one     | told, and set back where the stage says so                         |
 | the key is refused             | its channel is read: ended, missing, or it is told that the key is dead |
 | no census has seen its channel | its channel is read, too                                           |
+| a second channel was seen      | it is read, and forgotten when it is gone                          |
 
 What is mended without a person is mended once a day: whoever breaks it more often means it.
 """
 
 from datetime import datetime
-from typing import Final
 
 from onramp.domain import number as life
 from onramp.domain.census import Census
@@ -20,11 +20,8 @@ from onramp.domain.number import Number
 from onramp.domain.states import Attention
 from onramp.ports.upstreams import NewKey
 from onramp.usecases.connect import is_set, stored_key
-from onramp.usecases.find_channel import read_own
+from onramp.usecases.find_channel import SURELY, read_by_id, read_own
 from onramp.usecases.run import Finish, Run
-
-SURELY: Final = 3
-"""So often in a row a key is refused before it is called dead."""
 
 
 def check(run: Run) -> None:
@@ -42,6 +39,7 @@ def check(run: Run) -> None:
             raise Transient("key_rejected", status=refusal.status) from refusal
         _key_is_dead(run)
         return
+    _read_second(run)
     if life.missed(run.number, _last_census(run)):
         _read_channel(run)
     run.ports.telemetry.count("NumbersChecked")
@@ -59,6 +57,7 @@ def _key_is_dead(run: Run) -> None:
 
     def finish(number: Number, now: datetime) -> None:
         if not alive:
+            number.look_from = None
             return
         life.drifted(number, Attention.KEY_DEAD, now)
         if mend and life.may_mend(number, now):
@@ -92,6 +91,14 @@ def _read_channel(run: Run) -> bool:
 
     _then(run, finish)
     return channel is not None and not channel.dead
+
+
+def _read_second(run: Run) -> None:
+    """Whether a second channel is still there: it may have gone without an event."""
+    second_id = run.number.second_channel
+    second = read_by_id(run, second_id, run.spare_gate)
+    if second_id is not None and (second is None or second.dead):
+        _then(run, lambda number, now: life.second_is_gone(number, second_id, now))
 
 
 def _then(run: Run, edit: Finish) -> None:

@@ -9,7 +9,8 @@ from onramp.domain import number as life
 from onramp.domain.errors import Permanent, PutOff
 from onramp.domain.number import Number
 from onramp.domain.partner_events import Channel
-from onramp.domain.schedule import LOOK_AFTER
+from onramp.domain.schedule import LOOK_AFTER, SETTLE
+from onramp.domain.states import Progress, reaches
 from onramp.usecases.find_channel import find_channel, read_own
 from onramp.usecases.run import Run
 
@@ -51,6 +52,9 @@ def _find(run: Run) -> None:
     """A number that was submitted has its channel soon: what is wished comes after."""
     channel = find_channel(run, run.gate, run.number.client_id)
     if channel is None:
+        if _never_arrived(run):
+            _settle(run, None)
+            return
         raise PutOff(run.now + LOOK_AFTER, "there is no channel yet that could be ended")
 
     def show(number: Number) -> None:
@@ -58,6 +62,13 @@ def _find(run: Run) -> None:
 
     run.write(show)
     cancel(run)
+
+
+def _never_arrived(run: Run) -> bool:
+    """Whether its submission was refused, or would show by now: then there is nothing to end."""
+    number = run.number
+    settled = number.intent is None or run.now >= number.intent.at + SETTLE
+    return settled and not run.strays and not reaches(number.progress, Progress.SUBMITTED)
 
 
 def _names(run: Run) -> tuple[str, str]:

@@ -12,11 +12,12 @@ A listing that the budget cuts goes on where it stopped: its place is kept in th
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from onramp.domain import number as life
 from onramp.domain.census import Census
-from onramp.domain.errors import Permanent
+from onramp.domain.errors import Permanent, Transient
 from onramp.domain.number import Listing, Number, contradicts, is_of, may_be_of, waba_place
 from onramp.domain.partner_events import Channel
 from onramp.ports.upstreams import Gate
@@ -27,6 +28,8 @@ LATE: Final = timedelta(minutes=30)
 """So long a number waits for a channel that is surely its own before the only one left is taken for it."""
 ONE_PAGE: Final = 200
 """So many channels are read with one call."""
+SURELY: Final = 3
+"""So often in a row an answer that ends something is heard before it is believed."""
 STRAYS: Final = 10
 """So many channels that might be the number's are remembered."""
 
@@ -61,9 +64,27 @@ def _begin(run: Run) -> Listing:
     return Listing(filter=int(census is not None and census.channels > ONE_PAGE))
 
 
+def find_returned(run: Run, gate: Gate) -> Channel | None:
+    """A channel that the number has seen end, and that lives again: its end was taken back in the meantime.
+
+    A list may show what is no more, so that only its own read counts. To be asked for only when 360dialog
+    has refused another submission: whatever else lives comes first.
+    """
+    for channel_id in dict.fromkeys(run.returned):
+        channel = read_by_id(run, channel_id, gate)
+        if channel is not None and not channel.dead and channel.waba_id in {None, run.number.waba.id}:
+            run.learnt.append(partial(life.take_back, channel_id=channel_id))
+            return channel
+    return None
+
+
 def read_own(run: Run, gate: Gate) -> Channel | None:
     """The number's channel, read by itself, which is fresher than any list; None when there is none."""
-    channel_id = run.number.channel_id
+    return read_by_id(run, run.number.channel_id, gate)
+
+
+def read_by_id(run: Run, channel_id: str | None, gate: Gate) -> Channel | None:
+    """A channel, read by itself; None when there is none."""
     if channel_id is None:
         return None
     try:
@@ -72,6 +93,18 @@ def read_own(run: Run, gate: Gate) -> Channel | None:
         if refusal.code != "channel_missing":
             raise
         return None
+
+
+def read_surely(run: Run, gate: Gate) -> Channel | None:
+    """The number's channel; that it is gone counts when it was said `SURELY` times in a row.
+
+    What hangs on it cannot be undone: an ended channel is never adopted again. Raises
+    `Transient(channel_missing)` until then.
+    """
+    channel = read_own(run, gate)
+    if channel is None and run.number.channel_id is not None and run.number.attempts < SURELY:
+        raise Transient("channel_missing")
+    return channel
 
 
 def only_one_left(run: Run, gate: Gate) -> Channel | None:
@@ -124,7 +157,10 @@ def _behind(place: Listing, filters: Sequence[Filter], next_offset: int | None, 
 def _among(run: Run, channels: Sequence[Channel], place: Listing, gate: Gate) -> Channel | None:
     """The number's channel in a page of a list."""
     for channel in channels:
-        if channel.dead or channel.id is None or channel.id in run.number.ended_channels:
+        if channel.dead or channel.id is None:
+            continue
+        if channel.id in run.number.ended_channels:
+            run.returned += [channel.id] if _is_own(run, channel) else []
             continue
         _meet(run, channel, place)
         if _is_own(run, channel):

@@ -108,11 +108,17 @@ class ClientWork:
                 self.record.give_back(now, counted=True, waits=waits)
             case _:
                 self.record.begin_anew()
-        if isinstance(outcome, Done) and self._client.id is not None:
-            self._save(*self._by_email())
-        else:
-            self._save()
+        self._save(*self._other_names() if isinstance(outcome, Done) else ())
         return outcome
+
+    def _other_names(self) -> list[ClientRecord]:
+        """The records under which others would look for the client: its emails, or its id."""
+        if self._client.id is not None:
+            return self._by_email()
+        hub, tenant, client_id = self._run.ports.hub, self._run.number.tenant, self.record.client_id
+        if client_id is None or self._run.ports.store.read(ClientRecord, hub, client_id) is not None:
+            return []
+        return [ClientRecord(hub=hub, name=client_id, tenant=tenant, client_id=client_id)]
 
     def _save(self, *along: ClientRecord) -> None:
         try:

@@ -33,7 +33,8 @@ class Run:
 
     `listing` is where a listing of this run has come to, for the next run when the budget cuts it. `learnt`
     is what the run has found out and every later write keeps. `strays` are channels of the WABA that may be
-    the number's, `waba_client` is the client that 360dialog has the WABA under.
+    the number's, `returned` are channels of an earlier life that a list shows alive, `waba_client` is the
+    client that 360dialog has the WABA under.
     """
 
     number: Number
@@ -47,6 +48,7 @@ class Run:
         self.finish: Finish = _nothing
         self.learnt: list[Edit] = []
         self.strays: list[str] = []
+        self.returned: list[str] = []
         self.waba_client: str | None = None
         self.listing: Listing | None = None
         self.doubts = 0

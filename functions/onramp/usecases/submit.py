@@ -18,7 +18,7 @@ from onramp.domain.schedule import SETTLE
 from onramp.domain.signup import Signup
 from onramp.ports.upstreams import Submission
 from onramp.usecases.changing import change
-from onramp.usecases.find_channel import find_before, find_channel, only_one_left
+from onramp.usecases.find_channel import find_before, find_channel, find_returned, only_one_left
 from onramp.usecases.find_client import find_or_make_client
 from onramp.usecases.resolve import read_numbers
 from onramp.usecases.run import Run
@@ -92,7 +92,10 @@ def _wait_for_strays(run: Run) -> None:
     """Raise `PutOff` while a channel of the WABA does not say which number it is: it may be the one."""
     if run.strays:
         waited = run.now - (run.number.waiting_since or run.now)
-        raise PutOff(run.now + max(SETTLE, waited * GROWTH), "a channel of the WABA has no phone number yet")
+        stray = run.strays[0]
+        run.learnt.append(lambda number: life.held_up(number, stray))
+        reason = "a channel of the WABA has no phone number yet"
+        raise PutOff(run.now + max(SETTLE, waited * GROWTH), reason, code="stray_channel")
 
 
 def _client_of_waba(run: Run) -> str | None:
@@ -123,7 +126,7 @@ def _after_refusal(run: Run, refusal: Permanent, client_id: str) -> None:
         _renew_client(run, client_id)
         raise refusal
     if refusal.code == "submission_rejected":
-        channel = find_channel(run, run.gate, client_id, widely=True)
+        channel = find_channel(run, run.gate, client_id, widely=True) or find_returned(run, run.gate)
         if channel is not None:
             _adopt(run, channel)
             return

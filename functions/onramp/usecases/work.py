@@ -106,7 +106,7 @@ def _write_down(run: Run, number: life.Number, outcome: Outcome) -> Outcome:
     now = run.now
     run.keep(number)
     run.withdraw(number)
-    if not isinstance(outcome, Done) and number.next_step is not run.step:
+    if (run.step in _WISHES or not isinstance(outcome, Done)) and number.next_step is not run.step:
         outcome = Done()
         run.finish = _past
     if isinstance(outcome, GivenUp | AgainAt) and _permitted_meanwhile(run, number, outcome.code):
@@ -160,7 +160,9 @@ def _tell(run: Run, before: life.Number, outcome: Outcome) -> None:
         telemetry.count("NumbersHealed")
     if not isinstance(outcome, GivenUp):
         return
-    code = run.number.failure.code if run.number.failure else outcome.code
-    telemetry.count("NumbersFailed", code=code)
+    failure = run.number.failure
+    code = failure.code if failure else outcome.code
+    if failure is not None and run.step is not Step.CHECK and run.step not in _WISHES:
+        telemetry.count("NumbersFailed", code=code)
     if code == "partner_configuration":
         telemetry.count("PartnerConfigurationErrors")

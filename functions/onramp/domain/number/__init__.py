@@ -26,8 +26,8 @@ on this record under its version.
 
 from onramp.domain.number.channels import contradicts, is_of, match_late, may_be_of, missed, proved, see
 from onramp.domain.number.events import Heard, hear
-from onramp.domain.number.lives import can_retry, hand_over, is_free, reconnect, retry, submit
-from onramp.domain.number.notices import note, settle_notice
+from onramp.domain.number.lives import can_retry, end, hand_over, is_free, reconnect, retry, submit, take_back
+from onramp.domain.number.notices import note, second_is_gone, settle_notice
 from onramp.domain.number.plan import advance, schedule
 from onramp.domain.number.record import (
     ChannelKey,
@@ -47,6 +47,7 @@ from onramp.domain.number.runs import (
     doubt,
     drifted,
     fail,
+    held_up,
     intend,
     key_made,
     looked,
@@ -76,9 +77,10 @@ from onramp.domain.number.wishes import (
 __all__ = (
     "ChannelKey", "Failure", "Heard", "Intent", "Listing", "Number", "Unseen", "WabaOf", "Wish",
     "advance", "ask", "ask_for_proof", "can_cancel", "can_check", "can_reactivate", "can_retry",
-    "channel_place", "checked", "connected", "contradicts", "doubt", "drifted", "fail", "granted",
-    "hand_over", "hear", "intend", "is_free", "is_of", "key_made", "looked", "looked_before",
+    "channel_place", "checked", "connected", "contradicts", "doubt", "drifted", "end", "fail", "granted",
+    "hand_over", "hear", "held_up", "intend", "is_free", "is_of", "key_made", "looked", "looked_before",
     "match_late", "may_be_of", "may_mend", "mended", "missed", "note", "overdue", "plan_again", "proved",
-    "put_off", "reconnect", "refuse", "renew_client", "renew_key", "retry", "schedule", "see", "set_back",
-    "settle_notice", "submit", "submitted", "surely_absent", "take", "waba_place",
+    "put_off", "reconnect", "refuse", "renew_client", "renew_key", "retry", "schedule",
+    "second_is_gone", "see", "set_back", "settle_notice", "submit", "submitted", "surely_absent", "take",
+    "take_back", "waba_place",
 )  # fmt: skip

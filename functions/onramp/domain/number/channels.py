@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from onramp.domain.facts import FactType
-from onramp.domain.number.lives import begin_life, end
+from onramp.domain.number.lives import begin_life, end, read_first
 from onramp.domain.number.notices import (
     RESTRICTED,
     begin_restriction,
@@ -18,7 +18,7 @@ from onramp.domain.number.record import Number, Unseen
 from onramp.domain.number.runs import submitted
 from onramp.domain.partner_events import Channel
 from onramp.domain.schedule import LIST_LAG
-from onramp.domain.states import Attention, Progress, reaches
+from onramp.domain.states import Attention, Progress, Step, reaches
 
 LOCAL_DIGITS: Final = 7
 """Fewer digits than a local number has say nothing."""
@@ -87,6 +87,7 @@ def see(number: Number, channel: Channel, now: datetime, look_after: timedelta) 
     if channel.dead and channel.id == number.second_channel:
         set_second(number, None, now)
     if not bind(number, channel, now):
+        _returned(number, channel, now)
         return False
     if channel.dead:
         end(number, now, final=channel.final)
@@ -94,7 +95,7 @@ def see(number: Number, channel: Channel, now: datetime, look_after: timedelta) 
     if number.cancelled_at is not None:
         if now - number.cancelled_at > LIST_LAG and number.unseen is None:
             # Lists lag; what they show long after the end is no echo of the time before it.
-            number.unseen = Unseen.REVOKED
+            read_first(number, Unseen.REVOKED)
             replan(number, before, now, look_after)
         return True
     _mind(number, channel, now)
@@ -106,9 +107,20 @@ def see(number: Number, channel: Channel, now: datetime, look_after: timedelta) 
     return True
 
 
+def _returned(number: Number, channel: Channel, now: datetime) -> None:
+    """A channel of an earlier life lives, long after it ended: a second one, which never takes over."""
+    began = number.steps.get(Progress.PENDING, number.created_at)
+    if channel.id in number.ended_channels and not channel.dead and now - began > LIST_LAG:
+        set_second(number, number.second_channel or channel.id, now)
+
+
 def _mind(number: Number, channel: Channel, now: datetime) -> None:
     """What a living channel shows beside its progress."""
     settle_notice(number, Attention.CHANNEL_MISSING, now)
+    failure = number.failure
+    if failure is not None and failure.code == "channel_missing" and failure.step == Step.LOOK:
+        number.failure = None
+        number.tell(FactType.NUMBER_ATTENTION_ENDED, now, code=failure.code)
     mind_error(number, channel, now)
     if channel.restricted and number.restriction is None:
         begin_restriction(number, RESTRICTED, None, now)
@@ -131,7 +143,8 @@ def proved(number: Number, channel: Channel | None, now: datetime, look_after: t
     whose tenant has come back begins a new life.
     """
     why, number.unseen = number.unseen, None
-    if channel is not None and not channel.dead and not contradicts(number, channel):
+    left = why == Unseen.RECONNECT and channel is not None and channel.waba_id not in {None, number.waba.id}
+    if channel is not None and not channel.dead and not left and not contradicts(number, channel):
         _go_on(number, why, now)
         see(number, channel, now, look_after)
         return

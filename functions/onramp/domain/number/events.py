@@ -6,7 +6,7 @@ from typing import Final
 
 from onramp.domain.facts import FactType
 from onramp.domain.number.channels import bind, mind_error
-from onramp.domain.number.lives import end
+from onramp.domain.number.lives import end, read_first
 from onramp.domain.number.notices import FOR_EVER, begin_restriction, end_restriction, set_second
 from onramp.domain.number.plan import advance, replan
 from onramp.domain.number.record import Number, Unseen
@@ -44,10 +44,12 @@ def hear(number: Number, event: PartnerEvent, now: datetime, look_after: timedel
         return Heard.OTHER_CHANNEL
     _EFFECTS.get(rule.effect, _nothing)(number, event, now)
     mind_error(number, channel, now)
-    if rule.progress is not None:
+    # Whatever an event tells of a channel, the channel is there.
+    progress = rule.progress or (Progress.CREATED if channel.id is not None else None)
+    if progress is not None:
         if not number.is_held(now) and not reaches(number.progress, Progress.SUBMITTED):
             submitted(number, now)
-        advance(number, rule.progress, now)
+        advance(number, progress, now)
     replan(number, before, now, look_after)
     return Heard.APPLIED
 
@@ -109,7 +111,7 @@ def _revoke(number: Number, _event: PartnerEvent, now: datetime) -> None:
         return
     number.ending_at = None
     if number.cancelled_at is not None and number.channel_id is not None:
-        number.unseen = Unseen.REVOKED
+        read_first(number, Unseen.REVOKED)
     number.tell(FactType.NUMBER_CANCELLATION_REVOKE, now)
 
 

@@ -32,7 +32,7 @@ def retry(number: Number, now: datetime) -> None:
     if number.failure is None:
         number.doubts += 1
         if Attention.CHANNEL_MISSING in number.notices:
-            number.unseen = Unseen.RECONNECT
+            read_first(number, Unseen.RECONNECT)
         begin_now(number, now)
     else:
         _mend(number, now)
@@ -54,12 +54,16 @@ def _mend(number: Number, now: datetime) -> None:
     number.look_from = now
     if failure is not None and failure.code in {"channel_missing", "channel_dead"}:
         _remember_ended(number, number.channel_id)
-        number.channel_id = number.second_channel
-        set_second(number, None, now)
+        number.channel_id = heir = _heir(number)
+        if heir is not None:
+            set_second(number, None, now)
         number.key = None
     if number.channel_id is None:
         # Perhaps there is a channel, perhaps nothing ever arrived: look, then submit.
         _look_first(number, now)
+    elif failure is not None and failure.code == "channel_stuck":
+        # Perhaps it is gone: then there is nothing to wait for.
+        read_first(number, Unseen.RECONNECT)
 
 
 def reconnect(number: Number, now: datetime) -> None:
@@ -118,13 +122,26 @@ def end(number: Number, now: datetime, *, final: bool) -> None:
     if number.cancelled_at is not None:
         return
     number.tell(FactType.NUMBER_CANCELLED, now)
+    came_back = number.unseen == Unseen.RECONNECT
     number.cancelled_at = now
     number.failure = number.intent = number.wish = number.ending_at = number.unseen = None
     number.notices = {}
     number.due_at = None
     number.begin_anew()
-    if number.second_channel is not None:
-        begin_life(number, number.second_channel, now)
+    heir = _heir(number)
+    if heir is not None or came_back:
+        begin_life(number, heir, now)
+
+
+def read_first(number: Number, why: Unseen) -> None:
+    """Its channel is to be read before anything else; a tenant who has come back weighs most."""
+    if number.unseen != Unseen.RECONNECT:
+        number.unseen = why
+
+
+def _heir(number: Number) -> str | None:
+    """The channel that takes the place of the number's own: never one that was seen to end."""
+    return number.second_channel if number.second_channel not in number.ended_channels else None
 
 
 def begin_life(number: Number, channel_id: str | None, now: datetime) -> None:
@@ -150,10 +167,16 @@ def _new_life(number: Number, channel_id: str | None) -> None:
     number.second_channel = None
     number.cancelled_at = number.failure = number.key = number.permission_at = None
     number.wish = number.ending_at = number.unseen = number.seen_at = number.absent_at = None
+    number.stray = None
     number.final = number.client_renewed = False
     number.notices = {}
     number.doubts = number.settled_doubts = number.looks = 0
     number.begin_anew()
+
+
+def take_back(number: Number, channel_id: str) -> None:
+    """A channel of an earlier life lives again, and no other may be made: it may be adopted once more."""
+    number.ended_channels = [ended for ended in number.ended_channels if ended != channel_id]
 
 
 def _look_first(number: Number, now: datetime) -> None:

@@ -41,6 +41,12 @@ def set_second(number: Number, channel_id: str | None, now: datetime) -> None:
         number.tell(FactType.NUMBER_ATTENTION, now, code=code, other_channel_id=channel_id)
 
 
+def second_is_gone(number: Number, channel_id: str, now: datetime) -> None:
+    """The second channel that was read has ended, or is no more."""
+    if number.second_channel == channel_id:
+        set_second(number, None, now)
+
+
 def begin_restriction(number: Number, code: str, event: PartnerEvent | None, now: datetime) -> None:
     """Meta restricts the number: the heavier of two counts, and of two alike the longer one."""
     until = event.until if event else None

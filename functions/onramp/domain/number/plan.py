@@ -80,7 +80,12 @@ def begin_now(number: Number, now: datetime) -> None:
 
 def replan(number: Number, before: Step | None, now: datetime, look_after: timedelta) -> None:
     """Plan the next step when it is another one than before; a run that has the number plans for itself."""
-    if number.next_step is before or number.is_held(now):
+    if number.next_step is before:
+        return
+    if number.is_held(now):
+        if number.next_step is not None:
+            # Should the run die, the sweep has to find the number.
+            number.due_at = number.due_at or now
         return
     number.begin_anew()
     schedule(number, now, look_after)

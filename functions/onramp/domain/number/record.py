@@ -96,9 +96,9 @@ class Number(Worked):
     has answered. `verification` and `name_status` are Meta's words. `notices`: what a person should see, each
     with its code. `restriction` is the event's name, `restricted_by` its id. `final`: the channel has ended
     for good. `ending_at`: since when 360dialog is asked to end it. `unseen`: its channel is to be read first.
-    `seen_at`: when it was read alive last. `absent_at`: 360dialog had no channel of it then. `mended_at`:
-    when it was mended last without a person. `client_renewed`: 360dialog did not know its client, so that
-    another was looked for.
+    `seen_at`: when it was read alive last. `absent_at`: 360dialog had no channel of it then. `stray`: a
+    channel of its WABA that may be its own holds it up. `mended_at`: when it was mended last without a
+    person. `client_renewed`: 360dialog did not know its client, so that another was looked for.
     """
 
     KIND: ClassVar[str] = "NUMBER"
@@ -146,6 +146,7 @@ class Number(Worked):
     unseen: Unseen | str | None = Field(default=None, union_mode="left_to_right")
     seen_at: datetime | None = None
     absent_at: datetime | None = None
+    stray: str | None = None
     mended_at: datetime | None = None
     client_renewed: bool = False
     permission_at: datetime | None = None
@@ -239,6 +240,8 @@ class Number(Worked):
         """What it waits for, a key of `WAITS`, when it is under way for longer than a day."""
         if self.failure or self.cancelled_at or now - self.still_since < LONG_UNDER_WAY:
             return None
+        if self.stray is not None:
+            return "stray"
         if self.progress == Progress.SUBMITTING and self.client_id is None:
             return "client"
         if self.progress == Progress.CONNECTING and self.key is None:

@@ -14,8 +14,11 @@ from onramp.domain.states import Attention, Progress, Step
 
 PATIENCE: Final = timedelta(seconds=2)
 """So early a run may come and still be let in: a queue counts whole seconds."""
-MENDED_EVERY: Final = timedelta(days=1)
-"""So often a number is mended without a person: whoever breaks it more often than that means it."""
+MENDED_EVERY: Final = timedelta(hours=23)
+"""So often a number is mended without a person: whoever breaks it more often than that means it.
+
+Less than a day, for a check that comes some seconds earlier than yesterday's is the next day's all the same.
+"""
 
 
 def take(number: Number, owner: str, now: datetime) -> Step | None:
@@ -73,7 +76,13 @@ def fail(number: Number, code: str, step: Step, now: datetime, status: int | Non
 def looked_before(number: Number, client_id: str | None, now: datetime) -> None:
     """360dialog has no channel of it, so that it may be submitted; its WABA has this client there, if any."""
     number.absent_at = now
+    number.stray = None
     number.client_id = number.client_id or client_id
+
+
+def held_up(number: Number, stray: str) -> None:
+    """A living channel of its WABA does not say which number it is: it may be the one."""
+    number.stray = stray
 
 
 def surely_absent(number: Number, now: datetime) -> bool:
@@ -90,6 +99,7 @@ def renew_client(number: Number) -> None:
 def intend(number: Number, client_id: str, now: datetime) -> None:
     """The submission under a client is about to be sent."""
     number.client_id = client_id
+    number.stray = None
     number.intent = Intent(action=Step.SUBMIT, at=now)
     advance(number, Progress.SUBMITTING, now)
 
@@ -98,7 +108,7 @@ def submitted(number: Number, now: datetime) -> None:
     """360dialog has taken the number; its channel comes by event."""
     number.intent = None
     number.listing = None
-    number.absent_at = None
+    number.absent_at = number.stray = None
     number.looks = 0
     number.look_from = None
     advance(number, Progress.SUBMITTED, now)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from onramp.domain.facts import FactType
 from onramp.domain.number.channels import proved
-from onramp.domain.number.lives import end
+from onramp.domain.number.lives import end, read_first
 from onramp.domain.number.plan import begin_now, plan_now
 from onramp.domain.number.record import Number, Unseen, Wish
 from onramp.domain.partner_events import Channel
@@ -41,7 +41,9 @@ def ask(number: Number, action: Step, now: datetime) -> None:
     if action is Step.CANCEL and untouched and not reaches(number.progress, Progress.SUBMITTED):
         end(number, now, final=True)
         return
-    number.wish = Wish(action=action, at=now)
+    # Without a channel nothing was asked of 360dialog yet: there is nothing to take back.
+    forgotten = action is Step.REACTIVATE and number.channel_id is None
+    number.wish = None if forgotten else Wish(action=action, at=now)
     plan_now(number, now)
 
 
@@ -78,5 +80,5 @@ def granted(number: Number, channel: Channel | None, now: datetime, look_after: 
 
 def ask_for_proof(number: Number, now: datetime) -> None:
     """Somebody wants the number proved now: its channel, its key, its webhook."""
-    number.unseen = Unseen.ASKED
+    read_first(number, Unseen.ASKED)
     begin_now(number, now)
