@@ -227,7 +227,7 @@ COMING_BACK: Final = (
         _BACK,
         "the same, then the old channel's end is taken back in the Hub",
         (*BEFORE, keep_second, ask("cancel"), popup_again),
-        (hub_second("revoke_cancellation"), wait(24)),
+        (hub_second("revoke_cancellation"), wait(48)),
         "the old channel is ended in the Hub",
         (hub_second("process_cancellation"), wait(24)),
         second_made=True,

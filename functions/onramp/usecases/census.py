@@ -167,7 +167,7 @@ def _show(ports: Ports, channel: Channel, number: Number | None) -> bool:
     if before is not None and saved.progress != before:
         ports.telemetry.count("NumbersHealed")
     wake(ports, saved)
-    return channel.id not in saved.ended_channels
+    return channel.id not in saved.ended_channels or channel.id == saved.second_channel
 
 
 def _remember(ports: Ports, numbers: Sequence[Number]) -> None:

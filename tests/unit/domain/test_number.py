@@ -15,7 +15,7 @@ import pytest
 
 from onramp.domain import number as life
 from onramp.domain.errors import FAILURES, PutOff
-from onramp.domain.number import ChannelKey, Number, WabaOf
+from onramp.domain.number import ChannelKey, Number, Unseen, WabaOf
 from onramp.domain.partner_events import Channel, PartnerEvent
 from onramp.domain.records import LEASE
 from onramp.domain.states import Attention, Progress, Status, Step, rank
@@ -472,3 +472,42 @@ def test_a_word_of_a_later_release_is_kept_and_nothing_is_done_about_it() -> Non
     life.hear(number, event("channel_live"), NOW, LOOK)
     assert number.progress == "charmed"
     assert '"new":{"a":1}' in number.model_dump_json()
+
+
+def returned(number: Number) -> None:
+    """Its tenant has come back: the channel is to be read."""
+    life.reconnect(number, NOW)
+    assert number.unseen == Unseen.RECONNECT
+
+
+def test_a_customer_who_has_come_back_is_not_forgotten_when_the_channel_ends_first() -> None:
+    number = connected()
+    returned(number)
+    life.hear(number, event("cancellation_processed"), NOW, LOOK)
+    assert (number.life, number.cancelled_at, number.next_step) == (2, None, Step.SUBMIT)
+    assert number.ended_channels == ["ACH"]
+
+
+def test_no_weaker_word_takes_the_place_of_a_reconnect() -> None:
+    number = connected()
+    returned(number)
+    life.ask_for_proof(number, NOW)
+    assert number.unseen == Unseen.RECONNECT
+
+
+def test_an_ended_channel_that_lives_again_is_a_second_one_and_never_takes_over() -> None:
+    number = connected()
+    number.ended_channels = ["oldCH"]
+    later = NOW + timedelta(hours=1)
+    life.see(number, channel("old", Progress.LIVE), later, LOOK)
+    assert (number.second_channel, number.attention) == ("oldCH", Attention.SECOND_CHANNEL)
+    life.hear(number, event("cancellation_processed"), later, LOOK)
+    assert (number.status, number.life) == ("cancelled", 1)
+
+
+def test_a_list_that_lags_makes_no_second_channel_of_an_ended_one() -> None:
+    number = connected()
+    number.ended_channels = ["oldCH"]
+    number.steps = {Progress.PENDING: NOW}
+    life.see(number, channel("old", Progress.LIVE), NOW + timedelta(minutes=5), LOOK)
+    assert number.second_channel is None

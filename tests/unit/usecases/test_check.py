@@ -446,3 +446,33 @@ def test_a_permission_that_is_given_again_lets_the_key_be_proved(bench: Bench) -
     bench.work()
     assert bench.messaging.calls == ["read_webhook"]
     assert bench.number().next_step is Step.CHECK
+
+
+# --- a second channel
+
+
+def test_a_second_channel_that_has_gone_without_a_word_is_forgotten(bench: Bench) -> None:
+    connected(bench)
+    bench.change(second_channel="c2")
+    day(bench)
+    number = bench.number()
+    assert (number.second_channel, number.attention) == (None, None)
+    assert bench.told()[-1] == "number.attention_ended"
+    assert bench.partner.calls == ["read_channel"]
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_a_second_channel_stays_for_as_long_as_it_lives(bench: Bench, dead: bool) -> None:
+    connected(bench)
+    bench.partner.channels.append(bench.channel("c2", dead=dead))
+    bench.change(second_channel="c2")
+    day(bench)
+    assert bench.number().second_channel == (None if dead else "c2")
+
+
+def test_a_check_that_is_given_up_is_no_failed_number(bench: Bench) -> None:
+    connected(bench)
+    bench.messaging.troubles["read_webhook"] = [Transient("partner_unavailable", status=503)] * 99
+    day(bench)
+    assert (bench.number().failure, bench.number().status) == (None, "connected")
+    assert bench.count("NumbersFailed") == 0

@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from onramp.domain import number as life
 from onramp.domain.budget import BudgetState
 from onramp.domain.errors import Permanent, Transient
 from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.schedule import LONGEST_WAIT, next_look
 from onramp.domain.states import Progress, Step
+from onramp.usecases.census import work_on_census
+from onramp.usecases.find_channel import SURELY
 from tests.unit.usecases.bench import Bench
 
 HOUR = 3_600
@@ -159,3 +162,66 @@ def test_an_event_that_comes_during_a_look_wins(bench: Bench) -> None:
     bench.work_when_due()
     number = bench.number()
     assert (number.progress, number.due_at) == (Progress.LIVE, bench.now)
+
+
+# --- a channel that is gone
+
+GONE = Permanent("channel_missing", status=404)
+
+
+def test_a_channel_is_called_gone_only_after_three_reads(bench: Bench) -> None:
+    waiting(bench, channel_id="c1", progress=Progress.CREATED)
+    for _ in range(SURELY - 1):
+        assert bench.work_when_due() is not None
+        assert failure(bench) is None
+    bench.work_when_due()
+    assert failure(bench) == "channel_missing"
+    assert life.can_retry(bench.number())
+    assert bench.queue.buried_numbers == []
+
+
+def test_one_wrong_answer_ends_nothing(bench: Bench) -> None:
+    waiting(bench, channel_id="c1", progress=Progress.CREATED)
+    bench.partner.troubles["read_channel"] = [GONE]
+    bench.work_when_due()
+    bench.partner.channels = [bench.channel(progress=Progress.LIVE)]
+    bench.work_when_due()
+    assert (bench.number().channel_id, bench.number().progress) == ("c1", Progress.LIVE)
+
+
+def test_another_channel_takes_the_place_of_one_that_is_gone(bench: Bench) -> None:
+    waiting(bench, channel_id="c1", progress=Progress.CREATED)
+    bench.partner.channels = [bench.channel("c2", progress=Progress.LIVE)]
+    for _ in range(SURELY + 1):
+        bench.work_when_due()
+    number = bench.number()
+    assert (number.channel_id, number.ended_channels, number.life) == ("c2", ["c1"], 2)
+    assert number.second_channel is None
+
+
+def test_what_was_called_gone_and_shows_itself_goes_on(bench: Bench) -> None:
+    waiting(bench, channel_id="c1", progress=Progress.CREATED)
+    for _ in range(SURELY):
+        bench.work_when_due()
+    bench.partner.channels = [bench.channel(progress=Progress.CREATED)]
+    work_on_census(bench.ports)
+    assert (failure(bench), bench.number().next_step) == (None, Step.LOOK)
+    assert bench.told()[-1] == "number.attention_ended"
+
+
+def test_a_wrong_answer_at_a_reconnect_ends_no_living_channel(bench: Bench) -> None:
+    bench.connected()
+    bench.submit("s2")
+    bench.partner.troubles["read_channel"] = [GONE, GONE]
+    for _ in range(SURELY + 1):
+        bench.work_when_due()
+    number = bench.number()
+    assert (number.status, number.life, number.channel_id) == ("connected", 1, "c1")
+
+
+def test_a_channel_that_shows_no_word_of_progress_is_more_than_nothing(bench: Bench) -> None:
+    waiting(bench)
+    bench.clock.advance(LONGEST_WAIT)
+    bench.partner.channels = [bench.channel()]
+    bench.work_when_due()
+    assert (failure(bench), bench.number().progress) == (None, Progress.CREATED)

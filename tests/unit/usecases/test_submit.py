@@ -552,6 +552,73 @@ def test_what_is_not_the_only_one_or_contradicts_is_never_matched(bench: Bench, 
     assert "number.matched_late" not in bench.told()
 
 
+def test_a_number_that_a_nameless_channel_holds_up_says_so(bench: Bench) -> None:
+    bench.partner.channels = [stray(bench), stray(bench, "c2")]
+    bench.submit()
+    while bench.now < bench.number().created_at + timedelta(days=1):
+        bench.work_when_due()
+    assert (bench.number().stray, bench.number().waits_for(bench.now)) == ("c1", "stray")
+    while bench.number().failure is None:
+        bench.work_when_due()
+    failure = bench.number().failure
+    assert failure is not None
+    assert (failure.code, failure.retryable) == ("stray_channel", True)
+    assert bench.partner.submitted == []
+
+
+def test_a_number_that_is_held_up_no_more_says_nothing_of_it(bench: Bench) -> None:
+    bench.partner.channels = [stray(bench), stray(bench, "c2")]
+    bench.submit()
+    bench.work()
+    bench.partner.channels = []
+    bench.work_when_due()
+    assert (bench.number().stray, bench.number().progress) == (None, Progress.SUBMITTED)
+
+
+# --- a channel whose end was taken back
+
+
+def came_back(bench: Bench) -> None:
+    """A number whose channel has ended begins a new life; 360dialog takes no second one."""
+    bench.submit()
+    bench.change(ended_channels=["c1"], life=2)
+    bench.partner.troubles["submit_number"] = [Permanent("submission_rejected", status=409)]
+
+
+def test_a_channel_that_lives_again_is_adopted_when_no_other_may_be_made(bench: Bench) -> None:
+    came_back(bench)
+    bench.partner.channels = [bench.channel(progress=Progress.LIVE)]
+    bench.work()
+    number = bench.number()
+    assert (number.channel_id, number.progress, number.ended_channels) == ("c1", Progress.LIVE, [])
+
+
+def test_an_ended_channel_is_not_adopted_while_another_may_be_made(bench: Bench) -> None:
+    came_back(bench)
+    bench.partner.troubles.clear()
+    bench.partner.channels = [bench.channel(progress=Progress.LIVE)]
+    bench.work()
+    assert (len(bench.partner.submitted), bench.number().channel_id) == (1, None)
+
+
+@pytest.mark.parametrize("how", ["dead", "gone", "of another WABA"])
+def test_an_ended_channel_that_only_a_list_shows_alive_is_not_adopted(bench: Bench, how: str) -> None:
+    came_back(bench)
+    bench.partner.channels = [bench.channel(progress=Progress.LIVE)]
+
+    def read(channel_id: str, gate: Gate) -> Channel:
+        gate()
+        if how == "gone":
+            raise Permanent("channel_missing", status=404)
+        return bench.channel(channel_id, dead=how == "dead", waba_id="9" if "WABA" in how else WABA)
+
+    bench.partner.read_channel = read  # type: ignore[method-assign]
+    bench.work()
+    failure = bench.number().failure
+    assert failure is not None
+    assert (failure.code, bench.number().channel_id) == ("submission_rejected", None)
+
+
 # --- finding the channel
 
 
