@@ -21,7 +21,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "SignupsOpened": Metric("A signup was opened."),
         "SignupsAuthorized": Metric("A code was exchanged and the customer's WABA proved."),
         "MetaRefusals": Metric("Meta refused a code, a token or a WABA; the log line has the code."),
-        "MetaConfigurationErrors": Metric("Meta refused our app id, app secret, domain, or login configuration."),
+        "MetaConfigurationErrors": Metric(
+            "Meta refused our app id, app secret, domain, or login configuration."
+        ),
         "NumbersConnected": Metric("A number is connected: key and webhook are proved by use."),
         "NumbersFailed": Metric("A number stopped; the log line has the code."),
         "NumbersHealed": Metric("A look or the census carried a number on whose webhook never came."),

@@ -13,8 +13,8 @@ from onramp.domain.number import Number
 from onramp.domain.schedule import CHECK_EVERY, CHECK_SOONEST
 from onramp.domain.states import Attention, Step
 from onramp.ports.upstreams import ChannelWebhook
-from onramp.usecases.check import SURELY
 from onramp.usecases.connect import key_context
+from onramp.usecases.find_channel import SURELY
 from onramp.usecases.wishes import check_number, retry_number
 from tests.unit.usecases.bench import TENANT, WEBHOOK, Bench
 
