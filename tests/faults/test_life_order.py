@@ -55,7 +55,8 @@ deeds = st.one_of(
     st.builds(Action, st.just("kill after"), index=st.integers(0, 12)),
     st.builds(Action, st.just("pass"), seconds=st.sampled_from([1, 5, 40, 700, 4_000])),
     st.builds(Action, st.just("live"), seconds=st.sampled_from([60, 900, 7_200, 90_000])),
-    st.builds(Action, st.sampled_from(["sweep", "retry", "census", "come back", "resubmit"])),
+    st.builds(Action, st.sampled_from(["sweep", "retry", "census", "come back", "take over"])),
+    st.builds(Action, st.just("resubmit")),
     st.builds(Action, st.sampled_from(["cancel", "reactivate", "check"])),
     st.builds(Action, st.sampled_from(BUTTONS), index=channels),
     st.builds(
@@ -122,6 +123,12 @@ class Life(Chaos):
             if not channel.dead and channel.id not in number.ended_channels
         ]
 
+    def returned(self, number: Number) -> list[str]:
+        """The channels of earlier lives that live again."""
+        return [
+            channel.id for channel in self.at_hub if not channel.dead and channel.id in number.ended_channels
+        ]
+
     def _submit(self, real: Any, submission: Any, gate: Any) -> None:
         def last_moment() -> None:
             gate()
@@ -143,7 +150,8 @@ class Life(Chaos):
             **super().deeds(action),
             "live": lambda: self.world.run(action.seconds),
             "census": lambda: self.world.queue.wake_census("default"),
-            "come back": self._come_back,
+            "come back": lambda: self._popup({}),
+            "take over": lambda: self._popup({"tenant": "tenant-2", "email": "two@example.com"}),
             "cancel": lambda: self._wish(cancel_number),
             "reactivate": lambda: self._wish(reactivate_number),
             "check": lambda: self._wish(check_number),
@@ -161,11 +169,15 @@ class Life(Chaos):
     def send_afterwards(self) -> None:
         """Nothing happens here but what the script says."""
 
-    def _come_back(self) -> None:
+    def _popup(self, who: Mapping[str, str]) -> None:
+        """The customer does the popup again, with the same tenant or with another one, who may be refused."""
         self.popups += 1
-        self.may_have_ended = self._ended_unheard()
+        ended_unheard = self._ended_unheard()
         code = self.world.admin("meta", "codes", {"business_id": self.customer["business_id"]})
-        self.signup_id = self.world.submitted({**self.customer, **code}, key=f"popup {self.popups}").id
+        with suppress(Problem):
+            made = self.world.submitted({**self.customer, **code}, key=f"popup {self.popups}", **who)
+            self.may_have_ended = ended_unheard
+            self.signup_id = made.id
 
     def _ended_unheard(self) -> bool:
         """Whether a channel has ended that might be the number's, and nobody knows it yet."""
@@ -246,7 +258,8 @@ class Life(Chaos):
         restricted = channel.fb_account_status == "restricted"
         assert number.status == (Status.RESTRICTED if restricted else Status.CONNECTED), shown
         assert self.world.key_lives(number), shown
-        assert (number.second_channel in alive) if len(alive) > 1 else (number.second_channel is None), shown
+        others = {*alive, *self.returned(number)} - {number.channel_id}
+        assert (number.second_channel in others) if others else (number.second_channel is None), shown
         noticed = {Attention.CHANNEL_ERROR} if channel.error is not None else set()
         assert number.noticed - {Attention.SECOND_CHANNEL} == noticed, shown
         assert number.ending_at is None, shown
