@@ -98,6 +98,7 @@ def test_fix_sets_a_wrong_address_and_tells_both(case: Case) -> None:
 
 def test_fix_reads_again_when_the_answer_does_not_tell(case: Case) -> None:
     case.stage.fix = True
+    case.stage.patience = 40
     case.web.on("GET", URL, body={"webhook_url": ELSEWHERE})
 
     def change(_: httpx.Request) -> httpx.Response:
