@@ -126,7 +126,9 @@ def unquiet(records: Records) -> list[str]:
     found = [f"event {event} is {outcome}" for event, outcome in records.events.items() if outcome[:1] == "("]
     found += [f"number {name} is in the index of due work" for name in records.due]
     for name, number in records.numbers.items():
-        left = [part for part in ("lease", "intent", "due_at") if number[part]]
+        # A connected number has its daily check before it.
+        parts = ("lease", "intent") if number["progress"] == "connected" else ("lease", "intent", "due_at")
+        left = [part for part in parts if number[part]]
         found += [f"number {name} of {number['signup_id']} has {', '.join(left)}"] * bool(left)
     return found
 

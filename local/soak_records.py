@@ -48,7 +48,9 @@ class _Reading:
         if kind == "NUMBER":
             number = {**_NUMBER, **record_of(item)}
             self.numbers[number["phone_number_id"]] = number
-            self.due += [number["phone_number_id"]] * ("due_shard" in item)
+            # A connected number is listed for its daily check: that is no open work.
+            open_work = "due_shard" in item and number["progress"] != "connected"
+            self.due += [number["phone_number_id"]] * open_work
         elif kind == "EVENT":
             event = {**_EVENT, **record_of(item)}
             self.events[event["id"]] = outcome_of(event)

@@ -394,8 +394,12 @@ def test_a_dead_event_needs_an_outcome_that_tells_the_same() -> None:
 
 @pytest.mark.parametrize("name", ["lease", "intent", "due_at"])
 def test_what_a_number_still_waits_for_is_named(name: str) -> None:
-    left = unquiet(Records(numbers={"1": stored_number(**{name: "x"})}, events={}))
+    left = unquiet(Records(numbers={"1": stored_number(**{"progress": "running", name: "x"})}, events={}))
     assert left == [f"number 1 of s1 has {name}"]
+
+
+def test_the_daily_check_of_a_connected_number_is_no_open_work() -> None:
+    assert unquiet(Records(numbers={"1": stored_number(due_at="x")}, events={})) == []
 
 
 def test_a_fact_that_is_not_for_the_bus_need_not_be_heard() -> None:
