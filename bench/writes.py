@@ -92,13 +92,17 @@ PRICES: Final[Mapping[str, Prices]] = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a stage has whether it is used or not; a test compares it with the template."""
+    """What a stage has whether it is used or not; a test compares it with the template.
+
+    An alarm on two metrics is charged as two. `metrics`: the functions' own, the share of 401, and the six of
+    API Gateway's for the route that 360dialog calls.
+    """
 
     keys: int = 3
     secrets: int = 1
-    alarms: int = 37
+    alarms: int = 51
     dashboards: int = 1
-    metrics: int = 52
+    metrics: int = 65
 
 
 STANDING: Final = Standing()

@@ -7,6 +7,8 @@
 import sys
 from pathlib import Path
 
-_FUNCTIONS = str(Path(__file__).resolve().parent.parent / "functions")
-if _FUNCTIONS not in sys.path:
-    sys.path.append(_FUNCTIONS)
+_ROOT = Path(__file__).resolve().parent.parent
+# In a checkout, and where `setup.py` packs it.
+for _functions in (_ROOT / "functions", _ROOT / "onramp_cdk" / "project" / "functions"):
+    if _functions.is_dir() and str(_functions) not in sys.path:
+        sys.path.append(str(_functions))

@@ -11,6 +11,7 @@ from onramp.domain.facts import FACTS, FactKind, FactType
 from onramp.domain.signup import PROVED_BY_GRANT, PROVED_BY_USE
 from onramp.domain.states import Attention, Step
 from onramp.inbound.models import SIGNUP_ID, WISHES
+from onramp.usecases.exchange_code import TOLD
 
 type Json = dict[str, Any]
 
@@ -87,6 +88,7 @@ _WORDS: Final[Mapping[tuple[str, str], list[str]]] = {
     (FactType.NUMBER_WISH_REFUSED, "code"): list(FAILURES),
     (FactType.NUMBER_WISH_REFUSED, "step"): list(WISHES),
     (FactType.SIGNUP_AUTHORIZED, "proof"): [PROVED_BY_GRANT, PROVED_BY_USE],
+    (FactType.SIGNUP_EXCHANGE_FAILED, "code"): sorted(TOLD),
 }
 """Members that hold one of our own words."""
 

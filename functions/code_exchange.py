@@ -1,20 +1,22 @@
 """`POST /v1/signups` and `POST /v1/signups/{id}/code`: opens signups and exchanges codes while they live."""
 
+import re
 from functools import cache
 from http import HTTPStatus
-from typing import Any
-
-from aws_lambda_powertools.event_handler import Response
+from typing import Any, Final
 
 from onramp import wiring
 from onramp.domain.signup import Client
-from onramp.inbound.http import Api, answer
+from onramp.inbound.http import Api, Response, answer
 from onramp.inbound.models import CodeBody, KnownClient, OpenSignupBody, SignupView
 from onramp.settings import CodeExchangeSettings
 from onramp.usecases import read
 from onramp.usecases.exchange_code import choose_waba, exchange_code
 from onramp.usecases.open_signup import open_signup
 from onramp.wiring import Runtime
+
+_AN_ID: Final = re.compile(r"[0-9a-f]{32}")
+"""What `Clock.new_id` makes."""
 
 
 def asked_client(body: OpenSignupBody) -> Client:
@@ -34,8 +36,8 @@ def function() -> tuple[Runtime, Api]:
     ports = wiring.code_exchange(runtime, settings)
     api = Api(runtime, settings.tenant_claim)
 
-    @api.routes.post("/v1/signups")
-    def open_() -> Response[str]:
+    @api.route("POST /v1/signups")
+    def open_() -> Response:
         tenant = api.tenant
         body = api.body(OpenSignupBody)
         signup = open_signup(
@@ -46,14 +48,16 @@ def function() -> tuple[Runtime, Api]:
             reference=body.reference,
             idempotency_key=api.idempotency_key(),
         )
+        runtime.logger.append_keys(signup_id=signup.id)
         view = SignupView.of(read.whole(ports, signup), ports.clock.now())
         return answer(HTTPStatus.CREATED, view, {"Location": f"/v1/signups/{signup.id}"})
 
-    @api.routes.post("/v1/signups/<signup_id>/code")
-    def exchange(signup_id: str) -> Response[str]:
+    @api.route("POST /v1/signups/{signup_id}/code")
+    def exchange(signup_id: str) -> Response:
+        if _AN_ID.fullmatch(signup_id):
+            # Only what can be an id of ours: a caller may have put anything into the path.
+            runtime.logger.append_keys(signup_id=signup_id)
         signup = read.own_signup(ports, api.tenant, signup_id)
-        # Not before it is known: a caller may have put anything into the path.
-        runtime.logger.append_keys(signup_id=signup.id)
         body = api.body(CodeBody)
         if body.waba_id is not None:
             signup = choose_waba(ports, signup, body.waba_id)
@@ -68,4 +72,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer one request."""
     runtime, api = function()
     with runtime.invocation(context):
-        return api(event, context)
+        return api(event)
+
+
+wiring.start(function)

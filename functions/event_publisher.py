@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from onramp import wiring
@@ -14,6 +13,9 @@ from onramp.ports import Ports
 from onramp.settings import EventPublisherSettings
 from onramp.usecases.publish_facts import publish_facts, republish
 from onramp.wiring import Runtime
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 RESERVE_MS: Final = 20_000
 """Publishing again stops with so much time left, and says where to go on."""
@@ -35,7 +37,7 @@ def function() -> tuple[Runtime, Ports]:
     return runtime, wiring.event_publisher(runtime, settings)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Publish new facts in their order, or those of `{"republish": {since, until, cursor}}` again."""
     runtime, ports = function()
     with runtime.invocation(context):
@@ -81,3 +83,6 @@ def _fact(ports: Ports, record: dict[str, Any]) -> Fact | None:
         ports.telemetry.count("RecordsCrashed")
         ports.telemetry.warn("fact cannot be read", event_id=record.get("eventID"))
         return None
+
+
+wiring.start(function, "events")

@@ -5,12 +5,10 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
-from aws_lambda_powertools.event_handler import Response
-
 from onramp import wiring
 from onramp.domain.number import Number
 from onramp.domain.signup import Signup
-from onramp.inbound.http import Api, answer
+from onramp.inbound.http import Api, Response, answer
 from onramp.inbound.models import Body, NumbersBody, NumberView, SignupView
 from onramp.ports import Ports
 from onramp.settings import NumberSubmissionSettings
@@ -28,10 +26,10 @@ from onramp.wiring import Runtime
 type Wish = Callable[[Ports, Number], Number]
 
 OF_A_NUMBER: Final[Mapping[str, Wish]] = {
-    "/v1/numbers/<phone_number_id>/retry": retry_number,
-    "/v1/numbers/<phone_number_id>/cancel": cancel_number,
-    "/v1/numbers/<phone_number_id>/reactivate": reactivate_number,
-    "/v1/numbers/<phone_number_id>/check": check_number,
+    "POST /v1/numbers/{phone_number_id}/retry": retry_number,
+    "POST /v1/numbers/{phone_number_id}/cancel": cancel_number,
+    "POST /v1/numbers/{phone_number_id}/reactivate": reactivate_number,
+    "POST /v1/numbers/{phone_number_id}/check": check_number,
 }
 """What can be asked for one number, by its route."""
 
@@ -44,31 +42,31 @@ def function() -> tuple[Runtime, Api]:
     ports = wiring.number_submission(runtime, settings)
     api = Api(runtime, settings.tenant_claim)
 
-    def accepted(signup: Signup) -> Response[str]:
+    def accepted(signup: Signup) -> Response:
         return answer(HTTPStatus.ACCEPTED, SignupView.of(read.whole(ports, signup), ports.clock.now()))
 
-    @api.routes.post("/v1/signups/<signup_id>/numbers")
-    def submit(signup_id: str) -> Response[str]:
+    @api.route("POST /v1/signups/{signup_id}/numbers")
+    def submit(signup_id: str) -> Response:
         signup = read.own_signup(ports, api.tenant, signup_id)
         body = api.body(NumbersBody)
         return accepted(submit_numbers(ports, signup, body.phone_number_ids or (), body.plan_tier))
 
-    @api.routes.post("/v1/signups/<signup_id>/retry")
-    def retry(signup_id: str) -> Response[str]:
+    @api.route("POST /v1/signups/{signup_id}/retry")
+    def retry(signup_id: str) -> Response:
         signup = read.own_signup(ports, api.tenant, signup_id)
         api.body(Body)
         return accepted(retry_signup(ports, signup))
 
-    def taking(wish: Wish) -> Callable[[str], Response[str]]:
-        def take(phone_number_id: str) -> Response[str]:
+    def taking(wish: Wish) -> Callable[[str], Response]:
+        def take(phone_number_id: str) -> Response:
             number = read.own_number(ports, api.tenant, phone_number_id)
             api.body(Body)
             return answer(HTTPStatus.ACCEPTED, NumberView.of(wish(ports, number), ports.clock.now()))
 
         return take
 
-    for path, wish in OF_A_NUMBER.items():
-        api.routes.post(path)(taking(wish))
+    for key, wish in OF_A_NUMBER.items():
+        api.route(key)(taking(wish))
 
     return runtime, api
 
@@ -77,4 +75,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer one request."""
     runtime, api = function()
     with runtime.invocation(context):
-        return api(event, context)
+        return api(event)
+
+
+wiring.start(function)

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, StringConstraints, ValidationError, model_validator
 
 from onramp import wiring
@@ -15,6 +14,9 @@ from onramp.settings import OnboardingWorkerSettings
 from onramp.usecases.census import work_on_census
 from onramp.usecases.work import work_on_number
 from onramp.wiring import Runtime
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 class Job(BaseModel):
@@ -40,7 +42,7 @@ def function() -> tuple[Runtime, Batch, Ports]:
     return runtime, Batch(runtime.sqs, settings.jobs_queue_url, runtime.clock, runtime.telemetry), ports
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, list[dict[str, str]]]:
     """Handle one batch of jobs."""
     runtime, batch, ports = function()
 
@@ -61,3 +63,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
 
     with runtime.invocation(context):
         return batch.run(event, handle, context.get_remaining_time_in_millis)
+
+
+wiring.start(function)

@@ -5,9 +5,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any
-
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from typing import TYPE_CHECKING, Any
 
 from onramp import wiring
 from onramp.domain.errors import Unreadable
@@ -17,6 +15,9 @@ from onramp.ports import Ports
 from onramp.settings import PartnerEventWorkerSettings
 from onramp.usecases.apply_event import apply_event
 from onramp.wiring import Runtime
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 @cache
@@ -28,7 +29,7 @@ def function() -> tuple[Runtime, Batch, Ports]:
     return runtime, Batch(runtime.sqs, settings.events_queue_url, runtime.clock, runtime.telemetry), ports
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, list[dict[str, str]]]:
     """Handle one batch of webhooks."""
     runtime, batch, ports = function()
     with runtime.invocation(context):
@@ -80,3 +81,6 @@ def _apply(ports: Ports, envelope: object, *, again: bool) -> datetime | None:
             ports.telemetry.info("a webhook without an event", reason=str(trouble))
         return None
     return apply_event(ports, event, again=again)
+
+
+wiring.start(function)

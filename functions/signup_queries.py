@@ -4,10 +4,8 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-
 from onramp import wiring
-from onramp.inbound.http import Api, answer
+from onramp.inbound.http import Api, Response, answer
 from onramp.inbound.models import (
     ConfigAnswer,
     KeyAnswer,
@@ -41,40 +39,40 @@ def function() -> tuple[Runtime, Api]:
     api = Api(runtime, settings.tenant_claim)
     glances = Glances()
 
-    @api.routes.get("/v1/config")
-    def read_config() -> Response[str]:
+    @api.route("GET /v1/config")
+    def read_config() -> Response:
         return answer(HTTPStatus.OK, config, {"Cache-Control": "public, max-age=300"})
 
-    @api.routes.get("/v1/signups/<signup_id>")
-    def read_signup(signup_id: str) -> Response[str]:
+    @api.route("GET /v1/signups/{signup_id}")
+    def read_signup(signup_id: str) -> Response:
         whole = glances.shown(ports, read.whole(ports, read.own_signup(ports, api.tenant, signup_id)))
         now = ports.clock.now()
         return api.shown(SignupView.of(whole, now), read.come_back_to(whole, now))
 
-    @api.routes.get("/v1/signups")
-    def read_signups() -> Response[str]:
+    @api.route("GET /v1/signups")
+    def read_signups() -> Response:
         tenant, query = api.tenant, api.query(SignupQuery)
         page = read.signups(ports, tenant, query.status, query.cursor, query.limit)
         now = ports.clock.now()
         shown, cursor = fitting(page, lambda whole: SignupSummary.of(whole, now), read.cursor_of)
         return answer(HTTPStatus.OK, SignupList(signups=shown, cursor=cursor))
 
-    @api.routes.get("/v1/numbers/<phone_number_id>")
-    def read_number(phone_number_id: str) -> Response[str]:
+    @api.route("GET /v1/numbers/{phone_number_id}")
+    def read_number(phone_number_id: str) -> Response:
         number = read.own_number(ports, api.tenant, phone_number_id)
         now = ports.clock.now()
         return api.shown(NumberView.of(number, now), read.come_back_in([number], now))
 
-    @api.routes.get("/v1/numbers")
-    def read_numbers() -> Response[str]:
+    @api.route("GET /v1/numbers")
+    def read_numbers() -> Response:
         tenant, query = api.tenant, api.query(NumberQuery)
         page = read.numbers(ports, tenant, query.status, query.cursor, query.limit)
         now = ports.clock.now()
         shown, cursor = fitting(page, lambda number: NumberView.of(number, now), read.cursor_of)
         return answer(HTTPStatus.OK, NumberList(numbers=shown, cursor=cursor))
 
-    @api.routes.get("/v1/channels/<channel_id>/api-key")
-    def read_key(channel_id: str) -> Response[str]:
+    @api.route("GET /v1/channels/{channel_id}/api-key")
+    def read_key(channel_id: str) -> Response:
         key = read.channel_key(ports, channel_id)
         return answer(
             HTTPStatus.OK, KeyAnswer(channel_id=channel_id, address=key.address, api_key=key.api_key)
@@ -87,4 +85,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer one request."""
     runtime, api = function()
     with runtime.invocation(context):
-        return api(event, context)
+        return api(event)
+
+
+wiring.start(function)

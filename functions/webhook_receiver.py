@@ -3,15 +3,24 @@
 360dialog wants its answer within 250 ms, a cold start included: this function imports the standard library.
 """
 
+import contextlib
 import json
 import os
 import time
-from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
-from onramp.adapters.aws_light import AwsError, Credentials, LightClient, read_secret, send_message
+from onramp.adapters.aws_light import AwsError, LightClient, credentials_of, read_secret, send_message
+from onramp.adapters.starting import around_snapshots, on_lambda, started
 from onramp.inbound import receiving
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+ATTEMPTS = 2
+WAIT_SECONDS = 1.0
+DEADLINE_SECONDS = 2.0
+"""For each of the two calls, all tries together: both must fit into the function's five seconds."""
 
 
 class Receiver:
@@ -21,12 +30,22 @@ class Receiver:
         missing = [name for name in ("EVENTS_QUEUE_URL", "SECRET_ID", "STAGE") if not os.environ.get(name)]
         if missing:
             raise RuntimeError(f"missing: {', '.join(missing)}")
-        credentials = Credentials.read(os.environ)
-        endpoint = os.environ.get("AWS_ENDPOINT_URL")
         self._queue_url = os.environ["EVENTS_QUEUE_URL"]
-        self._sqs = LightClient("sqs", credentials, endpoint, lambda: datetime.now(UTC))
-        vault = LightClient("secretsmanager", credentials, endpoint, lambda: datetime.now(UTC))
-        self.secrets = receiving.PlatformSecrets(lambda: read_secret(vault, os.environ["SECRET_ID"]))
+        self._sqs = _client("sqs")
+        self._vault = _client("secretsmanager")
+        self.secrets = receiving.PlatformSecrets(lambda: read_secret(self._vault, os.environ["SECRET_ID"]))
+
+    def warm(self) -> None:
+        """Read the secret and connect. Raises nothing: the first webhook tries again, and tells."""
+        self._sqs.connect()
+        with contextlib.suppress(AwsError, receiving.SecretUnusable):
+            self.secrets.current()
+
+    def forget(self) -> None:
+        """Let go of what a snapshot must not hold."""
+        self._sqs.disconnect()
+        self._vault.disconnect()
+        self.secrets.forget()
 
     def store(self, body: str, encoding: str, request_id: str) -> None:
         """Hand the body to the worker. Raises `AwsError`."""
@@ -34,13 +53,26 @@ class Receiver:
         send_message(self._sqs, self._queue_url, body, attributes)
 
 
+def _client(service: str) -> LightClient:
+    return LightClient(
+        service,
+        credentials_of(os.environ),
+        os.environ["AWS_REGION"],
+        os.environ.get("AWS_ENDPOINT_URL"),
+        attempts=ATTEMPTS,
+        connect=WAIT_SECONDS,
+        wait=WAIT_SECONDS,
+        deadline=DEADLINE_SECONDS,
+    )
+
+
 @cache
 def receiver() -> Receiver:
-    """Made at the first webhook."""
+    """Made before the first webhook, or at it."""
     return Receiver()
 
 
-def handler(event: dict[str, Any], _context: object) -> dict[str, object]:
+def handler(event: dict[str, "Any"], _context: object) -> dict[str, object]:
     """Answer one webhook, and count what became of it."""
     started = time.perf_counter()
     request_id = str((event.get("requestContext") or {}).get("requestId") or "")
@@ -49,7 +81,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, object]:
     return answer
 
 
-def _receive(event: dict[str, Any], request_id: str) -> tuple[dict[str, object], str, str]:
+def _receive(event: dict[str, "Any"], request_id: str) -> tuple[dict[str, object], str, str]:
     """The answer, the metric that counts it, and a reason for the log."""
     body = receiving.raw_body(event)
     if body is None or len(body) > receiving.MAX_BODY:
@@ -101,3 +133,9 @@ def _count(outcome: str, reason: str, request_id: str, milliseconds: float) -> N
         },
     }
     print(json.dumps(line))  # noqa: T201 - standard output is the log
+
+
+if on_lambda():
+    receiver().warm()
+    started()
+    around_snapshots(receiver().forget, lambda: None)

@@ -15,9 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from harness.table import INDEXES as DECLARED
+from onramp.adapters.aws_light import AwsError
 
 type Item = dict[str, dict[str, Any]]
 type Key = tuple[str, str]
@@ -80,9 +79,8 @@ def units(size: float, step: int) -> int:
     return max(1, -(-int(size) // step))
 
 
-def _error(code: str, **more: Any) -> ClientError:
-    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}, **more}
-    return ClientError(response, "write")
+def _error(code: str, *reasons: str) -> AwsError:
+    return AwsError(f"dynamodb: 400 {code}", code=code, status=400, reasons=reasons)
 
 
 @dataclass
@@ -178,12 +176,12 @@ class CountingDynamo:
 
     def _write(self, actions: Sequence[Mapping[str, Any]], *, times: int) -> None:
         planned = [self._plan(next(iter(action.items()))) for action in actions]
-        reasons = [{"Code": "None" if fits else "ConditionalCheckFailed"} for fits, *_ in planned]
+        reasons = ["None" if fits else "ConditionalCheckFailed" for fits, *_ in planned]
         self.spent.calls += 1
         if not all(fits for fits, *_ in planned):
             if times == 1:
                 raise _error("ConditionalCheckFailedException")
-            raise _error("TransactionCanceledException", CancellationReasons=reasons)
+            raise _error("TransactionCanceledException", *reasons)
         for _, key, before, after in planned:
             self.spent.writes += times * units(max(size_of(before or {}), size_of(after)), KIB)
             self.spent.index_writes += sum(_entry_units(index, before, after) for index in INDEXES)

@@ -3,7 +3,7 @@
 A finding that is not here fails the synthesis; a line that matches no finding fails a test.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import aws_cdk as cdk
@@ -21,7 +21,11 @@ LAST_QUEUE = "It is the dead-letter queue itself; an alarm watches it."
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """One finding: the rule, the constructs below the stack, and why it stays."""
+    """One finding: the rule, the constructs below the Onramp, and why it stays.
+
+    A path that ends in ``*`` means all constructs beside each other whose names begin so. ``{key_route}`` in
+    a rule is the ARN of the route for keys, as cdk-nag spells it.
+    """
 
     rule: str
     paths: tuple[str, ...]
@@ -39,9 +43,14 @@ ACKNOWLEDGED = (
     Acknowledged("AwsSolutions-IAM5[Resource::*]", _ROLES, TRACES),
     Acknowledged("Serverless-LambdaStarPermissions", _ROLES, TRACES),
     Acknowledged(
+        "AwsSolutions-IAM5[Resource::*]",
+        ("Releases/Role",),
+        "CodeDeploy reads the alarms it is bound to: DescribeAlarms is allowed on all or on none.",
+    ),
+    Acknowledged(
         "Serverless-LambdaTracing",
         _FUNCTIONS,
-        "Only where the stage's configuration switches tracing off, as the local run does.",
+        "A stage switches it on where it is wanted: it shows a run, and none of the calls it makes.",
     ),
     Acknowledged("AwsSolutions-L1", _FUNCTIONS, RUNTIME),
     Acknowledged("Serverless-LambdaLatestVersion", _FUNCTIONS, RUNTIME),
@@ -64,7 +73,7 @@ ACKNOWLEDGED = (
     Acknowledged("Serverless-SQSRedrivePolicy", _DEAD_LETTERS, LAST_QUEUE),
     Acknowledged(
         "Serverless-SNSRedrivePolicy",
-        ("Alarms/Email",),
+        ("Alarms/Email*",),
         "An email that cannot be delivered is no work to do later: the alarm stays on in CloudWatch.",
     ),
     Acknowledged(
@@ -83,6 +92,11 @@ ACKNOWLEDGED = (
         "360dialog has no token of ours: the function checks the signature over the raw bytes.",
     ),
     Acknowledged(
+        "AwsSolutions-IAM5[Resource::{key_route}]",
+        ("Api/KeyReader",),
+        "The wildcard is the channel: whoever sends for all customers fetches the keys of all channels.",
+    ),
+    Acknowledged(
         "AwsSolutions-COG2",
         ("Users/Pool",),
         "Each user may switch TOTP on. Who must have it is the deployer's choice, whose users they are.",
@@ -95,19 +109,40 @@ ACKNOWLEDGED = (
 )
 
 
-def acknowledge(stack: cdk.Stack, lines: Iterable[Acknowledged]) -> None:
-    """Write the table into the stack. Lines for what a stage does not have (its user pool) are left out."""
+def acknowledge(onramp: IConstruct, lines: Iterable[Acknowledged], *, key_route: str) -> None:
+    """Write the table into an Onramp. Lines for what a stage does not have (its user pool) are left out.
+
+    Args:
+        onramp: the construct that the paths are below.
+        lines: the table.
+        key_route: the ARN of the route for keys, with what only CloudFormation knows as tokens.
+    """
+    spelled = _as_nag_spells(cdk.Stack.of(onramp).resolve(key_route))
     for line in lines:
         for path in line.paths:
-            construct = _find(stack, path)
-            if construct is not None:
+            for construct in _find(onramp, path):
                 cdk.Validations.of(construct).acknowledge(
-                    cdk.Acknowledgment(id=line.rule, reason=line.reason)
+                    cdk.Acknowledgment(id=line.rule.replace("{key_route}", spelled), reason=line.reason)
                 )
 
 
-def _find(stack: cdk.Stack, path: str) -> IConstruct | None:
-    found: IConstruct | None = stack
-    for name in path.split("/"):
+def _find(onramp: IConstruct, path: str) -> Sequence[IConstruct]:
+    found: IConstruct | None = onramp
+    *above, last = path.split("/")
+    for name in above:
         found = found.node.try_find_child(name) if found is not None else None
-    return found
+    if found is None:
+        return ()
+    if last.endswith("*"):
+        return [child for child in found.node.children if child.node.id.startswith(last[:-1])]
+    child = found.node.try_find_child(last)
+    return () if child is None else (child,)
+
+
+def _as_nag_spells(value: object) -> str:
+    match value:
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::Join": [separator, [*parts]]}:
+            return str(separator).join(map(_as_nag_spells, parts))
+    return str(value)

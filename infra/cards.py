@@ -128,7 +128,13 @@ _CARDS = (
             secrets_of("business_token", DECRYPT, ENCRYPT),
             SECRET,
         ),
-        metrics=("MetaConfigurationErrors", "MetaRefusals", "SignupsAuthorized", "SignupsOpened"),
+        metrics=(
+            "MetaConfigurationErrors",
+            "MetaRefusals",
+            "ServicesUnavailable",
+            "SignupsAuthorized",
+            "SignupsOpened",
+        ),
     ),
     Card(
         name="number_submission",
@@ -143,7 +149,7 @@ _CARDS = (
             secrets_of("business_token", DECRYPT),
             SECRET,
         ),
-        metrics=("MetaConfigurationErrors", "MetaRefusals"),
+        metrics=("MetaConfigurationErrors", "MetaRefusals", "ServicesUnavailable"),
     ),
     Card(
         name="signup_queries",
@@ -158,7 +164,7 @@ _CARDS = (
             secrets_of("channel_key", DECRYPT),
             SECRET,
         ),
-        metrics=("MetaConfigurationErrors", "MetaRefusals"),
+        metrics=("MetaConfigurationErrors", "MetaRefusals", "ServicesUnavailable"),
     ),
     Card(
         name="webhook_receiver",
@@ -212,6 +218,7 @@ _CARDS = (
             "PartnerThrottled",
             "RecordsCrashed",
             "SecondsFromCodeToConnected",
+            "ServicesUnavailable",
         ),
     ),
     Card(
@@ -232,8 +239,8 @@ _CARDS = (
             "EventsUnknown",
             "EventsUnreadable",
             "NumbersAttention",
-            "NumbersFailed",
             "RecordsCrashed",
+            "ServicesUnavailable",
         ),
     ),
     Card(
@@ -248,7 +255,7 @@ _CARDS = (
             # Lambda itself puts a run that failed into the second one, in the name of the function's role.
             *sends("jobs_queue", "schedules_dlq"),
         ),
-        metrics=("JobsSentAgain", "RecordsCrashed"),
+        metrics=("JobsSentAgain", "NumbersWaiting", "OldestDueSeconds", "RecordsCrashed"),
     ),
     Card(
         name="event_publisher",

@@ -54,4 +54,6 @@ def _findings(assembly: Path) -> Iterator[Finding]:
         for broken in plugin["violations"]:
             for construct in broken["violatingConstructs"]:
                 path = construct["constructPath"].partition("/")[2].removesuffix("/Resource")
+                # The Onramp of our own stack; paths are those below it.
+                path = path.removeprefix("Default/")
                 yield Finding(path, broken["ruleName"], broken["description"].partition("\n")[0])

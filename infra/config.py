@@ -1,101 +1,92 @@
 """The deployment's configuration: ``config/<stage>.toml``, checked before anything is synthesized.
 
 ``config/example.toml`` explains every value. Each value may be overridden for one run, named ``section.key``.
+What one value may be says its type (`infra/config_values.py`); what values must be beside each other, the
+rules of `infra/config_rules.py`. All mistakes are told at once, in words of ours (`infra/mistakes.py`).
 """
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_origin
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    StringConstraints,
-    ValidationError,
-    model_validator,
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from infra.config_rules import LOCAL_STAGE, RULES, Around
+from infra.config_values import (
+    LOOPBACK_HOSTS,
+    RETENTIONS,
+    Account,
+    Address,
+    Audience,
+    Boundary,
+    Certificate,
+    Claim,
+    Digits,
+    Domain,
+    Emails,
+    Extras,
+    GraphVersion,
+    Headers,
+    Issuer,
+    Key,
+    MessagingWebhook,
+    Origins,
+    PartnerId,
+    Principals,
+    Qualifier,
+    Region,
+    Retention,
+    SolutionId,
+    StageName,
+    Switch,
+    Tags,
+    Topic,
+    UserPoolId,
+    Whole,
+    Zone,
+    wants,
 )
+from infra.mistakes import Mistake, Model, broken_rules, examine
 
-LOCAL_STAGE = "local"
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
-# 360dialog refuses underscores, and so does this.
-DOMAIN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
-CERTIFICATE = r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+$"
+__all__ = [
+    "LOCAL_STAGE",
+    "LOOPBACK_HOSTS",
+    "ApiConfig",
+    "BusConfig",
+    "ConfigError",
+    "DeploymentConfig",
+    "MessagingConfig",
+    "MetaConfig",
+    "NumbersConfig",
+    "PartnerConfig",
+    "StageConfig",
+    "load_config",
+    "mistakes_in",
+    "overridable_values",
+]
+
 DEFAULT_RETRY_SCHEDULE = (5, 30, 300, 1800, 7200, 18000, 36000, 36000)
+# A queue hides a message for 12 hours at most; a number that stands still is given up after seven days.
+LONGEST_WAIT = 12 * 3600
+MOST_WAITS = 50
+# Later looks at a number come every six hours anyway.
+LONGEST_LOOK = 6 * 3600
+LONGEST_KEPT_DAYS = 3650
+# The record of the budget names every start within the window.
+MOST_CALLS = 1000
+LONGEST_WINDOW = 3600
+# API Gateway's limit for a whole account, unless AWS has raised it.
+MOST_REQUESTS = 10_000
+MOST_RUNS = 1000
+
+Wait = Annotated[Whole, Field(ge=1, le=LONGEST_WAIT)]
 
 
 class ConfigError(Exception):
     """The configuration cannot be used. Each line of the message names file, section and key."""
-
-
-def _split(url: str) -> SplitResult:
-    parts = urlsplit(url)
-    try:
-        _ = parts.port
-    except ValueError as error:
-        raise ValueError(f"{url!r} has an impossible port") from error
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise ValueError(f"{url!r} is not an https address")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
-        raise ValueError(f"{url!r} must use https")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("an address must not carry a user name or password")
-    return parts
-
-
-def _address(url: str) -> str:
-    parts = _split(url)
-    if parts.query or parts.fragment:
-        raise ValueError(f"{url!r} must have neither a query nor a fragment")
-    return url.rstrip("/")
-
-
-def _origin(origin: str) -> str:
-    if "*" in origin:
-        raise ValueError(f"{origin!r}: name each origin exactly, no wildcard")
-    parts = _split(origin)
-    if origin != f"{parts.scheme}://{parts.netloc}" or parts.netloc != parts.netloc.lower():
-        raise ValueError(f"{origin!r} must be scheme and host in lower case, without path or trailing slash")
-    return origin
-
-
-def _issuer(url: str) -> str:
-    # Compared with the token's `iss` as text: a trailing slash is part of the name.
-    parts = _split(url)
-    if parts.query or parts.fragment:
-        raise ValueError(f"{url!r} must have neither a query nor a fragment")
-    return url
-
-
-def _some(origins: tuple[str, ...]) -> tuple[str, ...]:
-    if not origins:
-        raise ValueError("name at least one origin")
-    return origins
-
-
-def _messaging_webhook(url: str) -> str:
-    parts = _split(url)
-    if parts.scheme != "https":
-        raise ValueError(f"{url!r} must use https")
-    if parts.port is not None:
-        raise ValueError(f"{url!r} must not name a port: 360dialog refuses it")
-    if "_" in (parts.hostname or ""):
-        raise ValueError(f"{url!r} has an underscore in its host name: 360dialog refuses it")
-    return url
-
-
-Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]{5,20}$")]
-Address = Annotated[str, AfterValidator(_address)]
-Origin = Annotated[str, AfterValidator(_origin)]
-PositiveInt = Annotated[int, Field(gt=0)]
-PlanTier = Literal["basic", "regular", "premium"]
-Mending = Literal["report", "mend"]
 
 
 class _Section(BaseModel):
@@ -103,82 +94,184 @@ class _Section(BaseModel):
 
 
 class StageConfig(_Section):
-    """``[stage]``: what this deployment is called and how much its data matters."""
+    """``[stage]``: what this deployment is called, where it may go, and how it is run.
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]$")]
-    removal: Literal["destroy", "retain"]
-    alarm_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
-    tracing: bool = True
-    facts_kept_days: PositiveInt = 400
+    `protected` keeps a deployment from switching protection against deletion off; not for the first one.
+    `account` and `region` are guards: synthesis refuses others. `alarm_topic_arn`, `table_key_arn` and
+    `envelope_key_arn` name what exists already. `receiver_concurrency` reserves so many runs at once for the
+    webhook receiver. `permissions_boundary` is a policy's ARN or name; `qualifier` that of the CDK's
+    bootstrap.
+    """
+
+    name: Annotated[
+        StageName, wants("2 to 20 lower-case letters, digits and hyphens, a letter first, no hyphen last")
+    ]
+    removal: Annotated[Literal["destroy", "retain"], wants('"retain" or "destroy"')]
+    protected: Annotated[Switch, wants("true or false, without quotes")] = False
+    account: Annotated[Account | None, wants("the 12 digits of an AWS account, in quotes")] = None
+    region: Annotated[Region | None, wants('a region of AWS in lower case, such as "eu-central-1"')] = None
+    alarm_emails: Annotated[
+        Emails, wants('a list of email addresses, such as ["operations@your-company.com"]')
+    ] = ()
+    alarm_topic_arn: Annotated[
+        Topic | None, wants('the ARN of an SNS topic, "arn:aws:sns:<region>:<account>:<name>"')
+    ] = None
+    tracing: Annotated[Switch, wants("true or false, without quotes")] = False
+    facts_kept_days: Annotated[
+        Whole,
+        Field(ge=1, le=LONGEST_KEPT_DAYS),
+        wants(f"a whole number of days from 1 to {LONGEST_KEPT_DAYS} (ten years)"),
+    ] = 400
+    log_retention_days: Annotated[
+        Retention, wants(f"a number of days that CloudWatch Logs knows: {', '.join(map(str, RETENTIONS))}")
+    ] = 30
+    snap_start: Annotated[Switch, wants("true or false, without quotes")] = False
+    release: Annotated[Literal["at_once", "canary", "linear"], wants('"at_once", "canary" or "linear"')] = (
+        "at_once"
+    )
+    receiver_concurrency: Annotated[
+        Annotated[Whole, Field(ge=1, le=MOST_RUNS)] | None,
+        wants(f"a whole number from 1 to {MOST_RUNS}, or left out"),
+    ] = None
+    permissions_boundary: Annotated[
+        Boundary | None, wants('the name or the ARN of an IAM policy, "arn:aws:iam::<account>:policy/<name>"')
+    ] = None
+    qualifier: Annotated[Qualifier | None, wants("1 to 10 lower-case letters and digits")] = None
+    tags: Annotated[Tags, wants("a table of texts, [stage.tags]")] = Field(default_factory=dict)
+    table_key_arn: Annotated[
+        Key | None, wants('the ARN of a KMS key, "arn:aws:kms:<region>:<account>:key/<id>", not of an alias')
+    ] = None
+    envelope_key_arn: Annotated[
+        Key | None, wants('the ARN of a KMS key, "arn:aws:kms:<region>:<account>:key/<id>", not of an alias')
+    ] = None
 
 
 class PartnerConfig(_Section):
     """``[partner]``: 360dialog's Partner API. Times are in seconds."""
 
-    partner_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{3,40}$")]
-    solution_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{14,18}$")]
-    base_url: Address = "https://hub.360dialog.io/api/v2"
-    default_plan_tier: PlanTier = "regular"
-    budget_calls: PositiveInt = 5
-    budget_window_seconds: PositiveInt = 30
-    retry_schedule_seconds: tuple[PositiveInt, ...] = Field(default=DEFAULT_RETRY_SCHEDULE, min_length=1)
-    reconcile_after_seconds: PositiveInt = 600
+    partner_id: Annotated[
+        PartnerId, wants('your partner id at 360dialog: letters and digits with "PA" in capitals at its end')
+    ]
+    solution_id: Annotated[
+        SolutionId, wants("14 to 18 digits in quotes: the id of the multi-partner solution")
+    ]
+    base_url: Annotated[Address, wants("an https address, in quotes")] = "https://hub.360dialog.io/api/v2"
+    default_plan_tier: Annotated[
+        Literal["basic", "regular", "premium"], wants('"basic", "regular" or "premium"')
+    ] = "regular"
+    budget_calls: Annotated[
+        Whole, Field(ge=1, le=MOST_CALLS), wants(f"a whole number of calls from 1 to {MOST_CALLS}")
+    ] = 5
+    budget_window_seconds: Annotated[
+        Whole,
+        Field(ge=1, le=LONGEST_WINDOW),
+        wants(f"a whole number of seconds from 1 to {LONGEST_WINDOW} (an hour)"),
+    ] = 30
+    retry_schedule_seconds: Annotated[
+        tuple[Wait, ...],
+        Field(min_length=1, max_length=MOST_WAITS),
+        wants(
+            f"a list of 1 to {MOST_WAITS} waits in whole seconds, each from 1 to {LONGEST_WAIT} (12 hours, "
+            "the longest that a queue holds a message back)"
+        ),
+    ] = DEFAULT_RETRY_SCHEDULE
+    reconcile_after_seconds: Annotated[
+        Whole,
+        Field(ge=1, le=LONGEST_LOOK),
+        wants(f"a whole number of seconds from 1 to {LONGEST_LOOK} (6 hours: looks come so often anyway)"),
+    ] = 600
 
 
 class MetaConfig(_Section):
     """``[meta]``: the Meta app and the Graph API."""
 
-    app_id: Digits
-    config_id: Digits
-    graph_version: Annotated[str, StringConstraints(pattern=r"^v\d+\.\d+$")]
-    graph_base_url: Address = "https://graph.facebook.com"
-    extras: dict[str, JsonValue] = Field(default_factory=dict)
+    app_id: Annotated[Digits, wants("the digits of your Meta app's id, in quotes")]
+    config_id: Annotated[
+        Digits, wants("the digits of your Facebook Login for Business configuration, in quotes")
+    ]
+    graph_version: Annotated[GraphVersion, wants('a version of the Graph API, such as "v26.0"')]
+    graph_base_url: Annotated[Address, wants("an https address, in quotes")] = "https://graph.facebook.com"
+    extras: Annotated[Extras, wants("a table, [meta.extras], or JSON when it is given for one run")] = Field(
+        default_factory=dict
+    )
 
 
 class ApiConfig(_Section):
     """``[api]``: who may call the front-end routes, from which pages, how often, and under which name.
 
     `throttle_rate` is in requests per second, for each route and all its callers together.
+    `localhost_origins` allows pages on ``http://localhost``, any port. `default_endpoint` says whether AWS's
+    own address answers; None: it does. `key_readers` are the ARNs that may fetch keys, also of other
+    accounts; `user_pool_id` names a Cognito pool that exists already.
     """
 
-    allowed_origins: Annotated[tuple[Origin, ...], AfterValidator(_some)]
-    jwt_issuer: Annotated[str, AfterValidator(_issuer)] | None = None
-    jwt_audience: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
-    tenant_claim: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:./-]{1,100}$")] = "sub"
-    throttle_rate: PositiveInt = 50
-    throttle_burst: PositiveInt = 100
-    domain_name: Annotated[str, StringConstraints(pattern=DOMAIN)] | None = None
-    certificate_arn: Annotated[str, StringConstraints(pattern=CERTIFICATE)] | None = None
-    hosted_zone_id: Annotated[str, StringConstraints(pattern=r"^Z[A-Z0-9]{5,31}$")] | None = None
-
-    @model_validator(mode="after")
-    def _issuer_and_audience_together(self) -> Self:
-        if (self.jwt_issuer is None) != (not self.jwt_audience):
-            raise ValueError("jwt_issuer and jwt_audience: give both, or neither for a Cognito user pool")
-        return self
-
-    @model_validator(mode="after")
-    def _domain_and_certificate_together(self) -> Self:
-        if (self.domain_name is None) != (self.certificate_arn is None):
-            raise ValueError("domain_name and certificate_arn: give both, or neither for AWS's own address")
-        if self.hosted_zone_id is not None and self.domain_name is None:
-            raise ValueError("hosted_zone_id: needs a domain_name to put into that zone")
-        return self
+    allowed_origins: Annotated[
+        Origins, wants('a list with at least one origin, such as ["https://app.your-company.com"]')
+    ]
+    jwt_issuer: Annotated[Issuer | None, wants("the https address of your identity provider, in quotes")] = (
+        None
+    )
+    jwt_audience: Annotated[Audience, wants('a list of texts without blanks, such as ["onramp"]')] = ()
+    tenant_claim: Annotated[
+        Claim, wants("the name of a claim: 1 to 100 letters, digits and _ : . / -, without blanks")
+    ] = "sub"
+    throttle_rate: Annotated[
+        Whole, Field(ge=1, le=MOST_REQUESTS), wants(f"a whole number of requests from 1 to {MOST_REQUESTS}")
+    ] = 50
+    throttle_burst: Annotated[
+        Whole, Field(ge=1, le=MOST_REQUESTS), wants(f"a whole number of requests from 1 to {MOST_REQUESTS}")
+    ] = 100
+    domain_name: Annotated[
+        Domain | None,
+        wants("a host name in lower case, without https:// and path, such as onramp.your-company.com"),
+    ] = None
+    certificate_arn: Annotated[
+        Certificate | None,
+        wants('the ARN of a certificate, "arn:aws:acm:<region>:<account>:certificate/<id>"'),
+    ] = None
+    hosted_zone_id: Annotated[Zone | None, wants('the id of a Route 53 zone, "Z0123456789ABC"')] = None
+    localhost_origins: Annotated[Switch, wants("true or false, without quotes")] = False
+    default_endpoint: Annotated[Switch | None, wants("true or false, without quotes")] = None
+    key_readers: Annotated[
+        Principals,
+        wants('a list of ARNs, "arn:aws:iam::<account>:role/<name>", user/<name>, or root for an account'),
+    ] = ()
+    user_pool_id: Annotated[
+        UserPoolId | None, wants('the id of a Cognito user pool, such as "eu-central-1_AbCdEfGhI"')
+    ] = None
 
 
 class MessagingConfig(_Section):
     """``[messaging]``: where connected channels send their messages."""
 
-    webhook_url: Annotated[str, AfterValidator(_messaging_webhook)]
-    webhook_headers: dict[str, str] = Field(default_factory=dict)
-    base_url: Address = "https://waba-v2.360dialog.io"
+    webhook_url: Annotated[
+        MessagingWebhook, wants("the https address of your application that takes messages, in quotes")
+    ]
+    webhook_headers: Annotated[Headers, wants("a table of texts, [messaging.webhook_headers]")] = Field(
+        default_factory=dict
+    )
+    base_url: Annotated[Address, wants("an https address, in quotes")] = "https://waba-v2.360dialog.io"
 
 
 class NumbersConfig(_Section):
     """``[numbers]``: what the daily check of a connected number mends without being asked."""
 
-    mend_keys: Mending = "report"
-    mend_webhooks: Mending = "mend"
+    mend_keys: Annotated[Literal["report", "mend"], wants('"report" or "mend"')] = "report"
+    mend_webhooks: Annotated[Literal["report", "mend"], wants('"report" or "mend"')] = "mend"
+
+
+class BusConfig(_Section):
+    """``[bus]``: who may put rules on the bus, and for how long its events are archived, in days (0: not)."""
+
+    readers: Annotated[
+        Principals,
+        wants('a list of ARNs, "arn:aws:iam::<account>:role/<name>", user/<name>, or root for an account'),
+    ] = ()
+    archive_days: Annotated[
+        Whole,
+        Field(ge=0, le=LONGEST_KEPT_DAYS),
+        wants(f"a whole number of days from 0 (no archive) to {LONGEST_KEPT_DAYS} (ten years)"),
+    ] = 0
 
 
 class DeploymentConfig(_Section):
@@ -190,31 +283,48 @@ class DeploymentConfig(_Section):
     api: ApiConfig
     messaging: MessagingConfig
     numbers: NumbersConfig = NumbersConfig()
+    bus: BusConfig = BusConfig()
 
     @property
     def is_local(self) -> bool:
         """Whether this is the run on one machine, beside simulated upstreams."""
         return self.stage.name == LOCAL_STAGE
 
-    def plain_http_addresses(self) -> dict[str, str]:
-        """The values that use plain http, by ``[section] key``."""
+    @model_validator(mode="after")
+    def _values_go_together(self) -> Self:
         values = {
-            "[partner] base_url": self.partner.base_url,
-            "[meta] graph_base_url": self.meta.graph_base_url,
-            "[api] jwt_issuer": self.api.jwt_issuer or "",
-            "[messaging] base_url": self.messaging.base_url,
+            f"{section}.{key}": value for section, table in self for key, value in table if key is not None
         }
-        values |= {f"[api] allowed_origins.{n}": origin for n, origin in enumerate(self.api.allowed_origins)}
-        return {place: value for place, value in values.items() if value.startswith("http://")}
+        if broken := broken_rules(values, RULES, Around()):
+            raise ValueError("\n".join(f"{one.place}: {one.told}" for one in broken))
+        return self
 
 
 def overridable_values() -> tuple[str, ...]:
     """The names ``section.key`` of all values, in the order of the file."""
-    return tuple(f"{section}.{key}" for section, model in _sections().items() for key in model.model_fields)
+    return tuple(_MODEL.names)
+
+
+def mistakes_in(
+    raw: Mapping[str, Any], *, overrides: Mapping[str, object] | None = None, around: Around | None = None
+) -> list[Mistake]:
+    """What is wrong with the content of a configuration file, in the order of the file; empty when nothing.
+
+    Args:
+        raw: the content, as TOML gives it.
+        overrides: values for this run, by ``section.key``; those of the file count only where there is none.
+        around: what is known of the place that the stack goes to.
+    """
+    return examine(_MODEL, raw, overrides or {}, RULES, around or Around())[1]
 
 
 def load_config(
-    *, directory: Path, stage: str, overrides: Mapping[str, object] | None = None
+    *,
+    directory: Path,
+    stage: str,
+    overrides: Mapping[str, object] | None = None,
+    path: Path | None = None,
+    around: Around | None = None,
 ) -> DeploymentConfig:
     """Read and check the configuration of a stage.
 
@@ -223,81 +333,40 @@ def load_config(
         stage: which of them; also the value that ``[stage] name`` must have.
         overrides: values for this run, by ``section.key``. Lists and tables may be given as JSON text, lists
             also as text separated by commas, numbers as digits.
+        path: a file from elsewhere, in place of ``<directory>/<stage>.toml``.
+        around: account and region that the stack would go to, as far as they are known.
 
     Raises:
         ConfigError: the file is missing, is not TOML, or a value in it cannot be used.
     """
     if not re.fullmatch(r"[a-z0-9-]+", stage):
         raise ConfigError(f"stage {stage!r}: use lower-case letters, digits and hyphens")
-    path = directory / f"{stage}.toml"
-    place = f"{directory.name}/{path.name}"
-    raw = _read_toml(path, place)
-    for name, value in (overrides or {}).items():
-        section, _, key = name.partition(".")
-        raw.setdefault(section, {})[key] = _parsed(name, value)
-    try:
-        config = DeploymentConfig.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_problems(place, error))) from error
-    _check_stage(place, config, stage)
-    return config
+    file = path or directory / f"{stage}.toml"
+    place = str(path) if path else f"{directory.name}/{file.name}"
+    raw = _read_toml(file, place)
+    around = replace(around or Around(), stage=stage)
+    content, mistakes = examine(_MODEL, raw, overrides or {}, RULES, around)
+    if mistakes:
+        raise ConfigError("\n".join(one.line(place, overrides) for one in mistakes))
+    return DeploymentConfig.model_validate(content)
 
 
 def _read_toml(path: Path, place: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Some editors put a mark in front of UTF-8.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
-        raise ConfigError(f"{place}: there is no such file; copy example.toml beside it") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{place}: there is no such file; copy config/example.toml to it, or give -c config=<path>"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{place}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{place}: not TOML: byte {error.start} is not UTF-8; save it as UTF-8") from error
+    except RecursionError as error:
+        raise ConfigError(f"{place}: not TOML: its lists or tables are nested too deep") from error
+    except ValueError as error:  # also a number of thousands of digits
         raise ConfigError(f"{place}: not TOML: {error}") from error
 
 
-def _parsed(name: str, value: object) -> object:
-    """Turn an override that came as text into what its field wants; pydantic does the rest."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith(("[", "{")):
-        try:
-            return json.loads(value)
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{name}, given for this run: not JSON: {error}") from error
-    if name in _lists():
-        return [item.strip() for item in value.split(",") if item.strip()]
-    return value
-
-
-def _lists() -> frozenset[str]:
-    return frozenset(
-        f"{section}.{key}"
-        for section, model in _sections().items()
-        for key, field in model.model_fields.items()
-        if get_origin(field.annotation) is tuple
-    )
-
-
-def _sections() -> dict[str, type[BaseModel]]:
-    return {
-        section: field.annotation
-        for section, field in DeploymentConfig.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-    }
-
-
-def _problems(place: str, error: ValidationError) -> list[str]:
-    lines = []
-    for problem in error.errors(include_url=False):
-        section, *rest = (str(part) for part in problem["loc"])
-        key = f" {'.'.join(rest)}" if rest else ""
-        lines.append(f"{place}: [{section}]{key}: {problem['msg'].removeprefix('Value error, ')}")
-    return lines
-
-
-def _check_stage(place: str, config: DeploymentConfig, stage: str) -> None:
-    if config.stage.name != stage:
-        raise ConfigError(f"{place}: [stage] name: is {config.stage.name!r}, the file says {stage!r}")
-    if not config.is_local and (plain := config.plain_http_addresses()):
-        lines = (
-            f"{place}: {where}: {value!r} must use https outside the stage {LOCAL_STAGE}"
-            for where, value in plain.items()
-        )
-        raise ConfigError("\n".join(lines))
+_MODEL = Model(DeploymentConfig)

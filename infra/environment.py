@@ -5,11 +5,11 @@ A variable's value is one of the configuration, a name of the deployment's own, 
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 
 from infra.cards import CARDS
-from infra.config import DeploymentConfig
+from infra.config import ConfigError, DeploymentConfig
 from infra.metrics import NAMESPACE
 
 CONFIGURED: Mapping[str, str] = MappingProxyType(
@@ -42,6 +42,12 @@ CONFIGURED: Mapping[str, str] = MappingProxyType(
 FIXED: Mapping[str, str] = MappingProxyType({"LOG_LEVEL": "INFO", "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE})
 """What is the same for all functions and stages."""
 
+LARGEST_ENVIRONMENT = 4096
+"""Bytes that Lambda takes, of all variables of a function written as JSON."""
+LONGEST_RESOURCE_NAME = 135
+"""Bytes of a name that only the deployment knows: the address of a queue whose name has 80 is longest."""
+_TELLING = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceNames:
@@ -70,6 +76,28 @@ def environment_of(*, function: str, config: DeploymentConfig, resources: Resour
         **{name.upper(): value for name, value in asdict(resources).items()},
     }
     return {name: values[name] for name in sorted(CARDS[function].variables)}
+
+
+def check_sizes(config: DeploymentConfig) -> None:
+    """Raise `ConfigError` when a function's variables are more than Lambda takes; it names the largest."""
+    names = {field.name: "x" * LONGEST_RESOURCE_NAME for field in fields(ResourceNames)}
+    told = []
+    for function in CARDS:
+        variables = environment_of(function=function, config=config, resources=ResourceNames(**names))
+        size = len(json.dumps(variables).encode())
+        if size > LARGEST_ENVIRONMENT:
+            told.append(f"{function}: {_too_large(size, variables)}")
+    if told:
+        raise ConfigError("\n".join(told))
+
+
+def _too_large(size: int, variables: Mapping[str, str]) -> str:
+    own = sorted(set(variables) & set(CONFIGURED), key=lambda name: len(variables[name]), reverse=True)
+    parts = ", ".join(f"{CONFIGURED[name]} {len(variables[name].encode())}" for name in own[:_TELLING])
+    return (
+        f"its environment would have about {size} bytes, Lambda takes {LARGEST_ENVIRONMENT}; shorten the "
+        f"largest values of the configuration, in bytes: {parts}"
+    )
 
 
 def _value(config: DeploymentConfig, path: str) -> object:

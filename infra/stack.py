@@ -1,11 +1,13 @@
-"""The stack: composes the constructs and says what a person needs to know of the result."""
+"""Onramp as a construct, which composes the others and says what a person needs to know, and its stack."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.bundling import Bundle
+from infra.acknowledged import ACKNOWLEDGED, Acknowledged, acknowledge
+from infra.bundling import Bundle, build_bundles
 from infra.cards import CARDS, NewItems, PackageName, Queue, Routes, Schedule, logical_id
 from infra.config import DeploymentConfig
 from infra.constructs.alarms import RUNBOOK, Alarms
@@ -16,15 +18,39 @@ from infra.constructs.functions import Functions
 from infra.constructs.identity import UserPool
 from infra.constructs.messaging import Messaging
 from infra.constructs.metrics import Measured
+from infra.constructs.releases import Releases
+from infra.constructs.removal import protected
 from infra.constructs.schedules import Schedules
 from infra.constructs.secrets_keys import SecretsAndKeys
 from infra.constructs.storage import INDEXES, Storage
-from infra.environment import ResourceNames
+from infra.environment import ResourceNames, check_sizes
+from infra.features import FEATURES
 from infra.grants import Resource
 
+LONGEST_STACK_NAME = 60
+"""SQS gives a queue's name 80 characters, of which this leaves its own part some."""
+_OUTPUTS = "OnrampOutputs"
 
-class OnrampStack(cdk.Stack):
-    """All of Onramp in one region of one account."""
+
+class Onramp(Construct):
+    """All of Onramp, for a stack of one's own: one in each stack, whose name its resources begin with.
+
+    It writes its outputs into the stack under their plain names, which `onramp` commands read, and keeps them
+    in `outputs`. Public besides: `storage`, `messaging`, `secrets_keys`, `functions`, `api`, `alarms`.
+
+    Args:
+        scope: the stack, or anything below it.
+        construct_id: the construct's name; it begins the logical ids of all resources.
+        config: what `load_config` gives.
+        bundles: the functions' code; made when they are not given, which takes seconds the first time.
+        acknowledged: findings of cdk-nag that stay, with their reasons.
+        tag_resources: tag each resource with application, stage, and the configuration's own tags.
+
+    Raises:
+        ValueError: the stack holds an Onramp already, or its name is too long.
+        ConfigError: a function's environment would be larger than Lambda takes.
+        BundleError: the functions' code cannot be packaged.
+    """
 
     def __init__(
         self,
@@ -32,30 +58,31 @@ class OnrampStack(cdk.Stack):
         construct_id: str,
         *,
         config: DeploymentConfig,
-        bundles: Mapping[PackageName, Bundle],
+        bundles: Mapping[PackageName, Bundle] | None = None,
+        acknowledged: Iterable[Acknowledged] = ACKNOWLEDGED,
+        tag_resources: bool = True,
     ) -> None:
-        super().__init__(
-            scope,
-            construct_id,
-            description="Onramp: WhatsApp Embedded Signup, self-hosted",
-            # A slip of the hand must not take down what the data is kept for.
-            termination_protection=config.stage.removal == "retain",
-            # CloudFormation hands them on to every resource: what a stage costs.
-            tags={"application": "onramp", "stage": config.stage.name},
-        )
+        super().__init__(scope, construct_id)
+        check_sizes(config)
+        for name, value in FEATURES.items():
+            self.node.set_context(name, value)
+        self.outputs: dict[str, str] = {}
+        self._in_stack = _outputs_of(cdk.Stack.of(self))
         self._config = config
         self.secrets_keys = SecretsAndKeys(self, "Secrets", stage=config.stage)
         self.storage = Storage(self, "Storage", stage=config.stage, key=self.secrets_keys.table_key)
-        self.messaging = Messaging(self, "Messaging")
+        self.messaging = Messaging(self, "Messaging", bus=config.bus)
         deployed = Functions(
             self,
             "Functions",
             config=config,
-            bundles=bundles,
+            bundles=bundles or build_bundles(local=False),
             resources=self._resource_names(),
             arns=self._arns(),
         )
         self.functions = deployed.by_name
+        self._logs = deployed.logs
+        self._live = deployed.live
         self._wire()
         self.api = self._api()
         measured = Measured(
@@ -64,18 +91,55 @@ class OnrampStack(cdk.Stack):
             logs=deployed.logs,
             queues=self.messaging.by_name,
             api_id=self.api.api.api_id,
+            access_log=self.api.log_group,
             table_name=self.storage.table.table_name,
         )
         self.dashboard = Dashboard(self, "Dashboard", measured=measured)
-        self.alarms = Alarms(self, "Alarms", measured=measured, email=config.stage.alarm_email)
+        self.alarms = Alarms(
+            self,
+            "Alarms",
+            measured=measured,
+            stage=config.stage,
+            keys=(self.secrets_keys.table_key.key_arn, self.secrets_keys.envelope_key.key_arn),
+        )
+        if config.stage.release != "at_once":
+            Releases(
+                self,
+                "Releases",
+                shift=config.stage.release,
+                functions=deployed,
+                api_id=self.api.api.api_id,
+            )
         self._outputs()
+        self._bound_roles(config.stage.permissions_boundary)
+        if tag_resources:
+            for name, value in tags_of(config).items():
+                cdk.Tags.of(self).add(name, value)
+        acknowledge(self, acknowledged, key_route=self.api.key_route_arn)
+
+    def grant_keys(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal of this account fetch channel keys, those of every channel."""
+        return iam.Grant.add_to_principal(
+            grantee=grantee, actions=["execute-api:Invoke"], resource_arns=[self.api.key_route_arn]
+        )
+
+    def _bound_roles(self, boundary: str | None) -> None:
+        if boundary is None:
+            return
+        policy = (
+            iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", boundary)
+            if boundary.startswith("arn:")
+            else iam.ManagedPolicy.from_managed_policy_name(self, "Boundary", boundary)
+        )
+        iam.PermissionsBoundary.of(self).apply(policy)
 
     def _resource_names(self) -> ResourceNames:
         messaging = self.messaging
         return ResourceNames(
             table_name=self.storage.table.table_name,
             bus_name=messaging.bus.event_bus_name,
-            envelope_key_id=self.secrets_keys.envelope_key.key_id,
+            # A key of another account is found by its ARN alone.
+            envelope_key_id=self._config.stage.envelope_key_arn or self.secrets_keys.envelope_key.key_id,
             secret_id=self.secrets_keys.secret.secret_arn,
             jobs_queue_url=messaging.jobs.queue_url,
             jobs_dlq_url=messaging.jobs_dlq.queue_url,
@@ -99,12 +163,12 @@ class OnrampStack(cdk.Stack):
     def _wire(self) -> None:
         """What starts each function, as its card says; routes are the API's."""
         for name, card in CARDS.items():
-            function = self.functions[name]
+            function = self._live[name]
             match card.trigger:
-                case Queue(queue_name, batch):
+                case Queue(queue_name) as trigger:
                     consumer = f"{logical_id(queue_name).removesuffix('Queue')}Consumer"
                     queue = self.messaging.by_name[queue_name]
-                    QueueConsumer(self, consumer, queue=queue, function=function, batch_size=batch)
+                    QueueConsumer(self, consumer, queue=queue, trigger=trigger, function=function)
                 case NewItems() as items:
                     StreamConsumer(
                         self,
@@ -133,35 +197,112 @@ class OnrampStack(cdk.Stack):
             issuer, audience = users.issuer, (users.client.user_pool_client_id,)
             self._output("UserPoolId", users.pool.user_pool_id)
             self._output("UserPoolClientId", users.client.user_pool_client_id)
-            self._output("SignInUrl", users.sign_in_url)
+            if users.sign_in_url is not None:
+                self._output("SignInUrl", users.sign_in_url)
         return Api(
             self,
             "Api",
             config=api,
             stage=self._config.stage,
-            functions=self.functions,
+            functions=self._live,
             issuer=issuer,
             audience=audience,
         )
 
     def _outputs(self) -> None:
+        """What a person, the `onramp` command, and a restore or import of what is retained need to know."""
+        for name, value in (*self._addresses(), *self._data(), *self._work(), *self._signs()):
+            if value is not None:
+                self._output(name, value)
+
+    def _addresses(self) -> Iterator[tuple[str, str | None]]:
+        api = self.api
+        yield "ApiUrl", api.url
+        yield "DefaultApiUrl", api.default_url
+        yield "ApiId", api.api.api_id
+        yield "ConfigUrl", f"{api.url}{path_of('public')}"
+        yield "WebhookUrl", f"{api.url}{path_of('signed')}"
+        yield "ApiDomainTarget", api.domain.regional_domain_name if api.domain else None
+        yield "KeyRouteArn", api.key_route_arn
+        yield "KeyReaderRoleArn", api.key_reader.role_arn if api.key_reader else None
+
+    def _data(self) -> Iterator[tuple[str, str | None]]:
+        keys = self.secrets_keys
+        yield "TableName", self.storage.table.table_name
+        yield "TableArn", self.storage.table.table_arn
+        yield "TableKeyArn", keys.table_key.key_arn
+        yield "EnvelopeKeyArn", keys.envelope_key.key_arn
+        yield "SecretArn", keys.secret.secret_arn
+
+    def _work(self) -> Iterator[tuple[str, str | None]]:
         messaging = self.messaging
-        self._output("ApiUrl", self.api.url)
-        self._output("ApiId", self.api.api.api_id)
-        self._output("ConfigUrl", f"{self.api.url}{path_of('public')}")
-        self._output("WebhookUrl", f"{self.api.url}{path_of('signed')}")
-        if self.api.domain is not None:
-            self._output("ApiDomainTarget", self.api.domain.regional_domain_name)
-        self._output("TableName", self.storage.table.table_name)
         for name, queue in messaging.by_name.items():
-            self._output(f"{logical_id(name)}Url", queue.queue_url)
-        self._output("SecretArn", self.secrets_keys.secret.secret_arn)
-        self._output("BusName", messaging.bus.event_bus_name)
-        self._output("AlarmTopicArn", self.alarms.topic.topic_arn)
-        self._output("DashboardUrl", self.dashboard.url)
-        self._output(
-            "RunbookHint", f"{RUNBOOK}: a section for each alarm, named at the end of its description"
-        )
+            yield f"{logical_id(name)}Url", queue.queue_url
+            yield f"{logical_id(name)}Arn", queue.queue_arn
+        yield "BusName", messaging.bus.event_bus_name
+        yield "BusArn", messaging.bus.event_bus_arn
+        yield "BusArchiveArn", messaging.archive.attr_arn if messaging.archive else None
+
+    def _signs(self) -> Iterator[tuple[str, str | None]]:
+        yield "ApiLogGroup", self.api.log_group.log_group_name
+        for name, group in self._logs.items():
+            yield f"{logical_id(name)}LogGroup", group.log_group_name
+        yield "AlarmTopicArn", self.alarms.topic.topic_arn
+        yield "DashboardUrl", self.dashboard.url
+        yield "RunbookHint", f"{RUNBOOK}: a section for each alarm, named at the end of its description"
 
     def _output(self, name: str, value: str) -> None:
-        cdk.CfnOutput(self, name, value=value)
+        self.outputs[name] = value
+        cdk.CfnOutput(self._in_stack, name, value=value).override_logical_id(name)
+
+
+class OnrampStack(cdk.Stack):
+    """A stack with one Onramp and nothing else: what ``cdk deploy`` deploys here."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: DeploymentConfig,
+        bundles: Mapping[PackageName, Bundle],
+        acknowledged: Iterable[Acknowledged] = ACKNOWLEDGED,
+        env: cdk.Environment | None = None,
+    ) -> None:
+        stage = config.stage
+        super().__init__(
+            scope,
+            construct_id,
+            env=env,
+            description="Onramp: WhatsApp Embedded Signup, self-hosted",
+            # The CDK's command line sets it at each deployment, to off where it is left out.
+            termination_protection=protected(stage),
+            synthesizer=cdk.DefaultStackSynthesizer(qualifier=stage.qualifier) if stage.qualifier else None,
+            # CloudFormation hands them on to every resource: what a stage costs.
+            tags=tags_of(config),
+        )
+        # The CDK leaves this id out of logical ids.
+        self.onramp = Onramp(
+            self,
+            "Default",
+            config=config,
+            bundles=bundles,
+            acknowledged=acknowledged,
+            tag_resources=False,
+        )
+
+
+def tags_of(config: DeploymentConfig) -> dict[str, str]:
+    """The tags of a stage: the configuration's own come last, and so may replace ours."""
+    return {"application": "onramp", "stage": config.stage.name, **config.stage.tags}
+
+
+def _outputs_of(stack: cdk.Stack) -> Construct:
+    """Where the stack's outputs go. Raises `ValueError` when the stack cannot take an Onramp."""
+    if stack.node.try_find_child(_OUTPUTS) is not None:
+        raise ValueError(
+            f"{stack.stack_name}: it has an Onramp already, whose resources bear the stack's name"
+        )
+    if not cdk.Token.is_unresolved(stack.stack_name) and len(stack.stack_name) > LONGEST_STACK_NAME:
+        raise ValueError(f"{stack.stack_name}: a stack's name may have {LONGEST_STACK_NAME} characters here")
+    return Construct(stack, _OUTPUTS)

@@ -1,9 +1,10 @@
-"""``python -m local demo``, ``serve`` and ``soak``."""
+"""``python -m local demo``, ``serve``, ``sam`` and ``soak``."""
 
 import argparse
 import dataclasses
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
 import httpx
@@ -12,10 +13,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.children import ChildFailedError
 from local.demo import run_demo
 from local.deploy import DeployError
+from local.engine import NoEngineError
 from local.journey import JourneyError
 from local.options import PAGE_PORT, add_arguments, from_arguments
 from local.progress import Terminal
-from local.serve import run_serve
+from local.sam import SAM_FOLDER, NotRunningError, run_sam
+from local.serve import SERVE_FILE, run_serve
 from local.soak import SoakOptions, run_soak
 from local.stack import SynthError
 
@@ -26,6 +29,8 @@ _TOLD = (
     ClientError,
     DeployError,
     JourneyError,
+    NoEngineError,
+    NotRunningError,
     OSError,
     SynthError,
     httpx.HTTPError,
@@ -53,11 +58,13 @@ def main() -> int:
             run_demo(from_arguments(arguments), numbers=arguments.numbers, terminal=terminal)
         elif arguments.command == "soak":
             return int(not run_soak(from_arguments(arguments), _soak_options(arguments), terminal))
+        elif arguments.command == "sam":
+            run_sam(arguments.run, arguments.into, host=arguments.host, terminal=terminal)
         else:
             run_serve(from_arguments(arguments), page_port=arguments.port, terminal=terminal)
     except KeyboardInterrupt:
         terminal.title("Stopped.")
-        return 0 if arguments.command == "serve" else _INTERRUPTED
+        return 0 if arguments.command in {"serve", "sam"} else _INTERRUPTED
     except _TOLD as error:
         print(f"\nfailed: {error}", file=sys.stderr)
         return 1
@@ -87,6 +94,10 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, default=PAGE_PORT, help=f"port of the page (default: {PAGE_PORT}; 0: any)"
     )
     add_arguments(serve)
+    sam = commands.add_parser("sam", help="write what the SAM CLI needs to run functions on a `serve`")
+    sam.add_argument("--run", type=Path, default=SERVE_FILE, help="what that run tells of itself")
+    sam.add_argument("--into", type=Path, default=SAM_FOLDER, help="folder to write")
+    sam.add_argument("--host", help="how a container calls this machine (default: found out)")
     _add_soak(commands.add_parser("soak", help="many signups while everything around them misbehaves"))
     return parser
 

@@ -95,6 +95,19 @@ class Deployed:
     resources: Mapping[str, Mapping[str, str]]
     functions: Mapping[str, str]
 
+    def called(self, function: str) -> str:
+        """Gives what to call a function by: its alias, as whatever starts it does.
+
+        Args:
+            function: The module that holds its handler.
+
+        Returns:
+            The alias's ARN; the function's name where it has no alias.
+        """
+        name = self.functions[function]
+        aliases = self.resources.get("AWS::Lambda::Alias", {}).values()
+        return next((arn for arn in aliases if arn.split(":")[-2] == name), name)
+
     def only(self, kind: str) -> str:
         """Gives the physical id of the stack's only resource of a type.
 

@@ -204,7 +204,7 @@ def _emulator(venv: Path) -> Path:
 def _site_packages(venv: Path) -> Path:
     found = next(venv.glob("lib/python3*/site-packages/samcli"), None)
     if found is None:
-        raise ChildFailedError("the SAM CLI is not installed: run `make sam` first")
+        raise ChildFailedError("the SAM CLI is not installed: run `make sam-cli` first")
     return found.parent
 
 

@@ -184,7 +184,7 @@ class LocalStack:
             The answer as parsed from JSON, under ``payload``, and ``error``: the kind of failure or None.
         """
         answer = self.aws.functions.invoke(
-            FunctionName=self.deployed.functions[function], Payload=json.dumps(event).encode()
+            FunctionName=self.deployed.called(function), Payload=json.dumps(event).encode()
         )
         return {
             "payload": json.loads(answer["Payload"].read() or b"null"),

@@ -1,13 +1,66 @@
-"""The command ``onramp``: ``doctor`` looks at a deployed stage, ``facts`` tells the bus again."""
+"""The command ``onramp``: a table of its subcommands."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
-from ops import facts
+from ops import (
+    channel,
+    drill,
+    facts,
+    letters,
+    logs,
+    pause,
+    protect,
+    records,
+    release,
+    retained,
+    secret,
+    settings,
+    status,
+    table,
+    wake,
+)
 from ops.doctor import command as doctor
+from ops.preflight import command as preflight
+from ops.tool import Description
 
 INTERRUPTED = 130
+
+
+class Tool(NamedTuple):
+    """A subcommand: what the help says, how it takes its options, and what it does with them."""
+
+    description: Description
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+TOOLS: Final[Mapping[str, Tool]] = MappingProxyType(
+    {
+        "config": Tool(settings.DESCRIPTION, settings.add_arguments, settings.run),
+        "preflight": Tool(preflight.DESCRIPTION, preflight.add_arguments, preflight.run),
+        "doctor": Tool(doctor.DESCRIPTION, doctor.add_arguments, doctor.run),
+        "protect": Tool(protect.DESCRIPTION, protect.add_arguments, protect.run),
+        "status": Tool(status.DESCRIPTION, status.add_arguments, status.run),
+        "logs": Tool(logs.DESCRIPTION, logs.add_arguments, logs.run),
+        "show": Tool(records.SHOW, records.add_show_arguments, records.show),
+        "find": Tool(records.FIND, records.add_find_arguments, records.find),
+        "wake": Tool(wake.DESCRIPTION, wake.add_arguments, wake.run),
+        "letters": Tool(letters.DESCRIPTION, letters.add_arguments, letters.run),
+        "facts": Tool(facts.DESCRIPTION, facts.add_arguments, facts.run),
+        "secret": Tool(secret.DESCRIPTION, secret.add_arguments, secret.run),
+        "channel": Tool(channel.DESCRIPTION, channel.add_arguments, channel.run),
+        "pause": Tool(pause.PAUSE, pause.add_arguments, pause.pause),
+        "resume": Tool(pause.RESUME, pause.add_arguments, pause.resume),
+        "release": Tool(release.DESCRIPTION, release.add_arguments, release.run),
+        "retained": Tool(retained.DESCRIPTION, retained.add_arguments, retained.run),
+        "table": Tool(table.DESCRIPTION, table.add_arguments, table.run),
+        "drill": Tool(drill.DESCRIPTION, drill.add_arguments, drill.run),
+    }
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,16 +72,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status of the subcommand, or 130 after Ctrl-C. Bad usage ends the process with 2.
     """
-    parser = argparse.ArgumentParser(prog="onramp", description="Tools for operating Onramp.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, tool in (("doctor", doctor), ("facts", facts)):
-        command = commands.add_parser(name, **tool.DESCRIPTION)
-        tool.add_arguments(command)
-        command.set_defaults(run=tool.run)
-    given = parser.parse_args(arguments)
+    given = parser().parse_args(arguments)
     try:
-        status: int = given.run(given)
+        status_: int = given.run(given)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return INTERRUPTED
-    return status
+    return status_
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    whole = argparse.ArgumentParser(prog="onramp", description="Tools for operating Onramp.")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, tool in TOOLS.items():
+        command = commands.add_parser(name, **tool.description)
+        tool.add_arguments(command)
+        command.set_defaults(run=tool.run)
+    return whole

@@ -6,14 +6,13 @@ table: `event_publisher` reads it from there, page by page, and publishes it aga
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypedDict
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -24,6 +23,8 @@ from ops.stage.aws import Aws, list_resources, read_functions
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached, reach
 from ops.terminal import Line
+from ops.times import when
+from ops.tool import Description
 
 STOPPED: Final = 1
 COULD_NOT_RUN: Final = 2
@@ -31,17 +32,11 @@ TRIES: Final = 5
 """Calls in a row that lead no further before the command stops."""
 PAUSE: Final = 2.0
 """Seconds before the second try; each later one waits twice as long."""
-_SPANS: Final = {"m": 60, "h": 3_600, "d": 86_400}
 _MARGIN: Final = 15
 """Seconds beyond the function's timeout that an answer is waited for."""
 
 
-class _Description(TypedDict):
-    help: str
-    description: str
-
-
-DESCRIPTION: Final = _Description(
+DESCRIPTION: Final = Description(
     help="what has happened, told to the bus once more",
     description="Works on the facts that are kept in the table.",
 )
@@ -83,9 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     republish = commands.add_parser("republish", **REPUBLISH)
     reaching.add_arguments(republish)
     add = republish.add_argument
-    when = "a time (2026-11-23T09:00:00Z; without a zone it is UTC) or how long ago (90m, 24h, 7d)"
-    add("--since", type=_when, required=True, metavar="WHEN", help=when)
-    add("--until", type=_when, metavar="WHEN", help="the same (default: now)")
+    text = "a time (2026-11-23T09:00:00Z; without a zone it is UTC) or how long ago (90m, 24h, 7d)"
+    add("--since", type=when, required=True, metavar="WHEN", help=text)
+    add("--until", type=when, metavar="WHEN", help="the same (default: now)")
     add("--cursor", metavar="TEXT", help="go on where an earlier run stopped; it said where")
     add("--json", action="store_true", help="the result as JSON")
 
@@ -179,7 +174,7 @@ def _physical(found: Reached, publisher: Card) -> str:
         raise UnusableError(f"the functions of {found.stack_name} cannot be read: {_kind(error)}") from error
     if publisher.name not in functions:
         raise UnusableError(f"{found.stack_name} has no {publisher.name}: deploy it first")
-    return functions[publisher.name].physical
+    return functions[publisher.name].called
 
 
 def _caller(aws: Aws, function: str) -> Callable[[dict[str, object]], dict[str, Any]]:
@@ -287,16 +282,3 @@ def _refuse(why: str, *, as_json: bool) -> int:
         sys.stdout.write(json.dumps({"error": why}) + "\n")
     sys.stderr.write(f"onramp facts: {why}\n")
     return COULD_NOT_RUN
-
-
-def _when(text: str) -> Callable[[datetime], datetime]:
-    """A time, or how long before now; now is not known while the command line is read."""
-    ago = re.fullmatch(r"(\d{1,5})([mhd])", text.strip())
-    if ago is not None:
-        return lambda now: now - timedelta(seconds=int(ago[1]) * _SPANS[ago[2]])
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise argparse.ArgumentTypeError("write it as 2026-11-23T09:00:00Z or as 24h") from None
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return lambda _: at

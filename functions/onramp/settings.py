@@ -7,23 +7,33 @@ settings class, and the deployment gives the function exactly what the class rea
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self, dataclass_transform
 
 
 class SettingsError(Exception):
     """A variable is missing or makes no sense; the message names it and never shows a value."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 class Settings:
-    """Variables of the same names in capitals. Subclasses add those of one function."""
+    """Variables of the same names in capitals. Subclasses add those of one function.
+
+    What a dataclass would be: but that takes a millisecond for each of these, and every function loads all.
+    """
 
     stage: str
     log_level: str
     powertools_metrics_namespace: str
     powertools_service_name: str
+
+    def __init__(self, **values: str) -> None:
+        if values.keys() != set(self._fields()):
+            raise TypeError(f"{type(self).__name__} takes {', '.join(self._fields())}")
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} does not change")
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -32,15 +42,18 @@ class Settings:
         missing = [name for name in cls.names() if not source.get(name)]
         if missing:
             raise SettingsError(f"missing: {', '.join(missing)}")
-        return cls(**{field.name: source[field.name.upper()] for field in fields(cls)})
+        return cls(**{field: source[field.upper()] for field in cls._fields()})
 
     @classmethod
     def names(cls) -> list[str]:
         """The variables this class reads."""
-        return [field.name.upper() for field in fields(cls)]
+        return [field.upper() for field in cls._fields()]
+
+    @classmethod
+    def _fields(cls) -> list[str]:
+        return [name for kind in reversed(cls.__mro__) for name in vars(kind).get("__annotations__", ())]
 
 
-@dataclass(frozen=True, slots=True)
 class StoringSettings(Settings):
     """What everybody needs who writes records, and the facts that come with them."""
 
@@ -53,7 +66,6 @@ class StoringSettings(Settings):
         return timedelta(days=positive("facts_kept_days", self.facts_kept_days))
 
 
-@dataclass(frozen=True, slots=True)
 class CodeExchangeSettings(StoringSettings):
     """`code_exchange`."""
 
@@ -66,7 +78,6 @@ class CodeExchangeSettings(StoringSettings):
     default_plan_tier: str
 
 
-@dataclass(frozen=True, slots=True)
 class NumberSubmissionSettings(StoringSettings):
     """`number_submission`."""
 
@@ -79,7 +90,6 @@ class NumberSubmissionSettings(StoringSettings):
     tenant_claim: str
 
 
-@dataclass(frozen=True, slots=True)
 class SignupQueriesSettings(Settings):
     """`signup_queries`. `signup_extras` is a JSON object."""
 
@@ -94,7 +104,6 @@ class SignupQueriesSettings(Settings):
     tenant_claim: str
 
 
-@dataclass(frozen=True, slots=True)
 class ReconcilerSettings(Settings):
     """`reconciler`: it only wakes."""
 
@@ -102,7 +111,6 @@ class ReconcilerSettings(Settings):
     jobs_queue_url: str
 
 
-@dataclass(frozen=True, slots=True)
 class WorkerSettings(StoringSettings):
     """What both workers need: they wake numbers, and try again by the schedule."""
 
@@ -123,7 +131,6 @@ class WorkerSettings(StoringSettings):
         )
 
 
-@dataclass(frozen=True, slots=True)
 class OnboardingWorkerSettings(WorkerSettings):
     """`onboarding_worker`. `messaging_webhook_headers` is a JSON object of strings."""
 
@@ -164,7 +171,6 @@ class OnboardingWorkerSettings(WorkerSettings):
         )
 
 
-@dataclass(frozen=True, slots=True)
 class PartnerEventWorkerSettings(WorkerSettings):
     """`partner_event_worker`."""
 
@@ -172,7 +178,6 @@ class PartnerEventWorkerSettings(WorkerSettings):
     events_dlq_url: str
 
 
-@dataclass(frozen=True, slots=True)
 class EventPublisherSettings(Settings):
     """`event_publisher`."""
 

@@ -2,9 +2,12 @@
 
 `Runtime` is what all functions have. Below it stands one for each deployed function, of the same name, which
 gives exactly the ports that its role may use. What calls Meta and 360dialog is imported by need only.
+
+On Lambda a function is wired before its first event (`start`), where starting costs nobody's time twice; a
+process that only imports it needs no environment.
 """
 
-import logging
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,12 +15,12 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, cast
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
-from botocore.config import Config
 
 from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsQueue
+from onramp.adapters.aws_client import Clients
 from onramp.adapters.dynamo import FACTS_KEPT, DynamoStore
+from onramp.adapters.starting import around_snapshots, on_lambda, started
 from onramp.adapters.system import PowertoolsTelemetry, SystemClock
 from onramp.domain.budget import BudgetRule
 from onramp.ports import Ports, Rules
@@ -37,24 +40,23 @@ from onramp.settings import (
 if TYPE_CHECKING:
     import httpx
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
     from onramp.adapters.meta_graph import MetaGraph
     from onramp.ports.services import Vault
     from onramp.ports.upstreams import Meta
 
-AWS_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-"""For our own services: two seconds to connect, five to answer, three tries."""
-
 
 class Runtime:
     """What every function but the receiver has: log, metrics, clock, and AWS clients by need."""
 
     def __init__(self, settings: Settings) -> None:
-        for library in ("boto3", "botocore", "urllib3"):
-            # At DEBUG they log whole requests and answers, secrets included, whatever our own level is.
-            logging.getLogger(library).setLevel(logging.INFO)
         self.settings = settings
+        self.aws = Clients()
+        self._secrets: list[Secret] = []
         self.request_id = ""
         self.clock = SystemClock()
         self.logger = Logger(service=settings.powertools_service_name, level=settings.log_level)
@@ -97,7 +99,7 @@ class Runtime:
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
         """The table's service."""
-        return boto3.client("dynamodb", config=AWS_CONFIG)
+        return cast("DynamoDBClient", self.aws("dynamodb"))
 
     def ports(self, table_name: str, facts_kept: timedelta = FACTS_KEPT) -> Ports:
         """What every function has: the table, time, and telling."""
@@ -111,19 +113,48 @@ class Runtime:
     @cached_property
     def sqs(self) -> "SQSClient":
         """The queue service."""
-        return boto3.client("sqs", config=AWS_CONFIG)
+        return cast("SQSClient", self.aws("sqs"))
 
     def bus(self, bus_name: str) -> EventBridgeBus:
         """The bus."""
-        return EventBridgeBus(boto3.client("events", config=AWS_CONFIG), bus_name)
+        return EventBridgeBus(cast("EventBridgeClient", self.aws("events")), bus_name)
 
     def vault(self, key_id: str) -> KmsVault:
         """The envelope key."""
-        return KmsVault(boto3.client("kms", config=AWS_CONFIG), key_id)
+        return KmsVault(cast("KMSClient", self.aws("kms")), key_id)
 
-    def secret(self, secret_id: str) -> Callable[[str], str]:
-        """Reads one value of the deployer's secret."""
-        return Secret(boto3.client("secretsmanager", config=AWS_CONFIG), secret_id).value
+    def secret(self, secret_id: str) -> Secret:
+        """The deployer's secret."""
+        secret = Secret(cast("SecretsManagerClient", self.aws("secretsmanager")), secret_id)
+        self._secrets.append(secret)
+        return secret
+
+    def forget(self) -> None:
+        """Let go of what a snapshot must not hold: connections, credentials, the deployer's secret."""
+        self.aws.forget()
+        for secret in self._secrets:
+            secret.forget()
+        if "http" in self.__dict__:
+            from onramp.adapters.upstream import disconnect  # noqa: PLC0415
+
+            disconnect(self.http)
+
+
+def start(function: Callable[[], tuple[Runtime, *tuple[object, ...]]], service: str = "dynamodb") -> None:
+    """On Lambda: wire a function before its first event, and connect it to the service it will ask first.
+
+    With SnapStart what is made here is part of a snapshot, of which many copies run: connections, credentials
+    and the secret are left out of it, and each copy draws its own chance.
+
+    Raises:
+        SettingsError: a variable is missing; it is named in the log, and each event fails.
+    """
+    if not on_lambda():
+        return
+    runtime = function()[0]
+    runtime.aws.connect(service)
+    started()
+    around_snapshots(runtime.forget, random.seed)
 
 
 class _Late:
@@ -164,17 +195,18 @@ def _meta(runtime: Runtime, settings: _MetaSettings, **waits: float) -> "MetaGra
         base_url=settings.graph_base_url.rstrip("/"),
         version=settings.graph_version,
         app_id=settings.meta_app_id,
-        app_secret=lambda: secret("meta_app_secret"),
+        app_secret=lambda: secret.value("meta_app_secret"),
+        renew_secret=lambda: secret.renewed("meta_app_secret"),
         **waits,
     )
 
 
 def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
-    """Meta, and the key under which tokens are stored."""
+    """Meta by need, and the key under which tokens are stored."""
     return replace(
         runtime.ports(settings.table_name, settings.facts_kept),
         vault=runtime.vault(settings.envelope_key_id),
-        meta=_meta(runtime, settings),
+        meta=cast("Meta", _Late(lambda: _meta(runtime, settings))),
     )
 
 
@@ -211,7 +243,8 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
             client=runtime.http,
             base_url=settings.partner_base_url.rstrip("/"),
             partner_id=settings.partner_id,
-            partner_key=lambda: secret("partner_api_key"),
+            partner_key=lambda: secret.value("partner_api_key"),
+            renew_key=lambda: secret.renewed("partner_api_key"),
             solution_id=settings.solution_id,
             messaging_url=settings.messaging_base_url.rstrip("/"),
         ),

@@ -1,6 +1,7 @@
-"""Alarms: one table of what is worth waking somebody, and the topic that tells them.
+"""Alarms: one table of what is worth waking somebody, and the topics that tell them, of its end too.
 
-Each alarm's `anchor` is a section of docs/runbook.md, and the end of the alarm's name.
+Each alarm's `anchor` is a section of docs/runbook.md, and the end of the alarm's name. What is no metric of
+anybody's, a key that is about to go, is told by a rule: `KEY_ANCHOR` is its section.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,18 +10,24 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.cards import CARDS, counted_by, logical_id
+from infra.config import StageConfig
 from infra.constructs.metrics import Measured
 from infra.grants import QueueName
 
 RUNBOOK = "docs/runbook.md"
+KEY_ANCHOR = "key-in-danger"
 
-type Source = Callable[[Measured], Iterator[tuple[str, cloudwatch.Metric]]]
+type Watched = cloudwatch.Metric | cloudwatch.MathExpression
+type Source = Callable[[Measured], Iterator[tuple[str, Watched]]]
 """The metrics an alarm watches, each with what tells it from the others (empty for the only one)."""
 
 
@@ -44,7 +51,7 @@ class AlarmSpec:
 
 
 def _own(name: str, statistic: str = "Sum") -> Source:
-    def metrics(measured: Measured) -> Iterator[tuple[str, cloudwatch.Metric]]:
+    def metrics(measured: Measured) -> Iterator[tuple[str, Watched]]:
         counting = counted_by(name)
         for function in counting:
             part = logical_id(function) if len(counting) > 1 else ""
@@ -54,7 +61,7 @@ def _own(name: str, statistic: str = "Sum") -> Source:
 
 
 def _queue(queue: QueueName, name: str) -> Source:
-    def metrics(measured: Measured) -> Iterator[tuple[str, cloudwatch.Metric]]:
+    def metrics(measured: Measured) -> Iterator[tuple[str, Watched]]:
         yield "", measured.queue(queue, name)
 
     return metrics
@@ -69,30 +76,63 @@ def _oldest(queue: QueueName) -> Source:
 
 
 def _function(function: str, name: str, statistic: str = "Sum") -> Source:
-    def metrics(measured: Measured) -> Iterator[tuple[str, cloudwatch.Metric]]:
+    def metrics(measured: Measured) -> Iterator[tuple[str, Watched]]:
         yield "", measured.function(function, name, statistic=statistic)
 
     return metrics
 
 
 def _every_function(name: str) -> Source:
-    def metrics(measured: Measured) -> Iterator[tuple[str, cloudwatch.Metric]]:
+    def metrics(measured: Measured) -> Iterator[tuple[str, Watched]]:
         for function in CARDS:
             yield logical_id(function), measured.function(function, name)
 
     return metrics
 
 
-def _receiver_time(measured: Measured) -> Iterator[tuple[str, cloudwatch.Metric]]:
+def _receiver_time(measured: Measured) -> Iterator[tuple[str, Watched]]:
+    yield "Route", measured.webhook_route("Latency", statistic="p99")
     yield "Lambda", measured.function("webhook_receiver", "Duration", statistic="p99")
     yield "Handler", measured.own("WebhookMilliseconds", "webhook_receiver", statistic="p99")
 
 
 def _api(name: str) -> Source:
-    def metrics(measured: Measured) -> Iterator[tuple[str, cloudwatch.Metric]]:
+    def metrics(measured: Measured) -> Iterator[tuple[str, Watched]]:
         yield "", measured.api(name)
 
     return metrics
+
+
+def _unauthorized(measured: Measured) -> Iterator[tuple[str, Watched]]:
+    yield "", measured.unauthorized
+
+
+def _no_webhooks(measured: Measured) -> Iterator[tuple[str, Watched]]:
+    """1 where all the time numbers waited that should hear soon, and no webhook came."""
+    yield (
+        "",
+        cloudwatch.MathExpression(
+            expression="IF(waiting > 0 AND FILL(accepted, 0) < 1, 1, 0)",
+            using_metrics={
+                "waiting": measured.own("NumbersWaiting", "reconciler", statistic="Minimum"),
+                "accepted": measured.own("WebhooksAccepted", "webhook_receiver"),
+            },
+        ),
+    )
+
+
+def _no_facts(measured: Measured) -> Iterator[tuple[str, Watched]]:
+    """1 where signups were opened, each of which is a fact, and none was published."""
+    yield (
+        "",
+        cloudwatch.MathExpression(
+            expression="IF(FILL(opened, 0) > 0 AND FILL(published, 0) < 1, 1, 0)",
+            using_metrics={
+                "opened": measured.own("SignupsOpened", "code_exchange"),
+                "published": measured.own("FactsPublished", "event_publisher"),
+            },
+        ),
+    )
 
 
 ALARMS = (
@@ -116,11 +156,13 @@ ALARMS = (
         about="Facts could not be put on the bus for almost a day and were given up; publish them again.",
         source=_dead_letters("stream_dlq"),
     ),
+    # Not the age of the oldest job: one that waits for its number's next try grows old in the queue, too.
     AlarmSpec(
-        anchor="jobs-queue-old",
-        about="A job has waited for half an hour: the onboarding worker stands still or cannot keep up.",
-        source=_oldest("jobs_queue"),
-        threshold=1800,
+        anchor="work-overdue",
+        about="Work is due for a quarter of an hour and nobody takes it up: the worker stands still.",
+        source=_own("OldestDueSeconds", "Maximum"),
+        threshold=900,
+        minutes=10,
     ),
     AlarmSpec(
         anchor="events-queue-old",
@@ -135,6 +177,27 @@ ALARMS = (
         threshold=900_000,
     ),
     AlarmSpec(
+        anchor="facts-silent",
+        about="Signups were opened and no fact was published: the stream does not reach the publisher.",
+        source=_no_facts,
+        periods=6,
+        datapoints=2,
+        minutes=10,
+    ),
+    AlarmSpec(
+        anchor="bus-refuses",
+        about="The bus has refused facts for a quarter of an hour; they are sent again for almost a day.",
+        source=_own("FactsRefused"),
+        periods=3,
+        datapoints=3,
+    ),
+    AlarmSpec(
+        anchor="numbers-failed",
+        about="A number has failed for good: its customer waits for somebody to act.",
+        source=_own("NumbersFailed"),
+        minutes=60,
+    ),
+    AlarmSpec(
         anchor="numbers-stale",
         about="A submitted number has waited for 360dialog for more than an hour.",
         source=_own("NumbersStale"),
@@ -144,6 +207,21 @@ ALARMS = (
         anchor="numbers-attention",
         about="Something about a number needs a person although its messages may flow.",
         source=_own("NumbersAttention"),
+        minutes=60,
+    ),
+    AlarmSpec(
+        anchor="webhooks-silent",
+        about="For an hour numbers waited for 360dialog and no webhook came: its address may be overwritten.",
+        source=_no_webhooks,
+        periods=2,
+        datapoints=2,
+        minutes=30,
+    ),
+    AlarmSpec(
+        anchor="numbers-healed",
+        about="Three numbers in an hour went on without their webhook: webhooks get lost.",
+        source=_own("NumbersHealed"),
+        threshold=3,
         minutes=60,
     ),
     AlarmSpec(
@@ -161,7 +239,7 @@ ALARMS = (
     ),
     AlarmSpec(
         anchor="receiver-slow",
-        about="The receiver's slowest percent takes longer than a second; 360dialog gives up soon.",
+        about="The slowest percent of webhooks takes longer than a second; 360dialog gives up soon.",
         source=_receiver_time,
         threshold=1000,
         periods=3,
@@ -176,6 +254,23 @@ ALARMS = (
         anchor="partner-configuration",
         about="360dialog refuses our partner key, partner id or solution: no number can be connected.",
         source=_own("PartnerConfigurationErrors"),
+    ),
+    AlarmSpec(
+        anchor="callers-unauthorized",
+        about="At least half of the calls with a token were answered 401 for half an hour.",
+        source=_unauthorized,
+        threshold=0.5,
+        periods=2,
+        datapoints=2,
+        minutes=15,
+    ),
+    AlarmSpec(
+        anchor="services-unavailable",
+        about="The table, a queue, the keys or the secret do not answer our functions.",
+        source=_own("ServicesUnavailable"),
+        threshold=5,
+        periods=3,
+        datapoints=2,
     ),
     AlarmSpec(
         anchor="api-errors",
@@ -234,24 +329,31 @@ ALARMS = (
 
 
 class Alarms(Construct):
-    """The alarms of the table, and the topic they go to; with `email` subscribed when there is one."""
+    """The alarms of the table, the rule that watches `keys` (ARNs), and the topics they go to.
 
-    def __init__(self, scope: Construct, construct_id: str, *, measured: Measured, email: str | None) -> None:
+    An existing topic of the configuration's is told; so is one of the stack's own, which the configured
+    addresses are subscribed to, unless the existing one is all that is wanted. `topic` is the first of them.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        measured: Measured,
+        stage: StageConfig,
+        keys: tuple[str, ...],
+    ) -> None:
         super().__init__(scope, construct_id)
-        self.topic = self._topic()
-        if email is not None:
-            sns.Subscription(
-                self,
-                "Email",
-                topic=self.topic,
-                protocol=sns.SubscriptionProtocol.EMAIL,
-                endpoint=email,
-            )
+        self._topics = self._find_topics(stage)
+        self.topic = self._topics[0]
+        measured.count_401(self)
         for spec in ALARMS:
             for part, metric in spec.source(measured):
                 self._alarm(spec, part, metric)
+        self._watch_keys(keys, untold=measured.queues["schedules_dlq"])
 
-    def _alarm(self, spec: AlarmSpec, part: str, metric: cloudwatch.Metric) -> None:
+    def _alarm(self, spec: AlarmSpec, part: str, metric: Watched) -> None:
         construct_id = "".join(word.capitalize() for word in spec.anchor.split("-")) + part
         suffix = f"-{part}" if part else ""
         operator = cloudwatch.ComparisonOperator
@@ -269,9 +371,45 @@ class Alarms(Construct):
             datapoints_to_alarm=spec.datapoints,
             treat_missing_data=spec.silence,
         )
-        alarm.add_alarm_action(actions.SnsAction(self.topic))
+        for topic in self._topics:
+            alarm.add_alarm_action(actions.SnsAction(topic))
+            alarm.add_ok_action(actions.SnsAction(topic))
 
-    def _topic(self) -> sns.Topic:
+    def _watch_keys(self, keys: tuple[str, ...], *, untold: sqs.IQueue) -> None:
+        """Tell the topics that somebody wants to disable or delete a key, while that can be taken back.
+
+        CloudTrail tells it, so that the account needs a trail; no metric of AWS's says it.
+        """
+        rule = events.Rule(
+            self,
+            "KeyInDanger",
+            description=f"A key of Onramp is to be disabled or deleted. What to do: {RUNBOOK}#{KEY_ANCHOR}",
+            event_pattern=events.EventPattern(
+                source=["aws.kms"],
+                detail_type=["AWS API Call via CloudTrail"],
+                detail={
+                    "eventSource": ["kms.amazonaws.com"],
+                    "eventName": ["DisableKey", "ScheduleKeyDeletion"],
+                    "resources": {"ARN": list(keys)},
+                },
+            ),
+        )
+        what = events.EventField.from_path("$.detail.eventName")
+        who = events.EventField.from_path("$.detail.userIdentity.arn")
+        key = events.EventField.from_path("$.detail.resources[0].ARN")
+        text = f"{cdk.Aws.STACK_NAME}: {what} of {key} by {who}. What to do: {RUNBOOK}#{KEY_ANCHOR}"
+        for topic in self._topics:
+            message = events.RuleTargetInput.from_text(text)
+            rule.add_target(targets.SnsTopic(topic, message=message, dead_letter_queue=untold))
+
+    def _find_topics(self, stage: StageConfig) -> tuple[sns.ITopic, ...]:
+        existing = stage.alarm_topic_arn
+        if existing is None:
+            return (self._topic(stage.alarm_emails),)
+        there = sns.Topic.from_topic_arn(self, "Existing", existing)
+        return (there, self._topic(stage.alarm_emails)) if stage.alarm_emails else (there,)
+
+    def _topic(self, emails: tuple[str, ...]) -> sns.Topic:
         # AWS's own key for SNS would lock CloudWatch out, hence one that lets it in. It protects nothing
         # that lasts, so it goes with the stack.
         key = kms.Key(
@@ -286,6 +424,14 @@ class Alarms(Construct):
         # In a key's own policy every resource means this key.
         key.add_to_resource_policy(_for_cloudwatch(["kms:Decrypt", "kms:GenerateDataKey*"], "*"))
         topic.add_to_resource_policy(_for_cloudwatch(["sns:Publish"], topic.topic_arn))
+        for number, email in enumerate(emails, 1):
+            sns.Subscription(
+                self,
+                f"Email{number}",
+                topic=topic,
+                protocol=sns.SubscriptionProtocol.EMAIL,
+                endpoint=email,
+            )
         return topic
 
 

@@ -1,6 +1,7 @@
 """The HTTP API: routes, who may call them, how often, from which pages, and what is logged of a call."""
 
 import json
+import re
 from collections.abc import Mapping
 
 import aws_cdk as cdk
@@ -8,15 +9,15 @@ from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from constructs import Construct
 
 from contract.routes import ROUTES, Access, Route
 from infra.cards import logical_id
 from infra.config import ApiConfig, StageConfig
-from infra.constructs.removal import removal_policy
+from infra.constructs.log_groups import log_group
 
 REQUEST_HEADERS = ("authorization", "content-type", "idempotency-key", "if-none-match")
 ANSWER_HEADERS = ("etag", "location", "retry-after")
@@ -52,7 +53,12 @@ def path_of(access: Access) -> str:
 
 
 class Api(Construct):
-    """The HTTP API with its routes; `url` without a slash at its end."""
+    """The HTTP API with its routes; addresses are without a slash at their end.
+
+    AWS's own address answers beside a domain until the configuration says that it shall not: 360dialog calls
+    it until the new one has been entered there. `key_reader` is the role of those who fetch keys, when the
+    configuration names any.
+    """
 
     def __init__(
         self,
@@ -76,7 +82,7 @@ class Api(Construct):
             api_name=cdk.Aws.STACK_NAME,
             description="Onramp",
             create_default_stage=False,
-            disable_execute_api_endpoint=self.domain is not None,
+            disable_execute_api_endpoint=config.default_endpoint is False,
             cors_preflight=apigw.CorsPreflightOptions(
                 allow_origins=list(config.allowed_origins),
                 allow_methods=[apigw.CorsHttpMethod.GET, apigw.CorsHttpMethod.POST],
@@ -93,18 +99,31 @@ class Api(Construct):
             "signed": apigw.HttpNoneAuthorizer(),
         }
         routes = self._add_routes(functions)
-        self.log_group = logs.LogGroup(
-            self,
-            "AccessLog",
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=removal_policy(stage),
-        )
+        self.log_group = log_group(self, "AccessLog", stage=stage)
         self._stage(routes)
+        self.key_reader = self._key_reader(config.key_readers)
+        self._warn_of_two_addresses()
 
     @property
     def url(self) -> str:
-        """The API's address."""
+        """The API's address: its own name where it has one."""
         return f"https://{self._config.domain_name}" if self.domain else self.api.api_endpoint
+
+    @property
+    def default_url(self) -> str | None:
+        """AWS's own address of the API; None where it is switched off."""
+        return None if self._config.default_endpoint is False else self.api.api_endpoint
+
+    @property
+    def key_route_arn(self) -> str:
+        """What has to be allowed, as ``execute-api:Invoke``, to whoever fetches keys."""
+        (route,) = (route for route in ROUTES if route.access == "iam")
+        path = re.sub(r"\{[^}]*\}", "*", route.path)
+        return cdk.Stack.of(self).format_arn(
+            service="execute-api",
+            resource=self.api.api_id,
+            resource_name=f"*/{route.method}{path}",  # the API has one stage
+        )
 
     def _add_routes(self, functions: Mapping[str, lambda_.IFunction]) -> list[apigw.HttpRoute]:
         targets = {
@@ -144,9 +163,36 @@ class Api(Construct):
         # The gateway refuses settings of a route that it does not know yet.
         stage.node.add_dependency(*routes)
 
-    def _limits(self, route: Route) -> dict[str, int]:
+    def _key_reader(self, readers: tuple[str, ...]) -> iam.Role | None:
+        """The role of those who fetch keys. An HTTP API lets in no other account; a role in this one may."""
+        if not readers:
+            return None
+        invoke = iam.PolicyStatement(actions=["execute-api:Invoke"], resources=[self.key_route_arn])
+        return iam.Role(
+            self,
+            "KeyReader",
+            description="Onramp: fetches channel keys, and can do nothing else",
+            assumed_by=iam.CompositePrincipal(*(iam.ArnPrincipal(reader) for reader in readers)),
+            inline_policies={"Own": iam.PolicyDocument(statements=[invoke])},
+        )
+
+    def _warn_of_two_addresses(self) -> None:
+        if self.domain is not None and self._config.default_endpoint is None:
+            cdk.Annotations.of(self).add_warning_v2(
+                "onramp:two-addresses",
+                "The API answers under its domain and under AWS's own address, which 360dialog may still "
+                "call. Say which is meant: api.default_endpoint = true for now, false when nobody calls that "
+                "address any more.",
+            )
+
+    def _limits(self, route: Route) -> dict[str, int | bool]:
         if route.access == "signed":
-            return {"ThrottlingRateLimit": WEBHOOKS_PER_SECOND, "ThrottlingBurstLimit": WEBHOOK_BURST}
+            return {
+                "ThrottlingRateLimit": WEBHOOKS_PER_SECOND,
+                "ThrottlingBurstLimit": WEBHOOK_BURST,
+                # For the alarm on what 360dialog sees; each metric of a route costs as one of our own.
+                "DetailedMetricsEnabled": True,
+            }
         return {
             "ThrottlingRateLimit": self._config.throttle_rate,
             "ThrottlingBurstLimit": self._config.throttle_burst,

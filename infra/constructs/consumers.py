@@ -1,14 +1,21 @@
 """Which function works off which queue, and which is handed what is new in the table."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.cards import NewItems
+from infra.cards import NewItems, Queue
+from infra.grants import QueueName
 
-MAX_CONCURRENCY = 10
+# How many runs at once may work off a queue. A new account runs ten functions at once in all, and a person
+# and 360dialog wait for the others: together these take half of that (docs/decisions.md has the table). More
+# jobs at once would only wait for the partner budget; 2 is the least that Lambda takes.
+MAX_CONCURRENCY: Mapping[QueueName, int] = MappingProxyType({"jobs_queue": 3, "events_queue": 2})
 # The stream keeps an item for 24 hours. Whatever could not be handed over shortly before is given up, so
 # that its place in the stream is told while it can still be read there; a shorter outage only delays.
 GIVEN_UP_AFTER = cdk.Duration.minutes(23 * 60 + 45)
@@ -23,19 +30,20 @@ class QueueConsumer(Construct):
         construct_id: str,
         *,
         queue: sqs.IQueue,
-        function: lambda_.IFunction,
-        batch_size: int,
+        trigger: Queue,
+        function: lambda_.Alias,
     ) -> None:
         super().__init__(scope, construct_id)
-        lambda_.EventSourceMapping(
+        mapping = lambda_.EventSourceMapping(
             self,
             "Source",
             target=function,
             event_source_arn=queue.queue_arn,
-            batch_size=batch_size,
-            max_concurrency=MAX_CONCURRENCY,
+            batch_size=trigger.batch,
+            max_concurrency=MAX_CONCURRENCY[trigger.name],
             report_batch_item_failures=True,
         )
+        _call(mapping, function)
 
 
 class StreamConsumer(Construct):
@@ -52,7 +60,7 @@ class StreamConsumer(Construct):
         *,
         stream_arn: str,
         items: NewItems,
-        function: lambda_.IFunction,
+        function: lambda_.Alias,
         dead_letters: sqs.IQueue,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -60,7 +68,7 @@ class StreamConsumer(Construct):
             "eventName": lambda_.FilterRule.is_equal("INSERT"),
             "dynamodb": {"Keys": {"sk": {"S": lambda_.FilterRule.begins_with(items.prefix)}}},
         }
-        lambda_.EventSourceMapping(
+        mapping = lambda_.EventSourceMapping(
             self,
             "Source",
             target=function,
@@ -77,3 +85,12 @@ class StreamConsumer(Construct):
             max_record_age=GIVEN_UP_AFTER,
             on_failure=sources.SqsDlq(dead_letters),
         )
+        _call(mapping, function)
+
+
+def _call(mapping: lambda_.EventSourceMapping, function: lambda_.Alias) -> None:
+    """Name the alias by its ARN. The library takes the ARN apart and puts a name together, which hides it."""
+    resource = mapping.node.default_child
+    if not isinstance(resource, lambda_.CfnEventSourceMapping):
+        raise TypeError("the mapping has another shape than expected")
+    resource.function_name = function.function_arn

@@ -10,6 +10,12 @@ from infra.cards import CARDS, counted_by
 from infra.constructs.metrics import Measured
 from infra.grants import QueueName
 
+# Where AWS's console is, by partition.
+CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
 WIDTH = 24
 HEIGHT = 6
 BUSINESS = "# Is the business well?"
@@ -24,6 +30,9 @@ class Dashboard(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, measured: Measured) -> None:
         super().__init__(scope, construct_id)
         self._measured = measured
+        self._consoles = cdk.CfnMapping(
+            self, "Consoles", mapping={partition: {"host": host} for partition, host in CONSOLES.items()}
+        )
         # An account's dashboards are not kept apart by region.
         self._name = f"{cdk.Aws.STACK_NAME}-{cdk.Aws.REGION}"
         cloudwatch.Dashboard(
@@ -48,7 +57,8 @@ class Dashboard(Construct):
     @property
     def url(self) -> str:
         """Where to see it."""
-        console = f"https://{cdk.Aws.REGION}.console.aws.amazon.com/cloudwatch/home"
+        host = self._consoles.find_in_map(cdk.Aws.PARTITION, "host")
+        console = f"https://{cdk.Aws.REGION}.{host}/cloudwatch/home"
         return f"{console}?region={cdk.Aws.REGION}#dashboards/dashboard/{self._name}"
 
     # --- is the business well? -----------------------------------------------------------------------
@@ -77,6 +87,7 @@ class Dashboard(Construct):
             _graph(
                 "Waiting for 360dialog",
                 [
+                    measured.own("NumbersWaiting", "reconciler", statistic="Maximum", label="waiting"),
                     measured.total("NumbersStale", label="looked at after an hour"),
                     measured.total("NumbersHealed", label="carried on without a webhook"),
                     measured.total("EventsUnresolved", label="events without a number yet"),
@@ -132,7 +143,12 @@ class Dashboard(Construct):
         return [
             _graph(
                 "Queues: age of the oldest message, s",
-                [queue(name, "ApproximateAgeOfOldestMessage", label=name) for name in QUEUES],
+                [
+                    *(queue(name, "ApproximateAgeOfOldestMessage", label=name) for name in QUEUES),
+                    self._measured.own(
+                        "OldestDueSeconds", "reconciler", statistic="Maximum", label="work nobody takes up"
+                    ),
+                ],
                 width=8,
             ),
             _graph("Queues: messages", [*waiting, *put_off], width=8),
@@ -189,6 +205,7 @@ class Dashboard(Construct):
                     for name in (
                         "JobsSentAgain",
                         "RecordsCrashed",
+                        "ServicesUnavailable",
                         "NumbersAttention",
                         "ChannelsUnknown",
                         "MetaConfigurationErrors",

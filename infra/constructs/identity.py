@@ -5,18 +5,49 @@ from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
 from infra.config import DeploymentConfig
-from infra.constructs.removal import removal_policy
+from infra.constructs.removal import protected, removal_policy
 
 
 class UserPool(Construct):
     """Cognito: people sign in by email on its hosted pages; an administrator invites them.
 
-    Made only when the configuration names no issuer.
+    Made only when the configuration names no issuer. A pool that the configuration names gets an app client
+    and is otherwise left alone: its users, its rules and its sign-in pages are its owner's.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: DeploymentConfig) -> None:
         super().__init__(scope, construct_id)
-        self.pool = cognito.UserPool(
+        self._config = config
+        self._pages = [f"{origin}/" for origin in config.api.allowed_origins]
+        existing = config.api.user_pool_id
+        self.pool: cognito.IUserPool
+        self.domain: cognito.UserPoolDomain | None = None
+        if existing is not None:
+            self.pool = cognito.UserPool.from_user_pool_id(self, "Pool", existing)
+            self.issuer = _issuer_of(existing, existing.partition("_")[0])  # an id begins with its region
+            self.client = self._client()
+            return
+        own = self._own_pool()
+        self.pool, self.issuer = own, _issuer_of(own.user_pool_id, cdk.Aws.REGION)
+        self.client = self._client()
+        # Cognito's domains are shared by everybody in a region: the account makes the name unique.
+        self.domain = own.add_domain(
+            "Domain",
+            cognito_domain=cognito.CognitoDomainOptions(
+                domain_prefix=f"onramp-{config.stage.name}-{cdk.Aws.ACCOUNT_ID}"
+            ),
+        )
+
+    @property
+    def sign_in_url(self) -> str | None:
+        """The hosted login of the stack's own pool; it leads back to the first of the allowed origins."""
+        if self.domain is None:
+            return None
+        return self.domain.sign_in_url(self.client, redirect_uri=self._pages[0])
+
+    def _own_pool(self) -> cognito.UserPool:
+        stage = self._config.stage
+        return cognito.UserPool(
             self,
             "Pool",
             self_sign_up_enabled=False,
@@ -33,11 +64,13 @@ class UserPool(Construct):
                 require_uppercase=True,
                 temp_password_validity=cdk.Duration.days(3),
             ),
-            removal_policy=removal_policy(config.stage),
-            deletion_protection=config.stage.removal == "retain",
+            removal_policy=removal_policy(stage),
+            # An update of the pool sets what the template leaves out to Cognito's default, which is off.
+            deletion_protection=protected(stage),
         )
-        self._pages = [f"{origin}/" for origin in config.api.allowed_origins]
-        self.client = self.pool.add_client(
+
+    def _client(self) -> cognito.UserPoolClient:
+        return self.pool.add_client(
             "Browser",
             generate_secret=False,
             prevent_user_existence_errors=True,
@@ -50,20 +83,8 @@ class UserPool(Construct):
                 logout_urls=self._pages,
             ),
         )
-        # Cognito's domains are shared by everybody in a region: the account makes the name unique.
-        self.domain = self.pool.add_domain(
-            "Domain",
-            cognito_domain=cognito.CognitoDomainOptions(
-                domain_prefix=f"onramp-{config.stage.name}-{cdk.Aws.ACCOUNT_ID}"
-            ),
-        )
 
-    @property
-    def sign_in_url(self) -> str:
-        """The hosted login; it leads back to the first of the allowed origins, with a code."""
-        return self.domain.sign_in_url(self.client, redirect_uri=self._pages[0])
 
-    @property
-    def issuer(self) -> str:
-        """What tokens of this pool name as their issuer."""
-        return f"https://cognito-idp.{cdk.Aws.REGION}.amazonaws.com/{self.pool.user_pool_id}"
+def _issuer_of(user_pool_id: str, region: str) -> str:
+    """What tokens of a pool name as their issuer; the pool's own attribute for it the emulator lacks."""
+    return f"https://cognito-idp.{region}.{cdk.Aws.URL_SUFFIX}/{user_pool_id}"

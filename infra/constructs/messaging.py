@@ -2,9 +2,11 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.config import BusConfig
 from infra.grants import QueueName
 
 RETENTION = cdk.Duration.days(14)
@@ -14,12 +16,26 @@ VISIBILITY = cdk.Duration.seconds(360)
 MAX_RECEIVE_COUNT = 1000
 # SQS's largest: a webhook of 1 MiB less the envelope goes through.
 LARGE_MESSAGE_BYTES = 1024 * 1024
+RULE_ACTIONS = (
+    "events:DeleteRule",
+    "events:DescribeRule",
+    "events:DisableRule",
+    "events:EnableRule",
+    "events:ListTargetsByRule",
+    "events:PutRule",
+    "events:PutTargets",
+    "events:RemoveTargets",
+)
+"""What a reader of the bus may do with rules of its own."""
 
 
 class Messaging(Construct):
-    """Jobs and events with their dead letters, the dead letters of schedules and stream, the bus."""
+    """Jobs and events with their dead letters, the dead letters of schedules and stream, the bus.
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    The bus has an archive when the configuration says for how many days; else `archive` is None.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, bus: BusConfig) -> None:
         super().__init__(scope, construct_id)
         self.jobs_dlq = self._dead_letters("JobsDlq", source="jobs")
         self.jobs = self._queue("Jobs", name="jobs", dead_letters=self.jobs_dlq)
@@ -37,6 +53,8 @@ class Messaging(Construct):
             event_bus_name=cdk.Aws.STACK_NAME,
             description="What happens to signups, for the partner's systems",
         )
+        self._let_in(bus.readers)
+        self.archive = self._archive(bus.archive_days)
 
     @property
     def by_name(self) -> dict[QueueName, sqs.Queue]:
@@ -90,8 +108,51 @@ class Messaging(Construct):
     def _arn(self, name: str) -> str:
         return cdk.Stack.of(self).format_arn(service="sqs", resource=_physical(name))
 
+    def _let_in(self, readers: tuple[str, ...]) -> None:
+        """Let others put rules on the bus, each account seeing and changing only those that it has made."""
+        if not readers:
+            return
+        rules = f"{self.bus.event_bus_name}/*"
+        statement = iam.PolicyStatement(
+            sid="ReadersManageTheirOwnRules",
+            principals=[iam.ArnPrincipal(reader) for reader in readers],
+            actions=list(RULE_ACTIONS),
+            resources=[cdk.Stack.of(self).format_arn(service="events", resource="rule", resource_name=rules)],
+            # "IfExists": a rule that is about to be made has no creator yet.
+            conditions={"StringEqualsIfExists": {"events:creatorAccount": "${aws:PrincipalAccount}"}},
+        )
+        # The library's own class for it warns of properties that it hands on without a value.
+        cdk.CfnResource(
+            self,
+            "Readers",
+            type="AWS::Events::EventBusPolicy",
+            properties={
+                "EventBusName": self.bus.event_bus_name,
+                "StatementId": statement.sid,
+                "Statement": statement.to_statement_json(),
+            },
+        )
+
+    def _archive(self, days: int) -> events.CfnArchive | None:
+        # Without a name of ours: an archive's may have 48 characters, and two stages must not share one.
+        if not days:
+            return None
+        return events.CfnArchive(
+            self,
+            "Archive",
+            source_arn=self.bus.event_bus_arn,
+            description="Everything that was on the bus, to be replayed",
+            retention_days=days,
+        )
+
 
 def _physical(name: str) -> str:
     # Queue and dead letters name each other; only a name that is known beforehand unties the knot. The
-    # stack's name in it keeps stages apart.
-    return f"{cdk.Aws.STACK_NAME}-{name}"
+    # stack's name in it keeps stages apart, and the stack's own id those of a stack from those of one that
+    # was deleted: for a minute SQS refuses the name of a queue that is gone.
+    return f"{cdk.Aws.STACK_NAME}-{name}-{_stack_instance()}"
+
+
+def _stack_instance() -> str:
+    """The first eight digits of the id that CloudFormation gives a stack when it is made."""
+    return cdk.Fn.select(0, cdk.Fn.split("-", cdk.Fn.select(2, cdk.Fn.split("/", cdk.Aws.STACK_ID))))

@@ -6,14 +6,20 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
+from aws_cdk import aws_logs
 from aws_cdk import aws_sqs as sqs
+from constructs import Construct
 
+from contract.routes import ROUTES
 from infra.cards import counted_by
 from infra.grants import QueueName
 from infra.metrics import NAMESPACE
 
 PERIOD = cdk.Duration.minutes(5)
+UNAUTHORIZED = "CallsUnauthorized"
+(WEBHOOKS,) = (route for route in ROUTES if route.access == "signed")
+OTHERS = tuple(f"{route.method} {route.path}" for route in ROUTES if route.access != "jwt")
+"""Routes that are called without a tenant's token, as API Gateway names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +32,10 @@ class Measured:
 
     stage: str
     functions: Mapping[str, lambda_.IFunction]
-    logs: Mapping[str, logs.ILogGroup]
+    logs: Mapping[str, aws_logs.ILogGroup]
     queues: Mapping[QueueName, sqs.IQueue]
     api_id: str
+    access_log: aws_logs.ILogGroup
     table_name: str
 
     def own(
@@ -72,6 +79,42 @@ class Measured:
         """A metric of API Gateway."""
         dimensions = {"ApiId": self.api_id}
         return _metric("AWS/ApiGateway", name, dimensions, statistic=statistic, label=label)
+
+    def webhook_route(self, name: str, *, statistic: str = "Sum") -> cloudwatch.Metric:
+        """A metric of API Gateway of the route that 360dialog calls, which alone has metrics of its own."""
+        dimensions = {
+            "ApiId": self.api_id,
+            "Stage": "$default",
+            "Method": WEBHOOKS.method,
+            "Resource": WEBHOOKS.path,
+        }
+        return _metric("AWS/ApiGateway", name, dimensions, statistic=statistic, label=None)
+
+    @property
+    def unauthorized(self) -> cloudwatch.Metric:
+        """Which share of the calls with a token was answered 401; made of the access log by `count_401`."""
+        return _metric(self._of_stage, UNAUTHORIZED, {}, statistic="Average", label=None)
+
+    def count_401(self, scope: Construct) -> None:
+        """Let CloudWatch Logs read `unauthorized` from the access log: 1 for each 401, 0 for all that got in.
+
+        A metric of a log group has no dimension that says its stage, so that its namespace does.
+        """
+        ours = " && ".join(f'($.routeKey != "{key}")' for key in ("-", *OTHERS))
+        for name, status, value in (("Refused", "=", "1"), ("LetIn", "!=", "0")):
+            aws_logs.MetricFilter(
+                scope,
+                f"Callers{name}",
+                log_group=self.access_log,
+                metric_namespace=self._of_stage,
+                metric_name=UNAUTHORIZED,
+                metric_value=value,
+                filter_pattern=aws_logs.FilterPattern.literal(f'{{ ($.status {status} "401") && {ours} }}'),
+            )
+
+    @property
+    def _of_stage(self) -> str:
+        return f"{NAMESPACE}/{self.stage}"
 
     def table(self, name: str, *, statistic: str = "Sum", label: str | None = None) -> cloudwatch.Metric:
         """A metric of DynamoDB."""

@@ -20,7 +20,7 @@ class Schedules(Construct):
         construct_id: str,
         *,
         schedule: Schedule,
-        function: lambda_.IFunction,
+        function: lambda_.Alias,
         dead_letters: sqs.IQueue,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -28,7 +28,9 @@ class Schedules(Construct):
         lambda_.EventInvokeConfig(
             self,
             "Async",
-            function=function,
+            function=function.lambda_,
+            # These settings are those of the alias: whoever calls the function by another name has others.
+            qualifier=function.alias_name,
             max_event_age=cdk.Duration.minutes(5),
             retry_attempts=0,
             on_failure=destinations.SqsDestination(dead_letters),

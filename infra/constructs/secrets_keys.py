@@ -6,11 +6,11 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra.config import StageConfig
-from infra.constructs.removal import removal_policy
+from infra.constructs.removal import removal_policy, retains
 
 
 class SecretsAndKeys(Construct):
-    """Two keys that rotate each year, and one secret.
+    """Two keys that rotate each year, and one secret. A key that the configuration names is used as it is.
 
     The secret is made without a value: whatever reads it fails closed until somebody has put one, JSON
     ``{"meta_app_secret": "…", "partner_api_key": "…", "platform_secrets": ["…"]}``. No deployment touches
@@ -19,8 +19,11 @@ class SecretsAndKeys(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, stage: StageConfig) -> None:
         super().__init__(scope, construct_id)
-        self.table_key = self._key("TableKey", "Onramp: the table", stage)
-        self.envelope_key = self._key("EnvelopeKey", "Onramp: business tokens and channel keys", stage)
+        self._stage = stage
+        self.table_key = self._key("TableKey", "Onramp: the table", stage.table_key_arn)
+        self.envelope_key = self._key(
+            "EnvelopeKey", "Onramp: business tokens and channel keys", stage.envelope_key_arn
+        )
         self.secret = secretsmanager.Secret(
             self,
             "Secret",
@@ -32,12 +35,15 @@ class SecretsAndKeys(Construct):
             raise TypeError("the secret has another shape than expected")
         resource.add_property_deletion_override("GenerateSecretString")
 
-    def _key(self, name: str, description: str, stage: StageConfig) -> kms.Key:
+    def _key(self, name: str, description: str, existing_arn: str | None) -> kms.IKey:
+        if existing_arn is not None:
+            # Its own policy has to let this account's roles in; that is its owner's to write.
+            return kms.Key.from_key_arn(self, name, existing_arn)
         return kms.Key(
             self,
             name,
             description=description,
             enable_key_rotation=True,
-            removal_policy=removal_policy(stage),
-            pending_window=cdk.Duration.days(30 if stage.removal == "retain" else 7),
+            removal_policy=removal_policy(self._stage),
+            pending_window=cdk.Duration.days(30 if retains(self._stage) else 7),
         )

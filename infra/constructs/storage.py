@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from constructs import Construct
@@ -47,8 +46,9 @@ class Storage(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
+            # Deletion protection is left out, on or off: `onramp protect` switches it on, and CloudFormation
+            # leaves alone what no template has ever named.
             removal_policy=removal_policy(stage),
-            deletion_protection=removal_policy(stage) is cdk.RemovalPolicy.RETAIN,
         )
         for name, (partition, *sort) in INDEXES.items():
             self.table.add_global_secondary_index(

@@ -5,37 +5,31 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from typing import Final, TypedDict
+from typing import Final
 
 import httpx
-from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.config import LOCAL_STAGE
 from ops.doctor.catalogue import CHECKS, Check
-from ops.doctor.checks.stack import jwt_settings
-from ops.doctor.findings import Stop
 from ops.doctor.http import new_client
+from ops.doctor.local import as_run_here
 from ops.doctor.report import ProgressLine, Report
 from ops.doctor.runner import examine
-from ops.doctor.stage import Stage, local_values
+from ops.doctor.stage import Stage
 from ops.stage import reaching
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import reach
 from ops.terminal import table_width
+from ops.tool import Description
 
 COULD_NOT_RUN: Final = 2
+TOKEN: Final = "token"  # noqa: S105 - the name of a check
+"""The check that needs ``--token``, and is left out without it."""
 DEFAULT_PATIENCE: Final = 40.0
 
 
-class _Description(TypedDict):
-    help: str
-    description: str
-    epilog: str
-
-
-DESCRIPTION: Final = _Description(
+DESCRIPTION: Final = Description(
     help="check a deployed stage, name what is wrong and how to mend it",
     description="Checks a deployed stage from outside. Without --fix it changes nothing, but leaves an "
     "event of its own in the table for each platform secret.",
@@ -51,12 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fix", action="store_true", help="set the partner webhook if it is wrong")
     add("--only", nargs="+", choices=names, metavar="NAME", help="these checks only")
     add("--skip", nargs="+", choices=names, default=[], metavar="NAME", help="all but these checks")
+    add("--token", metavar="TOKEN", help="say why this token is refused; - reads it from standard input")
     add("--list", action="store_true", help="list the checks and end")
     add("--json", action="store_true", help="findings as JSON")
     add("--strict", action="store_true", help="a warning counts as a failure")
     add(
         "--timeout",
-        type=_positive,
+        type=positive,
         default=DEFAULT_PATIENCE,
         metavar="S",
         help="seconds a check waits for something to happen (default: %(default)g)",
@@ -73,9 +68,7 @@ def run(given: argparse.Namespace) -> int:
         width = max(len(check.name) for check in CHECKS)
         sys.stdout.writelines(f"{check.name:<{width}}  {check.about}\n" for check in CHECKS)
         return 0
-    checks = [
-        check for check in CHECKS if check.name in (given.only or _all()) and check.name not in given.skip
-    ]
+    checks = [check for check in CHECKS if _is_wanted(check.name, given)]
     if not checks:
         return _refuse("no check is left to run", as_json=given.json)
     with new_client() as http:
@@ -87,8 +80,17 @@ def run(given: argparse.Namespace) -> int:
             return _examine(stage, checks, given)
 
 
-def _all() -> list[str]:
-    return [check.name for check in CHECKS]
+def _is_wanted(name: str, given: argparse.Namespace) -> bool:
+    if name in given.skip:
+        return False
+    if given.only:
+        return name in given.only or (name == TOKEN and bool(given.token))
+    return name != TOKEN or bool(given.token)
+
+
+def _token(given: str | None) -> str:
+    """The token itself: of the command line, or a line of standard input, which leaves no trace."""
+    return sys.stdin.readline().strip() if given == "-" else (given or "").strip()
 
 
 def _refuse(why: str, *, as_json: bool) -> int:
@@ -128,27 +130,13 @@ def prepare(given: argparse.Namespace, http: httpx.Client) -> Stage:
         http=http,
         fix=given.fix,
         patience=given.timeout,
+        token=_token(given.token),
     )
-    return _as_run_here(stage, found.overrides) if found.values.is_local else stage
+    return as_run_here(stage, found.overrides)
 
 
-def _as_run_here(stage: Stage, overrides: Mapping[str, str]) -> Stage:
-    """A local run's stage with the addresses the run has chosen; what was given with ``-c`` comes first."""
-    try:
-        found = local_values(stage.values, stage.functions())
-        for settings in jwt_settings(stage):
-            found |= {"api.jwt_issuer": settings["Issuer"], "api.jwt_audience": settings.get("Audience", [])}
-    except (Stop, ClientError, BotoCoreError) as error:
-        raise UnusableError(
-            f"the {LOCAL_STAGE} run does not tell its addresses ({type(error).__name__})"
-        ) from error
-    stage.values = stage.values.changed(
-        {name: value for name, value in found.items() if name not in overrides}
-    )
-    return stage
-
-
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
+    """A number of seconds on a command line. Raises `argparse.ArgumentTypeError`."""
     seconds = float(text)
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError("must be above 0")

@@ -45,6 +45,12 @@ class PartnerDesk:
         """Set the partner webhook. One call. Raises `Stop`."""
         return _address(self._call("POST", "/webhook_url", {"webhook_url": url}))
 
+    def set_ending(self, client_id: str, channel_id: str, *, ending: bool) -> httpx.Response:
+        """Ask for a channel's end, or take that back. One call. Raises `Stop`."""
+        client, channel = quote(client_id, safe=""), quote(channel_id, safe="")
+        path = f"/clients/{client}/channels/{channel}/control/cancellation_request"
+        return self._call("POST", path, {"enabled": ending})
+
     def read_webhook_again(self) -> WebhookAddress:
         """Read it anew, after it was set. One or two calls. Raises `Stop`."""
         return self._read_webhook()
@@ -56,7 +62,7 @@ class PartnerDesk:
         # Not every hub is known to have that route; the partner itself shows the address too.
         return _address(self._call("GET", ""))
 
-    def _call(self, method: str, path: str, body: Mapping[str, str] | None = None) -> httpx.Response:
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> httpx.Response:
         stage = self._stage
         key = stage.secret().text("partner_api_key")
         base, partner_id = stage.value("partner.base_url").rstrip("/"), stage.value("partner.partner_id")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from onramp.adapters.dynamo import DynamoStore
 from onramp.domain.budget import BudgetRule
 from onramp.ports import DEFAULT_BUDGET, Ports, Rules
+from ops.stage.translated import translated
 
 if TYPE_CHECKING:
     from ops.doctor.stage import Stage
@@ -61,7 +62,7 @@ def ports_of(stage: "Stage") -> Ports:
         calls=values.number("partner.budget_calls", DEFAULT_BUDGET.calls), window=timedelta(seconds=window)
     )
     return Ports(
-        store=DynamoStore(stage.aws.dynamodb, stage.output("TableName"), clock),
+        store=DynamoStore(translated(stage.aws.dynamodb), stage.output("TableName"), clock),
         clock=clock,
         telemetry=Silent(),
         rules=Rules(budget=rule),

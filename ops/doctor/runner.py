@@ -12,6 +12,7 @@ from typing import Final
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
+from onramp.adapters.aws_light import AwsError
 from onramp.domain.errors import UnavailableError
 from ops.doctor.catalogue import Check
 from ops.doctor.findings import Finding, Stop, fail, warn
@@ -114,7 +115,7 @@ def _finding(stage: Stage, check: Check) -> Finding:
         return check.run(stage)
     except Stop as stop:
         return stop.finding
-    except (ClientError, BotoCoreError, UnavailableError) as error:
+    except (ClientError, BotoCoreError, AwsError, UnavailableError) as error:
         return _aws_trouble(error)
     except httpx.HTTPError as error:
         return fail(
@@ -126,7 +127,9 @@ def _finding(stage: Stage, check: Check) -> Finding:
 
 def _aws_trouble(error: Exception) -> Finding:
     """AWS does not do what was asked; behind an error of a port stands what AWS said."""
-    cause = error.__cause__ if isinstance(error, UnavailableError) and error.__cause__ else error
+    cause: BaseException = error
+    while cause.__cause__ is not None and not isinstance(cause, ClientError):
+        cause = cause.__cause__
     if isinstance(cause, ClientError):
         return _refused_by_aws(cause)
     return fail(f"AWS cannot be asked ({type(cause).__name__})", "Check credentials, region and network.")

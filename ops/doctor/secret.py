@@ -89,10 +89,7 @@ def read_secret(aws: Aws, secret_id: str, now: datetime) -> Secret:
 
 def fill_advice(secret_id: str) -> str:
     """How to fill the secret."""
-    return (
-        'Write {"meta_app_secret": "…", "partner_api_key": "…", "platform_secrets": ["…"]} into a file; '
-        f"aws secretsmanager put-secret-value --secret-id {secret_id} --secret-string file://<file>"
-    )
+    return f"`onramp secret set --stage <stage>` asks for what is missing and writes it into {secret_id}."
 
 
 def _needs(name: str) -> Finding:

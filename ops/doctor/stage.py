@@ -46,6 +46,7 @@ class Stage:
         clock: the time here.
         fix: whether a check may mend what it finds.
         patience: seconds that a check waits for something to happen.
+        token: a front-end's token that somebody wants to know about; empty for none.
     """
 
     values: Values
@@ -57,6 +58,7 @@ class Stage:
     clock: Clock = field(default_factory=Clock)
     fix: bool = False
     patience: float = 40.0
+    token: str = field(default="", repr=False)
     secret: Once[Secret] = field(init=False)
     resources: Callable[[], dict[str, dict[str, str]]] = field(init=False)
     functions: Callable[[], dict[str, DeployedFunction]] = field(init=False)
@@ -95,6 +97,7 @@ class Stage:
 
     def conceal(self, text: str) -> str:
         """A text without any secret in it."""
+        text = text.replace(self.token, "•••") if self.token else text
         # What nobody has read, nobody can have said.
         return self.secret.known.conceal(text) if self.secret.known is not None else text
 

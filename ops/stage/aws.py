@@ -1,12 +1,14 @@
 """AWS as an operator sees it: clients with the operator's credentials, and what the stack says of itself."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from infra.cards import CARDS
 from infra.config import LOOPBACK_HOSTS
@@ -138,17 +140,19 @@ class Aws:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackFacts:
-    """The stack as CloudFormation knows it."""
+    """The stack as CloudFormation knows it. `protected`: it refuses to be deleted."""
 
     status: str
     outputs: dict[str, str]
+    protected: bool = False
 
 
 def describe_stack(aws: Aws, name: str) -> StackFacts:
     """Read status and outputs. Raises botocore's errors, `ClientError` when there is no such stack."""
     [stack] = aws.cloudformation.describe_stacks(StackName=name)["Stacks"]
     outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
-    return StackFacts(status=stack["StackStatus"], outputs=outputs)
+    protected = bool(stack.get("EnableTerminationProtection", False))
+    return StackFacts(status=stack["StackStatus"], outputs=outputs, protected=protected)
 
 
 def list_resources(aws: Aws, name: str) -> dict[str, dict[str, str]]:
@@ -164,19 +168,47 @@ def list_resources(aws: Aws, name: str) -> dict[str, dict[str, str]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedFunction:
-    """A function as it is deployed: its name there, and its variables."""
+    """A function as it is deployed: its name there, the alias that is called, and its variables."""
 
     physical: str
     environment: dict[str, str]
+    alias: str | None = None
+
+    @property
+    def called(self) -> str:
+        """What to name in a call: the alias where there is one, so that the released version answers."""
+        return f"{self.physical}:{self.alias}" if self.alias else self.physical
 
 
 def read_functions(aws: Aws, resources: dict[str, dict[str, str]]) -> dict[str, DeployedFunction]:
-    """The stack's functions that have a card, by their names there. Raises botocore's errors."""
+    """The stack's functions that have a card, by their names there. Raises botocore's errors.
+
+    A function behind an alias is read through it: after a roll-back that is not the newest code.
+    """
+    aliases = _aliases(resources)
     found: dict[str, DeployedFunction] = {}
     for physical in resources.get("AWS::Lambda::Function", {}).values():
-        settings = aws.functions.get_function_configuration(FunctionName=physical)
+        alias = aliases.get(physical)
+        more: Any = {"Qualifier": alias} if alias else {}
+        settings = aws.functions.get_function_configuration(FunctionName=physical, **more)
         name = settings.get("Handler", "").rpartition(".")[0]
         if name in CARDS:
             environment = settings.get("Environment", {}).get("Variables", {})
-            found[name] = DeployedFunction(physical=physical, environment=dict(environment))
+            found[name] = DeployedFunction(physical=physical, environment=dict(environment), alias=alias)
     return found
+
+
+def _aliases(resources: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """The alias of each function, from ``arn:…:function:<name>:<alias>``."""
+    found = {}
+    for arn in resources.get("AWS::Lambda::Alias", {}).values():
+        function, _, alias = arn.rpartition(":")
+        found[function.rpartition(":")[2]] = alias
+    return found
+
+
+def error_code(error: Exception) -> str:
+    """What AWS calls a refusal; the kind of any other error. Never its text."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "ClientError"))
+    return type(error).__name__

@@ -10,7 +10,8 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from infra.config import LOCAL_STAGE, DeploymentConfig, overridable_values
+from infra.config import LOCAL_STAGE, DeploymentConfig, mistakes_in, overridable_values
+from infra.config_rules import Around
 
 
 class UnusableError(Exception):
@@ -88,20 +89,7 @@ class Values:
 
     def problems(self) -> list[tuple[str, str]]:
         """What the deployment would refuse: name of the value, and why."""
-        try:
-            config = DeploymentConfig.model_validate(self.raw)
-        except ValidationError as error:
-            return [
-                (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))
-                for item in error.errors(include_url=False, include_input=False)
-            ]
-        found = []
-        if config.stage.name != self.stage:
-            found.append(("stage.name", f"is {config.stage.name!r}, not {self.stage!r}"))
-        if not config.is_local:
-            places = config.plain_http_addresses()
-            found += [(where.removeprefix("[").replace("] ", "."), "must use https") for where in places]
-        return found
+        return [(one.name, one.told) for one in mistakes_in(self.raw, around=Around(stage=self.stage))]
 
 
 def read_values(

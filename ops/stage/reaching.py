@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,27 @@ class Reached:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which stage, and how AWS is asked."""
+    add_file_arguments(parser)
+    add = parser.add_argument
+    add(
+        "--outputs",
+        type=Path,
+        metavar="FILE",
+        help="the stack's outputs, as `cdk deploy --outputs-file` writes",
+    )
+    add("--stack", metavar="NAME", help="the stack's name (default: Onramp-<stage>)")
+    add("--region", help="AWS region (default: [stage] region, else that of the credentials)")
+    add("--profile", help="profile of the AWS credentials")
+    add(
+        "--endpoint-url",
+        default=os.environ.get("AWS_ENDPOINT_URL"),
+        metavar="URL",
+        help="AWS emulator (default: $AWS_ENDPOINT_URL; for the stage local that of `make local`)",
+    )
+
+
+def add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which configuration."""
     add = parser.add_argument
     add("--stage", default=os.environ.get("ONRAMP_STAGE"), help="the stage (default: $ONRAMP_STAGE)")
     add("--config", type=Path, metavar="FILE", help="its configuration (default: config/<stage>.toml)")
@@ -47,20 +68,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECTION.KEY=VALUE",
         help="a value that was given to `cdk deploy -c`",
     )
-    add(
-        "--outputs",
-        type=Path,
-        metavar="FILE",
-        help="the stack's outputs, as `cdk deploy --outputs-file` writes",
-    )
-    add("--region", help="AWS region (default: that of the credentials)")
-    add("--profile", help="profile of the AWS credentials")
-    add(
-        "--endpoint-url",
-        default=os.environ.get("AWS_ENDPOINT_URL"),
-        metavar="URL",
-        help="AWS emulator (default: $AWS_ENDPOINT_URL; for the stage local that of `make local`)",
-    )
 
 
 def reach(given: argparse.Namespace, **aws_options: Any) -> Reached:  # noqa: ANN401 - fields of `Aws`
@@ -69,6 +76,35 @@ def reach(given: argparse.Namespace, **aws_options: Any) -> Reached:  # noqa: AN
     Raises:
         UnusableError: there is no such stage, or nobody lets us look at it.
     """
+    where = locate(given, **aws_options)
+    stack = None if given.outputs is not None else _find_stack(where.aws, where.stack_name)
+    outputs = (
+        read_outputs(given.outputs, where.stack_name)
+        if stack is None
+        else _reachable(stack.outputs, where.aws)
+    )
+    return replace(where, outputs=outputs, stack=stack)
+
+
+def locate(given: argparse.Namespace, **aws_options: Any) -> Reached:  # noqa: ANN401 - fields of `Aws`
+    """What a parsed command line says of a stage that need not stand yet: no outputs, no stack.
+
+    Raises:
+        UnusableError: no stage is named, or its configuration file cannot be read.
+    """
+    values, overrides = locate_values(given)
+    aws = Aws(
+        region=given.region or values.text("stage.region") or None,
+        profile=given.profile,
+        endpoint=given.endpoint_url or _local_endpoint(values),
+        **aws_options,
+    )
+    stack_name = given.stack or f"Onramp-{given.stage}"
+    return Reached(values=values, overrides=overrides, stack_name=stack_name, outputs={}, stack=None, aws=aws)
+
+
+def locate_values(given: argparse.Namespace) -> tuple[Values, dict[str, str]]:
+    """The values of a stage, and those of them that were given for this run. Raises `UnusableError`."""
     if not given.stage:
         raise UnusableError("which stage? Name it with --stage or ONRAMP_STAGE")
     overrides = _overrides(given.overrides)
@@ -78,22 +114,7 @@ def reach(given: argparse.Namespace, **aws_options: Any) -> Reached:  # noqa: AN
         example=ROOT / "config" / "example.toml",
         overrides=overrides,
     )
-    aws = Aws(
-        region=given.region,
-        profile=given.profile,
-        endpoint=given.endpoint_url or _local_endpoint(values),
-        **aws_options,
-    )
-    stack_name = f"Onramp-{given.stage}"
-    stack = None if given.outputs is not None else _find_stack(aws, stack_name)
-    return Reached(
-        values=values,
-        overrides=overrides,
-        stack_name=stack_name,
-        outputs=_read_outputs(given.outputs, stack_name) if stack is None else _reachable(stack.outputs, aws),
-        stack=stack,
-        aws=aws,
-    )
+    return values, overrides
 
 
 def _config_file(stage: str) -> Path:
@@ -145,14 +166,19 @@ def _reachable(outputs: Mapping[str, str], aws: Aws) -> dict[str, str]:
     return found
 
 
-def _read_outputs(path: Path, stack_name: str) -> dict[str, str]:
-    """Outputs from a file: those of the stack in CDK's file, or the outputs alone."""
+def read_outputs(path: Path, stack_name: str) -> dict[str, str]:
+    """Outputs from a file: of the stack in CDK's file, the outputs alone, or as CloudFormation lists them.
+
+    Raises `UnusableError`.
+    """
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnusableError(f"{path}: {error.strerror or 'cannot be read'}") from error
     except ValueError as error:
         raise UnusableError(f"{path}: not JSON") from error
+    if isinstance(content, list) and content and all(isinstance(item, dict) for item in content):
+        content = {str(item.get("OutputKey")): item.get("OutputValue") for item in content}
     content = content.get(stack_name, content) if isinstance(content, dict) else None
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
         raise UnusableError(f"{path}: holds no outputs of {stack_name}")

@@ -18,6 +18,7 @@ from contract.routes import ROUTES, Route
 from harness.world import World
 from onramp import wiring
 from onramp.settings import CodeExchangeSettings, NumberSubmissionSettings, Settings, SignupQueriesSettings
+from tests.gateway import routed
 
 FUNCTIONS: Final[Mapping[str, type[Settings]]] = {
     "code_exchange": CodeExchangeSettings,
@@ -102,9 +103,9 @@ def _event(
 ) -> dict[str, Any]:
     asked = urlsplit(target)
     caller = {} if tenant is None else {"authorizer": {"jwt": {"claims": {"sub": tenant}, "scopes": None}}}
-    event = {
+    event: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": route.key,
+        **routed(route.method, asked.path),
         "rawPath": asked.path,
         "rawQueryString": asked.query,
         "headers": headers,

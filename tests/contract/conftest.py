@@ -15,11 +15,14 @@ from harness.dynamodb import CountingDynamo
 from harness.table import make_table
 from local.children import run_folder
 from local.ministack import emulator
+from onramp.adapters.aws_client import Client
+from onramp.adapters.aws_light import Credentials, LightClient
 from onramp.adapters.dynamo import DynamoStore
 from onramp.adapters.dynamo.items import key_of
 from onramp.adapters.memory import ManualClock, MemoryStore
 from onramp.domain.records import Stored
 from onramp.ports.storage import Store
+from ops.stage.translated import translated
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -70,11 +73,19 @@ class Stage:
         return {"pk": {"S": pk}, "sk": {"S": sk}}
 
 
+type Clients = tuple[DynamoDBClient, Any]
+"""boto3's client, to make tables and to look at items, and the functions' own, for the store."""
+
+
 @pytest.fixture(scope="session")
-def ministack_dynamodb() -> "Iterator[DynamoDBClient]":
-    """A client for the DynamoDB of a MiniStack that runs for this session."""
+def ministack_dynamodb() -> Iterator[Clients]:
+    """Clients for the DynamoDB of a MiniStack that runs for this session."""
     with run_folder() as folder, emulator(folder) as running:
-        yield running.aws.dynamodb
+        aws = running.aws
+        credentials = Credentials(aws.access_key, aws.secret_key, "", aws.region)
+        light = LightClient("dynamodb", lambda: credentials, aws.region, aws.endpoint)
+        yield aws.dynamodb, Client(light)
+        light.disconnect()
 
 
 def in_memory() -> Stage:
@@ -83,13 +94,13 @@ def in_memory() -> Stage:
     return Stage(MemoryStore(clock, unreadable.append), clock, unreadable)
 
 
-def on_dynamodb(client: "DynamoDBClient", *, make: bool = True) -> Stage:
-    """A store on a table of its own."""
+def on_dynamodb(client: "DynamoDBClient", own: Any, *, make: bool = True) -> Stage:
+    """A store on a table of its own, which `own` is the client of."""
     clock, unreadable = ManualClock(seed=next(_SEEDS)), list[str]()
     table = f"records-{uuid.uuid4().hex}"
     if make:
         make_table(client, table)
-    return Stage(DynamoStore(client, table, clock, unreadable.append), clock, unreadable, client, table)
+    return Stage(DynamoStore(own, table, clock, unreadable.append), clock, unreadable, client, table)
 
 
 @contextlib.contextmanager
@@ -99,7 +110,7 @@ def _on_moto() -> Iterator[Stage]:
             "dynamodb", region_name="eu-central-1", aws_access_key_id="test", aws_secret_access_key="test"
         )
         with contextlib.closing(client):
-            yield on_dynamodb(client)
+            yield on_dynamodb(client, translated(client))
 
 
 def _made(request: pytest.FixtureRequest) -> Iterator[Stage]:
@@ -107,12 +118,13 @@ def _made(request: pytest.FixtureRequest) -> Iterator[Stage]:
         case "memory":
             yield in_memory()
         case "counting":
-            yield on_dynamodb(cast("DynamoDBClient", CountingDynamo()), make=False)
+            counting = CountingDynamo()
+            yield on_dynamodb(cast("DynamoDBClient", counting), counting, make=False)
         case "moto":
             with _on_moto() as made:
                 yield made
         case _:
-            yield on_dynamodb(request.getfixturevalue("ministack_dynamodb"))
+            yield on_dynamodb(*request.getfixturevalue("ministack_dynamodb"))
 
 
 @pytest.fixture(params=[IN_MEMORY, COUNTING, ON_MOTO, ON_MINISTACK])
@@ -144,4 +156,4 @@ def shared(request: pytest.FixtureRequest) -> Stage:
     """An empty store that may be used by several threads; moto's may not."""
     if request.param == "memory":
         return in_memory()
-    return on_dynamodb(request.getfixturevalue("ministack_dynamodb"))
+    return on_dynamodb(*request.getfixturevalue("ministack_dynamodb"))

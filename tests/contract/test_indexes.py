@@ -102,6 +102,23 @@ def test_a_hit_is_moved_on_and_nothing_else_is_touched(stage: Stage) -> None:
     assert due(stage) == ["NUMBER/1001"]
 
 
+def test_since_when_a_record_is_overdue_stays_until_it_is_written(stage: Stage) -> None:
+    record = number(due_at=START)
+    stage.store.commit(record, Census(due_at=START))
+    for later in (300, 600, 900):
+        for hit in stage.store.due(START + seconds(later - 300), 9, line=Line.WORK):
+            assert stage.store.postpone(hit, START + seconds(later))
+    hits = stage.store.due(START + seconds(900), 9, line=Line.WORK)
+    assert {hit.kind for hit in hits} == {"NUMBER", "CENSUS"}
+    exactly = START.replace(microsecond=123_000)
+    assert {hit.overdue_since for hit in hits} == {exactly}
+    assert {hit.due_at for hit in hits} == {exactly + seconds(900)}
+    record.due_at = START + seconds(901)
+    stage.store.commit(record)
+    (hit,) = [one for one in stage.store.due(START + seconds(901), 9, line=Line.WORK) if one.kind == "NUMBER"]
+    assert (hit.since, hit.overdue_since) == (None, exactly + seconds(901))
+
+
 def test_a_hit_that_has_moved_already_is_left_alone(stage: Stage) -> None:
     record = number(due_at=START)
     stage.store.commit(record)

@@ -1,9 +1,7 @@
 """What operators are told is what the stack, the functions and the doctor say."""
 
-import argparse
 import contextlib
 import re
-import runpy
 import shlex
 import shutil
 import subprocess
@@ -18,23 +16,27 @@ import pytest
 from moto import mock_aws
 
 from bench import writes
+from contract.routes import ROUTES
 from harness.table import make_table
 from harness.world import World
-from infra.cards import CARDS, logical_id
+from infra.cards import CARDS
 from infra.metrics import METRICS
 from infra.node import use_packaged_node
 from onramp.adapters.dynamo import DynamoStore
 from onramp.domain.errors import FAILURES
 from onramp.domain.states import Step
-from ops.doctor import command as doctor
+from ops import cli
 from ops.doctor.catalogue import CHECKS
+from ops.stage.translated import translated
+from ops.table import copy_records
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 use_packaged_node()
 
-from infra.constructs.alarms import ALARMS  # noqa: E402 - after Node is chosen
+from infra.constructs.alarms import ALARMS, KEY_ANCHOR  # noqa: E402 - after Node is chosen
+from infra.constructs.api import ACCESS_LOG  # noqa: E402
 from tests.infra.conftest import synthesize  # noqa: E402
 
 type Template = Mapping[str, Any]
@@ -48,9 +50,15 @@ RUNBOOK, COST, SECURITY = TEXTS["docs/runbook.md"], TEXTS["docs/cost.md"], TEXTS
 CODE = "\n".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "functions").rglob("*.py")))
 HANDS_ON = ("docs/deploying.md", "docs/runbook.md")
 TABLE = "records"
+OF_THE_API = 1 + 6
+"""The share of 401, and API Gateway's metrics of one route."""
+OUTCOMES = ("accepted", "empty", "refused", "rejected", "toolarge")
+"""How a webhook may end, as its log line says it."""
+OF_LAMBDA = {"type", "record"}
+"""Fields of the lines that Lambda itself writes."""
 NOT_OURS = {
-    "EnvelopeKey",  # a resource of the stack
-    "ApproximateNumberOfMessages",
+    "ApiDomainTarget",  # an output of stages with a domain
+    "SweepIncomplete",
 }
 
 
@@ -80,11 +88,12 @@ def blocks(text: str, language: str) -> list[str]:
 
 def test_every_alarm_has_its_section_and_every_section_its_alarm() -> None:
     assert re.findall(r"^### (.*)$", part(RUNBOOK, "Alarms"), flags=re.MULTILINE) == [
-        spec.anchor for spec in ALARMS
+        *(spec.anchor for spec in ALARMS),
+        KEY_ANCHOR,
     ]
 
 
-@pytest.mark.parametrize("anchor", [spec.anchor for spec in ALARMS])
+@pytest.mark.parametrize("anchor", [*(spec.anchor for spec in ALARMS), KEY_ANCHOR])
 def test_a_section_says_what_it_means_where_to_look_and_what_to_do(anchor: str) -> None:
     section = part(RUNBOOK, "Alarms").partition(f"### {anchor}\n")[2].partition("\n### ")[0]
     assert re.findall(r"^\*\*(\w+)\.\*\*", section, flags=re.MULTILINE) == ["Means", "Look", "Do"]
@@ -96,27 +105,97 @@ def test_every_failure_has_an_answer() -> None:
     assert all(all(row) for row in told)
 
 
+# --- its commands -------------------------------------------------------------------------------------
+
+_SPAN = re.compile(r"`(onramp [^`]+)`")
+_VAGUE = re.compile(r"…|\bTEXT\b")
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Every `onramp` command of a text that is meant as printed, without its first word."""
+    printed = [line for block in blocks(text, "bash") for line in block.replace("\\\n", " ").splitlines()]
+    spans = _SPAN.findall(re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    for line in (one.strip().removeprefix(".venv/bin/") for one in (*printed, *spans)):
+        if line.startswith("onramp ") and not _VAGUE.search(line):
+            yield shlex.split(line, comments=True)[1:]
+
+
+COMMANDS = {name: list(commands(TEXTS[name])) for name in HANDS_ON}
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(COMMANDS["docs/runbook.md"]) > 80
+    assert COMMANDS["docs/deploying.md"]
+
+
+@pytest.mark.parametrize("name", HANDS_ON)
+def test_commands_are_what_onramp_understands(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in COMMANDS[name]:
+        try:
+            cli.parser().parse_args(words)
+        except SystemExit:
+            pytest.fail(f"onramp {shlex.join(words)}\n{capsys.readouterr().err}")
+
+
+def asked_of_logs() -> Iterator[tuple[str, str, str]]:
+    """Whose lines, which option, and each name or condition that is given with it."""
+    for words in COMMANDS["docs/runbook.md"]:
+        if words[:1] != ["logs"]:
+            continue
+        given = cli.parser().parse_args(words)
+        yield from ((given.of, "where", condition) for condition in given.where)
+        yield from ((given.of, "name", name) for name in (*given.by, *given.show))
+
+
 def test_the_log_lines_that_are_looked_for_are_written() -> None:
-    looked_for = set(re.findall(r'message = "([^"]+)"', RUNBOOK))
-    assert looked_for
-    written = CODE.replace('f"webhook {outcome.lower()}"', '"webhook refused"')
+    looked_for = {value.removeprefix("message=") for _, _, value in asked_of_logs() if "message=" in value}
+    looked_for |= {f"webhook {word}" for word in ("accepted", "empty", "rejected")}
+    assert len(looked_for) > 10
+    written = CODE.replace('f"webhook {outcome.lower()}"', " ".join(f'"webhook {w}"' for w in OUTCOMES))
     assert not [line for line in looked_for if f'"{line}"' not in written]
 
 
 def test_the_fields_that_are_asked_for_are_written() -> None:
     written = set(re.findall(r"\b(\w+)=", CODE)) | set(re.findall(r'"(\w+)":', CODE))
-    access_log = set(re.findall(r'"(\w+)":', (ROOT / "infra/constructs/api.py").read_text(encoding="utf-8")))
-    asked: set[str] = set()
-    for query in re.findall(r"stats [^']*? by ([\w, \n]+)", RUNBOOK):
-        asked |= {name.strip() for name in query.split(",")}
+    # What Powertools and `onramp logs` itself add.
+    written |= {"message", "level", "service", "of", "at", "error", "text"}
+    for of, option, text in asked_of_logs():
+        name = text.partition("=")[0] if option == "where" else text
+        if of == "api":
+            assert name in ACCESS_LOG, name
+        elif name.partition(".")[0] not in OF_LAMBDA:
+            assert name in written, name
+
+
+def test_the_routes_that_are_looked_for_exist() -> None:
+    keys = {f"{route.method} {route.path}" for route in ROUTES}
+    asked = {text.partition("=")[2] for _, _, text in asked_of_logs() if text.startswith("routeKey=")}
     assert asked
-    assert not asked - written - access_log
+    assert not asked - keys
 
 
-def test_the_log_groups_that_are_asked_exist() -> None:
-    groups = [*(f"Functions{logical_id(name)}Logs" for name in CARDS), "ApiAccessLog"]
-    for name in re.findall(r"insights ((?:Functions|Api)\w*)(?!<)\b", RUNBOOK):
-        assert any(group.startswith(name) for group in groups), name
+def test_the_metrics_that_are_looked_for_in_the_log_are_counted() -> None:
+    asked = {text.partition("=")[2] for _, _, text in asked_of_logs() if text.startswith("metric=")}
+    assert asked
+    assert not asked - set(METRICS)
+
+
+def test_the_doctor_knows_the_checks_that_are_named() -> None:
+    named = set(re.findall(r"doctor's `([a-z-]+)`", RUNBOOK))
+    for words in (*COMMANDS["docs/runbook.md"], *COMMANDS["docs/deploying.md"]):
+        if words[0] == "doctor":
+            given = cli.parser().parse_args(words)
+            named |= {*(given.only or ()), *(given.skip or ())}
+    assert len(named) > 10
+    assert not named - {known.name for known in CHECKS}
+
+
+def test_an_alarm_that_is_rung_for_practice_exists() -> None:
+    rung = {
+        words[2] for words in COMMANDS["docs/runbook.md"] if words[:2] == ["drill", "alarm"] and words[2:]
+    }
+    assert rung
+    assert not rung - {spec.anchor for spec in ALARMS}
 
 
 def test_the_keys_are_those_of_the_table() -> None:
@@ -148,35 +227,7 @@ def test_commands_are_what_a_shell_understands(name: str) -> None:
         assert checked.returncode == 0, f"{block}\n{checked.stderr}"
 
 
-def doctors() -> Iterator[str]:
-    for name in HANDS_ON:
-        text = TEXTS[name]
-        yield from re.findall(r"-m ops doctor([^\n`]*)", text)
-        yield from re.findall(r"`doctor (--[^`]*)`", text)
-
-
-@pytest.mark.parametrize("arguments", sorted(set(doctors())))
-def test_the_doctor_knows_its_flags(arguments: str) -> None:
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    doctor.add_arguments(parser)
-    parser.parse_args(shlex.split(arguments))
-
-
-@pytest.mark.parametrize("check", sorted(set(re.findall(r"doctor's `([a-z-]+)`", RUNBOOK))))
-def test_the_doctor_knows_its_checks(check: str) -> None:
-    assert check in {known.name for known in CHECKS}
-
-
 # --- copying a table --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def copy_table(tmp_path: Path) -> dict[str, Any]:
-    """The runbook's program."""
-    marked = RUNBOOK.partition("<!-- copy:")[2]
-    file = tmp_path / "copy_table.py"
-    file.write_text(blocks(marked, "python")[0], encoding="utf-8")
-    return runpy.run_path(str(file))
 
 
 @pytest.fixture
@@ -198,28 +249,26 @@ def keys_of(client: "DynamoDBClient", table: str) -> Counter[str]:
 
 
 def a_world(client: "DynamoDBClient") -> World:
-    return World(store=lambda clock: DynamoStore(client, TABLE, clock))
+    return World(store=lambda clock: DynamoStore(translated(client), TABLE, clock))
 
 
-def test_a_copy_has_everything_but_the_budget(dynamodb: "DynamoDBClient", copy_table: dict[str, Any]) -> None:
+def test_a_copy_has_everything_but_the_budget(dynamodb: "DynamoDBClient") -> None:
     make_table(dynamodb, "restored")
     with a_world(dynamodb) as world:
         signup = world.submitted(world.customer())
         world.run(until=world.settled(signup.id))
-    copy_table["copy"](TABLE, "restored", new_keys=False)
+    copy_records(dynamodb, TABLE, dynamodb, "restored")
     lost = keys_of(dynamodb, TABLE) - keys_of(dynamodb, "restored")
     assert lost == Counter({"BUDGET#default": 1})
 
 
-def test_a_copy_with_new_keys_connects_its_numbers_anew(
-    dynamodb: "DynamoDBClient", copy_table: dict[str, Any]
-) -> None:
+def test_a_copy_with_new_keys_connects_its_numbers_anew(dynamodb: "DynamoDBClient") -> None:
     with a_world(dynamodb) as world:
         signup = world.submitted(world.customer())
         world.run(until=world.settled(signup.id))
         (number,) = world.numbers(signup.id)
         before = number.key
-        copy_table["copy"](TABLE, TABLE, new_keys=True)
+        copy_records(dynamodb, TABLE, dynamodb, TABLE, new_keys=True)
         moved = world.number(number.phone_number_id)
         assert moved.key is None
         assert moved.next_step is Step.CONNECT
@@ -247,13 +296,18 @@ def test_the_costs_are_those_that_are_played(mark: str) -> None:
 
 def test_the_standing_costs_are_those_of_the_template(template: Template) -> None:
     has = Counter(resource["Type"] for resource in template["Resources"].values())
+    alarms = [one for one in template["Resources"].values() if one["Type"] == "AWS::CloudWatch::Alarm"]
+    watched = [
+        len([m for m in one["Properties"].get("Metrics", [{"MetricStat": 1}]) if "MetricStat" in m])
+        for one in alarms
+    ]
     assert (
         writes.Standing(
             keys=has["AWS::KMS::Key"],
             secrets=has["AWS::SecretsManager::Secret"],
-            alarms=has["AWS::CloudWatch::Alarm"],
+            alarms=sum(watched),
             dashboards=has["AWS::CloudWatch::Dashboard"],
-            metrics=sum(len(card.metrics) for card in CARDS.values()),
+            metrics=sum(len(card.metrics) for card in CARDS.values()) + OF_THE_API,
         )
         == writes.STANDING
     )

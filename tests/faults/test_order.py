@@ -19,6 +19,7 @@ from onramp.adapters.dynamo import DynamoStore
 from onramp.domain.number import Number
 from onramp.domain.states import Step
 from onramp.usecases.submit_numbers import submit_numbers
+from ops.stage.translated import translated
 
 OPTIONS = Options(retry_seconds=(5, 30, 300), look_after=timedelta(minutes=10))
 RESTRICTIONS = ("account_violation", "account_restriction")
@@ -161,7 +162,7 @@ def in_dynamodb(options: Options) -> Iterator[Callable[[Killer], World]]:
         dynamodb = boto3.client("dynamodb", region_name="eu-central-1")
         make_table(dynamodb, "order")
         yield lambda killer: World(
-            options, killer=killer, store=lambda clock: DynamoStore(dynamodb, "order", clock)
+            options, killer=killer, store=lambda clock: DynamoStore(translated(dynamodb), "order", clock)
         )
 
 

@@ -134,6 +134,11 @@ def context(purpose: Purpose | None) -> dict[str, str]:
             return {}
 
 
+def purpose_named(word: str) -> Purpose | None:
+    """The purpose that a row of the table names."""
+    return next((purpose for purpose in PURPOSES if purpose == word), None)
+
+
 # --- the calls -----------------------------------------------------------------------------------------
 
 
@@ -333,7 +338,8 @@ CALLS: Mapping[str, Try] = {
 }
 """By action and resource. What can be granted is named as on the cards, with the purpose."""
 
-# + may and can, - is refused, ? cannot be told apart here (see UNDECIDED).
+# + may and can, - is refused, c is refused by a condition on the encryption context alone. The emulator fills
+# no such keys (local/template.py), so a `c` is the policy simulator's to judge (test_conditions.py).
 COLUMNS = (
     "code_exchange",
     "number_submission",
@@ -387,12 +393,12 @@ sqs:SendMessage schedules_dlq               -     -       -        -         -  
 sqs:ReceiveMessage schedules_dlq            -     -       -        -         -           -        -       -
 sqs:SendMessage stream_dlq                  -     -       -        -         -           -        -       +
 sqs:ReceiveMessage stream_dlq               -     -       -        -         -           -        -       -
-kms:Encrypt envelope_key business_token     +     -       -        -         ?           -        -       -
-kms:Decrypt envelope_key business_token     +     +       +        -         ?           -        -       -
-kms:Encrypt envelope_key channel_key        ?     -       -        -         +           -        -       -
-kms:Decrypt envelope_key channel_key        ?     ?       +        -         +           -        -       -
-kms:Encrypt envelope_key without_context    ?     -       -        -         ?           -        -       -
-kms:Decrypt envelope_key without_context    ?     ?       ?        -         ?           -        -       -
+kms:Encrypt envelope_key business_token     +     -       -        -         c           -        -       -
+kms:Decrypt envelope_key business_token     +     +       +        -         c           -        -       -
+kms:Encrypt envelope_key channel_key        c     -       -        -         +           -        -       -
+kms:Decrypt envelope_key channel_key        c     c       +        -         +           -        -       -
+kms:Encrypt envelope_key without_context    c     -       -        -         c           -        -       -
+kms:Decrypt envelope_key without_context    c     c       c        -         c           -        -       -
 kms:GenerateDataKey envelope_key            -     -       -        -         -           -        -       -
 kms:Decrypt table_key directly              -     -       -        -         -           -        -       -
 secretsmanager:GetSecretValue secret        +     +       +        +         +           -        -       -
@@ -409,24 +415,19 @@ sts:AssumeRole other                        -     -       -        -         -  
 iam:ListRoles account                       -     -       -        -         -           -        -       -
 s3:ListAllMyBuckets account                 -     -       -        -         -           -        -       -
 """
-UNDECIDED = (
-    "the emulator fills no kms:EncryptionContext:* keys, so the conditions on them are left out here "
-    "(local/template.py) and what AWS refuses would pass; tests/infra/test_permissions.py holds the template "
-    "to these conditions"
-)
 
 
-def rows() -> dict[str, dict[str, str]]:
-    """The table by call and function."""
+def read_rows(table: str) -> dict[str, dict[str, str]]:
+    """A table's marks by call and function."""
     read: dict[str, dict[str, str]] = {}
-    for line in TABLE.splitlines()[3:]:
+    for line in filter(None, table.splitlines()):
         words = line.split()
         call, marks = words[: -len(COLUMNS)], words[-len(COLUMNS) :]
         read[" ".join(call)] = dict(zip(COLUMNS, marks, strict=True))
     return read
 
 
-ROWS: Mapping[str, Mapping[str, str]] = rows()
+ROWS: Mapping[str, Mapping[str, str]] = read_rows(TABLE.partition("publ.\n")[2])
 
 
 def permitted(name: str) -> tuple[str, ...]:

@@ -18,6 +18,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def traced_template(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+    """The same stage with tracing switched on."""
+    return synthesize("example", tmp_path_factory.mktemp("assembly-traced"), {"stage.tracing": "true"})
+
+
+@pytest.fixture(scope="session")
 def local_template(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """The template of the local run: an issuer of its own, no tracing."""
     return synthesize("local", tmp_path_factory.mktemp("assembly-local"))

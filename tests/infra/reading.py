@@ -29,6 +29,12 @@ def function_of(template: Template, name: str) -> dict[str, Any]:
     return {"LogicalId": found["LogicalId"], **found["Properties"]}
 
 
+def live_of(template: Template, name: str) -> dict[str, str]:
+    """How the stack refers to a function that it calls: by its alias."""
+    alias = one_named(template, "AWS::Lambda::Alias", f"Functions{logical_id(name)}Live")
+    return {"Ref": alias["LogicalId"]}
+
+
 def statements_of(template: Template, name: str) -> list[dict[str, Any]]:
     role = one_named(template, "AWS::IAM::Role", f"Functions{logical_id(name)}Role")["Properties"]
     assert "ManagedPolicyArns" not in role

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.bundling import KEPT_BUNDLES, Bundle, BundleError, Sources, build_bundles
+from infra import bundling
+from infra.bundling import AWS_ROOTS, KEPT_BUNDLES, Bundle, BundleError, Sources, aws_roots, build_bundles
 from infra.cards import CARDS, PackageName
 from infra.imports import ForeignImportError, modules_needed
 from infra.paths import RUNTIME_LOCK
-
-AWS_CLIENTS = ("dynamodb", "events", "kms", "secretsmanager", "sqs", "sts")
 
 
 @pytest.fixture
@@ -21,9 +20,9 @@ def functions(tmp_path: Path) -> Path:
     root = tmp_path / "functions"
     files = {
         "webhook_receiver.py": "import hmac\nfrom onramp.adapters import signing\n",
-        "reconciler.py": "import six\nfrom onramp import ports\n",
+        "reconciler.py": "import h11\nfrom onramp import ports\n",
         "onramp/__init__.py": "",
-        "onramp/ports.py": "import six\n",
+        "onramp/ports.py": "import h11\n",
         "onramp/adapters/__init__.py": "",
         "onramp/adapters/signing.py": (
             "from typing import TYPE_CHECKING\n"
@@ -31,7 +30,7 @@ def functions(tmp_path: Path) -> Path:
             "if TYPE_CHECKING:\n    from onramp.ports import Port\n"
             "def late():\n    import onramp.domain.late\n    return {'b', 'a', 'c'}\n"
         ),
-        "onramp/adapters/table.py": "import six\n",
+        "onramp/adapters/table.py": "import h11\n",
         "onramp/adapters/memory.py": "",
         "onramp/domain/__init__.py": "",
         "onramp/domain/late.py": "",
@@ -47,7 +46,7 @@ def functions(tmp_path: Path) -> Path:
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
     """One small package of the real lock, so that a test takes no seconds."""
-    entry = re.search(r"^six==.*?(?=^\S)", RUNTIME_LOCK.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    entry = re.search(r"^h11==.*?(?=^\S)", RUNTIME_LOCK.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert entry
     path = tmp_path / "runtime.txt"
     path.write_text(entry.group(), encoding="utf-8")
@@ -92,8 +91,8 @@ def test_what_goes_into_which_bundle(functions: Path, lock: Path, tmp_path: Path
         local=False, sources=Sources(functions=functions, lock=lock, kept=tmp_path / "kept")
     )
     assert _names(bundles["receiver"].path) >= {"webhook_receiver.py", "onramp/adapters/signing.py"}
-    assert not _names(bundles["receiver"].path) & {"onramp/ports.py", "six.py", "reconciler.py"}
-    assert _names(bundles["app"].path) >= {"reconciler.py", "onramp/ports.py", "six.py"}
+    assert not _names(bundles["receiver"].path) & {"onramp/ports.py", "h11/__init__.py", "reconciler.py"}
+    assert _names(bundles["app"].path) >= {"reconciler.py", "onramp/ports.py", "h11/__init__.py"}
     assert not {"webhook_receiver.py", "onramp/adapters/memory.py"} & _names(bundles["app"].path)
     assert not [name for name in _names(bundles["app"].path) if name.endswith(("RECORD", ".lock", ".pyi"))]
     assert {bundle.machine for bundle in bundles.values()} == {"aarch64"}
@@ -116,7 +115,7 @@ def test_a_bundle_is_made_once_and_again_when_its_input_changes(
     sources = Sources(functions=functions, lock=lock, kept=tmp_path / "kept")
     first = build_bundles(local=False, sources=sources)
     assert build_bundles(local=False, sources=sources) == first
-    (functions / "reconciler.py").write_text("import six  # changed\n", encoding="utf-8")
+    (functions / "reconciler.py").write_text("import h11  # changed\n", encoding="utf-8")
     second = build_bundles(local=False, sources=sources)
     assert second["app"] != first["app"]
     assert second["receiver"] == first["receiver"]
@@ -207,7 +206,26 @@ def test_every_function_starts_from_its_bundle_alone_without_any_environment(
     _run_alone(bundles["app"], imports)
 
 
-def test_the_sdk_in_the_bundle_still_knows_the_services_we_use(bundles: dict[PackageName, Bundle]) -> None:
-    place = "region_name='eu-central-1', aws_access_key_id='a', aws_secret_access_key='b'"
-    clients = "".join(f"boto3.client({name!r}, {place})\n" for name in AWS_CLIENTS)
-    _run_alone(bundles["app"], f"import boto3\n{clients}")
+def test_no_bundle_has_the_sdk(bundles: dict[PackageName, Bundle]) -> None:
+    for bundle in bundles.values():
+        assert not {"boto3", "botocore"} & {name.partition("/")[0] for name in _names(bundle.path)}
+
+
+@pytest.mark.parametrize("package", ["app", "receiver"])
+def test_each_bundle_brings_awss_roots_to_where_they_are_looked_for(
+    bundles: dict[PackageName, Bundle], package: PackageName
+) -> None:
+    told = _run_alone(
+        bundles[package],
+        "from onramp.adapters import wire\n"
+        "made = wire.context(every=False)\n"
+        "print(len(made.get_ca_certs()), made.check_hostname)",
+    )
+    assert told.split() == [str(len(AWS_ROOTS)), "True"]
+
+
+def test_a_root_that_the_list_has_no_more_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert aws_roots().count("BEGIN CERTIFICATE") == len(AWS_ROOTS)
+    monkeypatch.setattr(bundling, "AWS_ROOTS", AWS_ROOTS | {"Amazon Root CA 99"})
+    with pytest.raises(BundleError, match="Amazon Root CA 99"):
+        aws_roots()

@@ -20,7 +20,7 @@ from infra.paths import CONFIG, FUNCTIONS, ROOT
 from onramp import settings
 
 RESOURCES = ResourceNames(**dict.fromkeys(ResourceNames.__dataclass_fields__, "deployed"))
-NOT_OURS = ("AWS_", "SSL")
+NOT_OURS = ("AWS_", "SSL", "_X_AMZN_TRACE_ID")
 """Lambda itself gives every function its region and credentials; Python asks for names of TLS files."""
 
 

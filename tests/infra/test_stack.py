@@ -16,7 +16,7 @@ from infra.environment import ResourceNames, environment_of
 from infra.paths import CONFIG
 from onramp.inbound.signature import HEADER
 from tests.infra.conftest import synthesize
-from tests.infra.reading import Template, function_of, of_type, one_named
+from tests.infra.reading import Template, function_of, live_of, of_type, one_named
 
 # --- the API -----------------------------------------------------------------------------------------
 
@@ -24,13 +24,13 @@ from tests.infra.reading import Template, function_of, of_type, one_named
 def test_each_route_leads_to_its_function_past_its_guard(template: Template) -> None:
     guards = {"JWT": "jwt", "AWS_IAM": "iam", "NONE": "open"}
     integrations = of_type(template, "AWS::ApiGatewayV2::Integration")
-    functions = {function_of(template, name)["LogicalId"]: name for name in CARDS}
+    functions = {live_of(template, name)["Ref"]: name for name in CARDS}
     found = {}
     for route in of_type(template, "AWS::ApiGatewayV2::Route").values():
         _, reference = route["Target"]["Fn::Join"][1]
         integration = integrations[reference["Ref"]]
         assert integration["PayloadFormatVersion"] == "2.0"
-        function = functions[integration["IntegrationUri"]["Fn::GetAtt"][0]]
+        function = functions[integration["IntegrationUri"]["Ref"]]
         found[route["RouteKey"]] = (function, guards[route["AuthorizationType"]])
         assert ("AuthorizerId" in route) == (route["AuthorizationType"] == "JWT")
     assert found == {
@@ -91,7 +91,11 @@ def test_every_route_has_a_limit_of_its_own(template: Template) -> None:
     usual = {"ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 100}
     assert stage["DefaultRouteSettings"] == usual
     assert stage["RouteSettings"] == dict.fromkeys(routes, usual) | {
-        "POST /v1/webhooks/360dialog": {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 400}
+        "POST /v1/webhooks/360dialog": {
+            "ThrottlingRateLimit": 200,
+            "ThrottlingBurstLimit": 400,
+            "DetailedMetricsEnabled": True,
+        }
     }
     assert stage["AutoDeploy"] is True
 
@@ -134,7 +138,7 @@ def test_without_a_name_of_its_own_the_api_has_awss(template: Template) -> None:
     assert not of_type(template, "AWS::ApiGatewayV2::DomainName")
 
 
-def test_with_a_name_of_its_own_it_has_no_other(tmp_path: Path) -> None:
+def test_a_name_of_its_own_is_the_one_that_is_told(tmp_path: Path) -> None:
     certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/ab-cd"
     template = synthesize(
         "example",
@@ -145,11 +149,9 @@ def test_with_a_name_of_its_own_it_has_no_other(tmp_path: Path) -> None:
             "api.hosted_zone_id": "Z0123456789ABC",
         },
     )
-    (api,) = of_type(template, "AWS::ApiGatewayV2::Api").values()
     ((name, domain),) = of_type(template, "AWS::ApiGatewayV2::DomainName").items()
     (mapping,) = of_type(template, "AWS::ApiGatewayV2::ApiMapping").values()
     (record,) = of_type(template, "AWS::Route53::RecordSet").values()
-    assert api["DisableExecuteApiEndpoint"] is True
     assert domain["DomainName"] == "onramp.example.com"
     assert domain["DomainNameConfigurations"] == [
         {"CertificateArn": certificate, "EndpointType": "REGIONAL", "SecurityPolicy": "TLS_1_2"}
@@ -159,6 +161,9 @@ def test_with_a_name_of_its_own_it_has_no_other(tmp_path: Path) -> None:
     assert (record["Name"], record["HostedZoneId"]) == ("onramp.example.com", "Z0123456789ABC")
     outputs = {name: output["Value"] for name, output in template["Outputs"].items()}
     assert outputs["WebhookUrl"] == "https://onramp.example.com/v1/webhooks/360dialog"
+    # The old address goes on answering: 360dialog calls it until the new one is entered there.
+    ((api, _),) = of_type(template, "AWS::ApiGatewayV2::Api").items()
+    assert outputs["DefaultApiUrl"] == {"Fn::GetAtt": [api, "ApiEndpoint"]}
     assert outputs["ApiDomainTarget"] == {"Fn::GetAtt": [name, "RegionalDomainName"]}
 
 
@@ -186,10 +191,9 @@ def test_how_a_function_is_deployed(template: Template, name: str, timeout: int)
         "MemorySize": 512,
         "Runtime": "python3.13",
         "Timeout": timeout,
-        "TracingConfig": {"Mode": "Active"},
     }
     assert function | expected == function
-    assert "ReservedConcurrentExecutions" not in function
+    assert not {"ReservedConcurrentExecutions", "TracingConfig"} & set(function)
     assert "FunctionName" not in function
     logs = one_named(template, "AWS::Logs::LogGroup", f"Functions{logical_id(name)}Logs")
     assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": logs["LogicalId"]}}
@@ -259,14 +263,17 @@ def test_a_queue_and_its_dead_letters(template: Template, name: str, size: int |
     fortnight = 14 * 24 * 3600
     common = {"MessageRetentionPeriod": fortnight, "SqsManagedSseEnabled": True}
     common |= {"MaximumMessageSize": size} if size else {}
-    own_name = {"Fn::Join": ["", [{"Ref": "AWS::StackName"}, f"-{name.lower()}"]]}
     allowed = dead["Properties"].pop("RedriveAllowPolicy")
     assert dead["Properties"] == common
     assert allowed["redrivePermission"] == "byQueue"
     (source,) = allowed["sourceQueueArns"]
-    assert source["Fn::Join"][1][-3:] == [":", {"Ref": "AWS::StackName"}, f"-{name.lower()}"]
+    own_name = queue.pop("QueueName")["Fn::Join"][1]
+    assert own_name[:2] == [{"Ref": "AWS::StackName"}, f"-{name.lower()}-"]
+    assert {"Ref": "AWS::StackId"} in own_name[2]["Fn::Select"][1]["Fn::Split"][1]["Fn::Select"][1][
+        "Fn::Split"
+    ]
+    assert source["Fn::Join"][1][-3:] == own_name
     assert queue == common | {
-        "QueueName": own_name,
         "VisibilityTimeout": 360,
         "RedrivePolicy": {
             "deadLetterTargetArn": {"Fn::GetAtt": [dead["LogicalId"], "Arn"]},
@@ -297,19 +304,20 @@ def test_every_queue_refuses_plain_http(template: Template) -> None:
 
 
 @pytest.mark.parametrize(
-    ("queue", "worker", "batch"), [("Jobs", "onboarding_worker", 1), ("Events", "partner_event_worker", 10)]
+    ("queue", "worker", "batch", "at_once"),
+    [("Jobs", "onboarding_worker", 1, 3), ("Events", "partner_event_worker", 10, 2)],
 )
 def test_a_worker_says_of_each_message_whether_it_is_done(
-    template: Template, queue: str, worker: str, batch: int
+    template: Template, queue: str, worker: str, batch: int, at_once: int
 ) -> None:
     source = one_named(template, "AWS::SQS::Queue", f"Messaging{queue}")["LogicalId"]
     mapping = one_named(template, "AWS::Lambda::EventSourceMapping", f"{queue}ConsumerSource")["Properties"]
     assert mapping == {
         "BatchSize": batch,
         "EventSourceArn": {"Fn::GetAtt": [source, "Arn"]},
-        "FunctionName": {"Ref": function_of(template, worker)["LogicalId"]},
+        "FunctionName": live_of(template, worker),
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        "ScalingConfig": {"MaximumConcurrency": 10},
+        "ScalingConfig": {"MaximumConcurrency": at_once},
     }
 
 
@@ -328,7 +336,7 @@ def test_the_publisher_is_handed_new_facts_and_none_is_lost_for_a_day(template: 
         "BisectBatchOnFunctionError": True,
         "DestinationConfig": {"OnFailure": {"Destination": {"Fn::GetAtt": [dead, "Arn"]}}},
         "EventSourceArn": {"Fn::GetAtt": [table, "StreamArn"]},
-        "FunctionName": {"Ref": function_of(template, "event_publisher")["LogicalId"]},
+        "FunctionName": live_of(template, "event_publisher"),
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "MaximumBatchingWindowInSeconds": 1,
         "MaximumRecordAgeInSeconds": 85_500,
@@ -349,7 +357,7 @@ def test_the_reconciler_runs_on_a_schedule(template: Template, name: str, when: 
     dead = one_named(template, "AWS::SQS::Queue", "MessagingSchedulesDlq")["LogicalId"]
     (target,) = rule["Targets"]
     assert rule["ScheduleExpression"] == when
-    assert target["Arn"] == {"Fn::GetAtt": [function_of(template, "reconciler")["LogicalId"], "Arn"]}
+    assert target["Arn"] == live_of(template, "reconciler")
     assert json.loads(target["Input"]) == {"task": name.lower()}
     assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": [dead, "Arn"]}}
 
@@ -365,8 +373,7 @@ def test_the_table(template: Template) -> None:
     table = one_named(template, "AWS::DynamoDB::Table", "StorageTable")
     key = one_named(template, "AWS::KMS::Key", "SecretsTableKey")["LogicalId"]
     properties = table["Properties"]
-    assert table["DeletionPolicy"] == "Retain"
-    assert properties["DeletionProtectionEnabled"] is True
+    assert table["DeletionPolicy"] == "RetainExceptOnCreate"
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at_epoch", "Enabled": True}
@@ -396,8 +403,6 @@ def test_the_table(template: Template) -> None:
 
 def test_a_stack_to_throw_away_leaves_nothing_behind(local_template: Template) -> None:
     assert {one.get("DeletionPolicy", "Delete") for one in local_template["Resources"].values()} == {"Delete"}
-    table = one_named(local_template, "AWS::DynamoDB::Table", "StorageTable")["Properties"]
-    assert not table.get("DeletionProtectionEnabled", False)
 
 
 def test_what_holds_data_outlives_a_stage_that_retains(template: Template) -> None:
@@ -408,7 +413,11 @@ def test_what_holds_data_outlives_a_stage_that_retains(template: Template) -> No
         "AWS::Logs::LogGroup",
         "AWS::SecretsManager::Secret",
     }
-    kept = {name for name, one in template["Resources"].items() if one.get("DeletionPolicy") == "Retain"}
+    kept = {
+        name
+        for name, one in template["Resources"].items()
+        if one.get("DeletionPolicy") == "RetainExceptOnCreate" and one["Type"] != "AWS::Lambda::Version"
+    }
     alarm_key = one_named(template, "AWS::KMS::Key", "AlarmsKey")["LogicalId"]
     assert kept == {name for kind in kinds for name in of_type(template, kind)} - {alarm_key}
 
@@ -428,23 +437,27 @@ def test_the_secret_is_made_without_a_value(template: Template) -> None:
 
 
 def test_what_the_stack_tells_a_person(template: Template, local_template: Template) -> None:
+    queues = ("EventsDlq", "EventsQueue", "JobsDlq", "JobsQueue", "SchedulesDlq", "StreamDlq")
     common = {
         "AlarmTopicArn",
         "ApiId",
+        "ApiLogGroup",
         "ApiUrl",
+        "BusArn",
         "BusName",
         "ConfigUrl",
         "DashboardUrl",
-        "EventsDlqUrl",
-        "EventsQueueUrl",
-        "JobsDlqUrl",
-        "JobsQueueUrl",
+        "DefaultApiUrl",
+        "EnvelopeKeyArn",
+        "KeyRouteArn",
         "RunbookHint",
-        "SchedulesDlqUrl",
         "SecretArn",
-        "StreamDlqUrl",
+        "TableArn",
+        "TableKeyArn",
         "TableName",
         "WebhookUrl",
+        *(f"{logical_id(name)}LogGroup" for name in CARDS),
+        *(f"{queue}{kind}" for queue in queues for kind in ("Arn", "Url")),
     }
     assert set(local_template["Outputs"]) == common
     assert set(template["Outputs"]) == common | {"SignInUrl", "UserPoolClientId", "UserPoolId"}
@@ -520,6 +533,8 @@ def in_stack(value: Any, stack: str) -> str:
             return str(one)
         case {"Fn::Join": [separator, parts]}:
             return str(separator).join(in_stack(part, stack) for part in parts)
+        case {"Fn::Select": _}:
+            return "…"  # of the stack's id, which no two stacks share
     return ""
 
 

@@ -72,3 +72,12 @@ def test_the_only_resource_of_a_type_has_to_be_the_only_one() -> None:
     for kind in ("U", "V"):
         with pytest.raises(DeployError, match=kind):
             deployed.only(kind)
+
+
+def test_a_function_is_called_by_its_alias_where_it_has_one() -> None:
+    aliases = {"AWS::Lambda::Alias": {"FLive": "arn:aws:lambda:r:1:function:S-F:live"}}
+    deployed = Deployed(
+        stack_name="S", outputs={}, resources=aliases, functions={"with_alias": "S-F", "without": "S-G"}
+    )
+    assert deployed.called("with_alias") == "arn:aws:lambda:r:1:function:S-F:live"
+    assert deployed.called("without") == "S-G"

@@ -1,16 +1,20 @@
 """A stage whose AWS is moto and whose upstreams are a table of answers."""
 
+import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from harness.table import make_table
+from ops.cli import main
 from ops.doctor.catalogue import CHECKS
 from ops.doctor.checks.queues import OUTPUTS as QUEUES
 from ops.doctor.findings import Finding
@@ -18,6 +22,7 @@ from ops.doctor.runner import run_one
 from ops.doctor.stage import Clock, Stage
 from ops.stage.aws import Aws, StackFacts
 from ops.stage.configuration import Values
+from ops.stage.reaching import Reached
 
 type Json = dict[str, Any]
 type Answer = httpx.Response | httpx.HTTPError | Callable[[httpx.Request], httpx.Response]
@@ -129,6 +134,85 @@ class Case:
         self.stage.values = self.stage.values.changed({n.replace("__", "."): v for n, v in values.items()})
 
 
+class Answers:
+    """A client of a service whose answers are a table by method."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, method: str) -> Any:
+        def call(**request: Any) -> Any:
+            self.asked.append((method, request))
+            answer = self.answers[method]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer(request) if callable(answer) else answer
+
+        return call
+
+    def get_paginator(self, method: str) -> Any:
+        """One page: the method's own answer."""
+        return SimpleNamespace(paginate=lambda **request: [getattr(self, method)(**request)])
+
+    def close(self) -> None:
+        pass
+
+
+def pretend(case: Case, service: str, **answers: Any) -> Answers:
+    client = Answers(**answers)
+    case.stage.aws._clients[service] = client
+    return client
+
+
+def refused(code: str, operation: str = "Ask") -> ClientError:
+    return ClientError({"Error": {"Code": code}}, operation)
+
+
+class Terminal(io.StringIO):
+    """Standard input of a person."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass
+class Desk:
+    """The command line, in front of a case's stage."""
+
+    case: Case
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+    person: bool = False
+    out: str = ""
+    err: str = ""
+
+    def run(self, *arguments: str, given: str = "", overrides: Mapping[str, str] | None = None) -> int:
+        """Run `onramp`; `given` is what standard input has. No secret is ever shown."""
+        stage = self.case.stage
+        found = Reached(
+            values=stage.values,
+            overrides=overrides or {},
+            stack_name=stage.stack_name,
+            outputs=stage.outputs,
+            stack=stage.stack,
+            aws=stage.aws,
+        )
+        self.monkeypatch.setattr("ops.tool.reach", lambda _given, **_: found)
+        self.monkeypatch.setattr(Aws, "close", lambda _: None)
+        self.monkeypatch.setattr("sys.stdin", (Terminal if self.person else io.StringIO)(given))
+        status = main([*arguments, "--stage", "dev"])
+        shown = self.capsys.readouterr()
+        self.out, self.err = shown.out, shown.err
+        assert not any(canary in shown.out + shown.err for canary in CANARIES)
+        return status
+
+
+@pytest.fixture
+def desk(case: Case, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+    return Desk(case, monkeypatch, capsys)
+
+
 def values(**raw: Json) -> Values:
     return Values(place="config/dev.toml", stage="dev", raw=RAW | raw, example=EXAMPLE)
 
@@ -167,6 +251,7 @@ def _case(account: Aws) -> Iterator[Case]:
         "WebhookUrl": WEBHOOK,
         "TableName": TABLE,
         "SecretArn": secret_id,
+        "EnvelopeKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/1",
         "BusName": "onramp",
         **queues,
     }

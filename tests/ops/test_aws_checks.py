@@ -10,34 +10,9 @@ from infra.cards import CARDS
 from infra.environment import ResourceNames, environment_of
 from ops.doctor.findings import Level
 from ops.stage.aws import DeployedFunction, StackFacts
-from tests.ops.conftest import API, ISSUER, NOW, Case, values
+from tests.ops.conftest import API, ISSUER, NOW, Case, pretend, values
 
 GRAPH_HOST = "https://graph.facebook.com"
-
-
-class Answers:
-    """A client of a service whose answers are a table by method."""
-
-    def __init__(self, **answers: Any) -> None:
-        self.answers = answers
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-
-    def __getattr__(self, method: str) -> Any:
-        def call(**request: Any) -> Any:
-            self.asked.append((method, request))
-            answer = self.answers[method]
-            return answer(request) if callable(answer) else answer
-
-        return call
-
-    def close(self) -> None:
-        pass
-
-
-def pretend(case: Case, service: str, **answers: Any) -> Answers:
-    client = Answers(**answers)
-    case.stage.aws._clients[service] = client
-    return client
 
 
 # --- stack and settings -------------------------------------------------------------------------
@@ -76,8 +51,11 @@ def test_a_usable_configuration(case: Case) -> None:
         ({"partner__partner_id": "examplePA"}, "partner.partner_id is still the one of example.toml"),
         ({"partner__partner_id": None}, "partner.partner_id: "),
         ({"meta__app_id": "app"}, "meta.app_id: "),
-        ({"stage__name": "prod"}, "stage.name: is 'prod', not 'dev'"),
-        ({"meta__graph_base_url": "http://127.0.0.1:1"}, "meta.graph_base_url: must use https"),
+        ({"stage__name": "prod"}, "stage.name: is 'prod', asked for was the stage 'dev'"),
+        (
+            {"meta__graph_base_url": "http://127.0.0.1:1"},
+            "meta.graph_base_url: 'http://127.0.0.1:1' must use https",
+        ),
         ({"meta__colour": "red"}, "meta.colour: "),
     ],
 )
@@ -205,8 +183,9 @@ def mappings(case: Case, **changes: Any) -> None:
     }
 
     def listed(request: dict[str, Any]) -> dict[str, Any]:
-        name = request["FunctionName"].removeprefix("Onramp-")
-        well = {"EventSourceArn": sources[name], "State": "Enabled", "LastProcessingResult": "OK"}
+        [name] = [name for name, source in sources.items() if source == request["EventSourceArn"]]
+        alias = f"arn:aws:lambda:eu-central-1:123456789012:function:Onramp-{name}:live"
+        well = {"FunctionArn": alias, "State": "Enabled", "LastProcessingResult": "OK"}
         return {"EventSourceMappings": [well | changes.get(name, {})]}
 
     case.stage.functions = deployed
@@ -227,7 +206,7 @@ def test_queues_and_stream_are_handed_to_their_functions(case: Case) -> None:
         ("onboarding_worker", {"State": "Disabled"}, Level.FAIL, "the queue jobs_queue is handed to nobody"),
         (
             "event_publisher",
-            {"EventSourceArn": "arn:aws:dynamodb:eu-central-1:123456789012:table/onramp/stream/2020"},
+            {"FunctionArn": "arn:aws:lambda:eu-central-1:123456789012:function:another:live"},
             Level.FAIL,
             "event_publisher is not handed the table's stream",
         ),
@@ -255,13 +234,11 @@ def test_facts_that_reach_nobody_can_be_published_again(case: Case) -> None:
 # --- table and schedules ------------------------------------------------------------------------
 
 
-def test_a_table_to_be_kept_needs_protection(case: Case) -> None:
+def test_a_table_to_be_kept_needs_its_recovery(case: Case) -> None:
     found = case.find("table")
     assert found.level is Level.WARN
-    assert "not protected against deletion" in found.detail
     assert "no point-in-time recovery" in found.detail
     dynamodb = case.stage.aws.dynamodb
-    dynamodb.update_table(TableName="onramp", DeletionProtectionEnabled=True)
     dynamodb.update_continuous_backups(
         TableName="onramp", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
     )

@@ -31,6 +31,7 @@ solution_id = "223456789012345"
 app_id = "2234567890"
 config_id = "8876543210"
 graph_version = "v26.0"
+extras = { setup = { solutionID = "223456789012345" } }
 [api]
 allowed_origins = ["https://app.deployer.test"]
 [messaging]

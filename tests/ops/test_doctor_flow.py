@@ -13,14 +13,16 @@ from typing import Any
 import boto3
 import pytest
 
+from harness.table import make_table
 from local import deploy
 from local.bus import listening
 from local.demo import new_client
+from local.journey import submitted
 from local.options import RunOptions
 from local.run import LocalStack, local_stack
 from ops.cli import main
 from ops.stage.aws import Aws
-from tests.flow.walks import Dialog, bus_events
+from tests.flow.walks import Dialog, Tenant, bus_events
 
 pytestmark = pytest.mark.flow
 
@@ -29,8 +31,8 @@ type Breakage = Callable[["Patient"], AbstractContextManager[object]]
 
 NOWHERE = "http://127.0.0.1:1"
 ELSEWHERE = "https://former.deployer.test/hook?token=abc"
-# What nobody can know without CloudWatch, and what a local run is not asked.
-UNKNOWN = {"deployed-settings", "queue-age", "reconciler"}
+# What nobody can know without CloudWatch or a connected number, and what a local run is not asked.
+UNKNOWN = {"deployed-settings", "queue-age", "reconciler", "alarms", "channel-keys"}
 
 
 @dataclass(frozen=True)
@@ -253,8 +255,8 @@ def no_worker(patient: Patient) -> AbstractContextManager[None]:
         ),
         (
             lambda p: meta_options(p, oldest_version=27),
-            {"meta-app": "fail", "solution": "skipped"},
-            {"meta-app": "serves v26.0 no more"},
+            {"meta-app": "fail", "graph-version": "fail", "solution": "skipped"},
+            {"meta-app": "serves v26.0 no more", "graph-version": "serves v26.0 no more"},
         ),
         (
             lambda p: meta_fault(p, match={"path": "1234567890$"}, status=503),
@@ -321,7 +323,7 @@ def test_what_is_broken_is_found_and_nothing_else(
         (
             {"meta.graph_version": "v19.0"},
             {"graph-version": "fail", "meta-app": "fail", "public-config": "fail", "solution": "skipped"},
-            {"graph-version": "v19.0 is older than v25.0", "public-config": "another graph_version"},
+            {"graph-version": "Meta serves v19.0 no more", "public-config": "another graph_version"},
         ),
         (
             {"meta.config_id": "mine"},
@@ -359,7 +361,11 @@ def test_what_is_broken_is_found_and_nothing_else(
             {"messaging-webhook": "fail"},
             {"messaging-webhook": "names a port"},
         ),
-        ({"stage.removal": "retain"}, {"table": "warn"}, {"table": "not protected against deletion"}),
+        (
+            {"stage.removal": "retain"},
+            {"protection": "warn", "table": "warn"},
+            {"protection": "not protected against deletion: the table, the stack"},
+        ),
         (
             {"partner.default_plan_tier": "huge"},
             {"configuration": "fail"},
@@ -456,3 +462,129 @@ def test_facts_are_published_again(patient: Patient) -> None:
 def of_signup(events: list[Json], signup_id: str) -> list[Json]:
     """What was told of a signup: the events' own part, which a copy has unchanged."""
     return [event["detail"] for event in events if event["detail"]["signup_id"] == signup_id]
+
+
+# --- the other commands ------------------------------------------------------------------------------
+
+
+@dataclass
+class Operator:
+    """A person at the command line, before the local run."""
+
+    patient: Patient
+
+    def run(self, *arguments: str) -> str:
+        where = ["--stage", "local", "--endpoint-url", self.patient.run.aws.endpoint]
+        assert main([*arguments, *where]) == 0, self.patient.capsys.readouterr()
+        return self.patient.capsys.readouterr().out
+
+
+@pytest.fixture
+def operator(patient: Patient) -> Operator:
+    return Operator(patient)
+
+
+def test_a_paused_stage_is_shown_as_paused_and_goes_on(operator: Operator) -> None:
+    operator.run("pause", "jobs", "schedules", "api")
+    off = json.loads(operator.run("status", "--json"))["off"]
+    assert len(off) == 6
+    _, levels, _ = operator.patient.levels("--only", "consumers", "capacity", "reconciler")
+    assert levels == dict.fromkeys(("consumers", "capacity", "reconciler"), "fail")
+    operator.run("resume")
+    assert json.loads(operator.run("status", "--json"))["off"] == []
+
+
+def test_a_signup_is_found_and_shown(operator: Operator) -> None:
+    client = new_client()
+    with operator.patient.run.front_end("tenant-found") as front_end:
+        signup_id = front_end.open(client)["id"]
+    found = json.loads(operator.run("find", "--email", client["email"]))
+    assert found["signup_id"] == signup_id
+    assert json.loads(operator.run("show", "signup", signup_id))["tenant"] == "tenant-found"
+    assert '"signup.opened"' in operator.run("show", "facts", signup_id)
+
+
+def test_a_dead_letter_goes_back_and_the_number_is_looked_at(operator: Operator) -> None:
+    run = operator.patient.run
+    job = {"phone_number_id": "106540352242999", "retry": True}
+    run.aws.sqs.send_message(QueueUrl=run.queue_url("JobsDlq"), MessageBody=json.dumps(job))
+    assert "106540352242999" in operator.run("letters", "show", "jobs")
+    assert operator.run("letters", "redrive", "jobs") == "1 sent back to jobs\n"
+    assert operator.run("letters", "show", "jobs") == "no dead letters of jobs\n"
+
+
+def test_a_stage_is_locked_and_unlocked(operator: Operator) -> None:
+    operator.run("protect")
+    _, levels, _ = operator.patient.levels(
+        "--only", "protection", "-c", "stage.removal=retain", "-c", "stage.protected=true"
+    )
+    assert not levels
+    assert operator.run("protect", "--off", "--yes").count("not protected") == 2
+
+
+def test_a_table_is_restored_beside_itself_and_copied_back(operator: Operator) -> None:
+    with operator.patient.run.front_end("tenant-restored") as front_end:
+        signup_id = front_end.open(new_client())["id"]
+    operator.run("table", "restore", "--at", "1m")
+    operator.run("table", "copy", "Onramp-local-restored")
+    assert operator.run("show", "signup", signup_id)
+    operator.patient.run.aws.dynamodb.delete_table(TableName="Onramp-local-restored")
+
+
+def test_an_alarm_rings_for_practice(operator: Operator) -> None:
+    operator.run("drill", "alarm", "sweep-silent")
+    ringing = json.loads(operator.run("status", "--json"))["ringing"]
+    assert [item["alarm"] for item in ringing] == ["Onramp-local-sweep-silent"]
+    with closing(operator.patient.client("cloudwatch")) as alarms:
+        alarms.set_alarm_state(AlarmName="Onramp-local-sweep-silent", StateValue="OK", StateReason="over")
+
+
+def test_what_a_deleted_stack_has_left_becomes_a_stack_again(operator: Operator) -> None:
+    """A table and its key that no stack has, taken into a new one by their outputs."""
+    run = operator.patient.run
+    with closing(operator.patient.client("kms")) as keys:
+        key = keys.create_key()["KeyMetadata"]["Arn"]
+    make_table(run.aws.dynamodb, "left-behind")
+    kept = {"DeletionPolicy": "RetainExceptOnCreate"}
+    attributes = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
+    schema = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+    template = {
+        "Resources": {
+            "Key": {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": {}}, **kept},
+            "Table": {
+                "Type": "AWS::DynamoDB::Table",
+                "Properties": {"AttributeDefinitions": attributes, "KeySchema": schema},
+                **kept,
+            },
+        },
+        "Outputs": {
+            "TableName": {"Value": {"Ref": "Table"}},
+            "TableKeyArn": {"Value": {"Fn::GetAtt": ["Key", "Arn"]}},
+        },
+    }
+    (run.folder / "template.json").write_text(json.dumps(template))
+    (run.folder / "left.json").write_text(json.dumps({"TableName": "left-behind", "TableKeyArn": key}))
+    files = ["--template", str(run.folder / "template.json"), "--outputs", str(run.folder / "left.json")]
+    operator.run("retained", "import", "--stack", "Onramp-again", *files)
+    with closing(operator.patient.client("cloudformation")) as stacks:
+        [stack] = stacks.describe_stacks(StackName="Onramp-again")["Stacks"]
+        listed = stacks.list_stack_resources(StackName="Onramp-again")["StackResourceSummaries"]
+    assert stack["StackStatus"] == "IMPORT_COMPLETE"
+    assert {item["PhysicalResourceId"] for item in listed} == {"left-behind", key.rpartition("/")[2]}
+
+
+def test_a_dead_key_is_found_by_trying_some(operator: Operator) -> None:
+    """The last one: a connected number changes what a healthy run looks like."""
+    patient, run = operator.patient, operator.patient.run
+    with run.front_end("tenant-keys") as front_end:
+        signup = Tenant(run=run, name="tenant-keys", front_end=front_end).connected()
+    [number] = submitted(signup)
+    _, report = patient.examine("--only", "channel-keys")
+    assert report["findings"][0]["detail"] == "1 of the stored keys tried, all work"
+    assert json.loads(operator.run("show", "number", number["phone_number_id"]))["progress"] == "connected"
+    found = operator.run("find", "--digits", number["display_phone_number"])
+    assert json.loads(found)["channel_id"] == number["channel_id"]
+    Dialog(run).call("POST", f"channels/{number['channel_id']}/hub", {"action": "make_key"})
+    _, levels, details = patient.levels("--only", "channel-keys")
+    assert levels == {"channel-keys": "fail"}, details
+    assert f"the stored key of channel {number['channel_id']} is dead" in details["channel-keys"]

@@ -15,8 +15,8 @@ from ops.cli import main
 from ops.stage.aws import Aws, DeployedFunction
 from ops.stage.configuration import UnusableError, Values
 from ops.stage.reaching import Reached
-from tests.ops.conftest import RAW
-from tests.ops.test_aws_checks import Answers
+from ops.times import when
+from tests.ops.conftest import RAW, Answers
 
 type Json = dict[str, Any]
 
@@ -181,7 +181,7 @@ def test_a_time_that_nobody_can_read_is_bad_usage(run: Run, bad: str) -> None:
     ],
 )
 def test_times_are_utc_or_how_long_ago(text: str, at: datetime) -> None:
-    assert facts._when(text)(datetime(2026, 11, 23, 12, 0, tzinfo=UTC)) == at
+    assert when(text)(datetime(2026, 11, 23, 12, 0, tzinfo=UTC)) == at
 
 
 def test_ctrl_c_says_how_to_go_on(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

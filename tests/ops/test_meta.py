@@ -137,3 +137,24 @@ def test_config_id(case: Case, config_id: str, level: Level, told: str) -> None:
     case.configure(meta__config_id=config_id)
     found = case.find("config-id")
     assert (found.level, told in found.detail) == (level, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "version", "told"),
+    [
+        (400, error(2635), "", "Meta serves v26.0 no more"),
+        (400, error(2500), "", "Meta knows no version v26.0"),
+        (200, {"id": "2234567890"}, "v24.0", "Meta answers v26.0 with v24.0"),
+    ],
+)
+def test_meta_itself_is_asked_about_the_version(
+    case: Case, status: int, body: Any, version: str, told: str
+) -> None:
+    case.web.on("GET", APP, status, body, **{"facebook-api-version": version})
+    found = case.find("graph-version")
+    assert (found.level, found.detail) == (Level.FAIL, told)
+
+
+def test_a_version_that_meta_serves(case: Case) -> None:
+    case.web.on("GET", APP, 200, {"id": "2234567890"}, **{"facebook-api-version": "v26.0"})
+    assert case.find("graph-version").level is Level.OK

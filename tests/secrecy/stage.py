@@ -31,8 +31,10 @@ from infra.config import load_config
 from infra.environment import ResourceNames, environment_of
 from infra.paths import CONFIG
 from local.simulators import ManualClock, Seams, Settings, Simulators, SyncRunner, build
+from onramp import wiring
 from onramp.adapters import upstream
 from onramp.adapters.system import SystemClock
+from ops.stage.translated import translated
 from tests.canary import (
     APP_SECRET,
     CHANNEL_KEY,
@@ -47,6 +49,7 @@ from tests.canary import (
     assert_silent,
     forms,
 )
+from tests.gateway import routed
 
 type Json = dict[str, Any]
 type OnAws = Callable[["AwsCall"], Exception | None]
@@ -72,7 +75,7 @@ STREAM_BATCH: Final = 100
 NOBODY: Final = "test"
 """Who runs while no function does."""
 # Loggers of the test's own tools, which share the process.
-_TOOLS: Final = ("moto", "responses", "asyncio", "faker", "hypothesis")
+_TOOLS: Final = ("moto", "responses", "asyncio", "faker", "hypothesis", "boto3", "botocore", "urllib3")
 _SERIAL = itertools.count()
 _make_client = boto3.client
 _kept_clients: dict[str, Any] = {}
@@ -83,6 +86,13 @@ def kept_client(service: str, **options: Any) -> Any:
     if service not in _kept_clients:
         _kept_clients[service] = _make_client(service, **options)  # type: ignore[call-overload]
     return _kept_clients[service]
+
+
+class Clients:
+    """A function's clients, on moto."""
+
+    def __call__(self, service: str) -> Any:
+        return translated(kept_client(service))
 
 
 class MarkedRandom(random.Random):
@@ -243,7 +253,7 @@ class Stage:
         self._exits = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self.monkeypatch.setattr(boto3, "client", kept_client)
+        self.monkeypatch.setattr(wiring, "Clients", Clients)
         self._clock = ManualClock()
         self._runner = self._exits.enter_context(SyncRunner())
         self.sims = self._simulators()
@@ -282,7 +292,7 @@ class Stage:
 
     def _resources(self) -> dict[str, str]:
         self._aws: dict[str, Any] = {
-            name: boto3.client(name) for name in ("dynamodb", "sqs", "events", "kms", "secretsmanager")
+            name: kept_client(name) for name in ("dynamodb", "sqs", "events", "kms", "secretsmanager")
         }
         make_table(self._aws["dynamodb"], "records")
         self._aws["events"].create_event_bus(Name="bus")
@@ -326,7 +336,7 @@ class Stage:
 
     def _watch(self) -> None:
         handler = RootHandler(self.out, lambda: self._running != NOBODY)
-        for name in ("httpx", "httpcore", "botocore", "boto3", "urllib3"):
+        for name in ("httpx", "httpcore"):
             # As a process has them that has just begun, whatever other tests have set.
             logging.getLogger(name).setLevel(logging.NOTSET)
         root = logging.getLogger()
@@ -352,13 +362,13 @@ class Stage:
             return new_client(_Routed(self))
 
         patch(upstream, "new_client", routed)
-        # The receiver alone takes its address from the environment: boto3's clients are moto's.
+        # The receiver alone takes its address from the environment: the others' clients are moto's.
         receiver = self._modules["webhook_receiver"]
         light = receiver.LightClient
 
-        def redirected(service: str, credentials: Any, _endpoint: str, now: Any) -> Any:
-            client = light(service, credentials, light_address, now)
-            self._exits.callback(client._disconnect)
+        def redirected(service: str, credentials: Any, region: str, _endpoint: str, **limits: Any) -> Any:
+            client = light(service, credentials, region, light_address, **limits)
+            self._exits.callback(client.disconnect)
             return client
 
         patch(receiver, "LightClient", redirected)
@@ -470,7 +480,7 @@ class Stage:
         """One request to the API; a problem is kept, for it may hold nothing marked."""
         event: Json = {
             "version": "2.0",
-            "routeKey": f"{method} {path}",
+            **routed(method, path),
             "rawPath": path,
             "rawQueryString": "",
             "headers": {

@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 
 from onramp.adapters.memory import START, ManualClock, MemoryTelemetry
 from onramp.inbound.batch import CRASH_SECONDS, RESERVE_MS, Batch, pick, seconds_until
+from ops.stage.translated import translated
 from tests.canary import CHANNEL_KEY, assert_silent
 
 QUEUE = "https://sqs.example/jobs"
@@ -31,7 +32,7 @@ class Bench:
         self.script = Stubber(self.client)
         self.clock = ManualClock()
         self.telemetry = MemoryTelemetry()
-        self.batch = Batch(self.client, QUEUE, self.clock, self.telemetry)
+        self.batch = Batch(translated(self.client), QUEUE, self.clock, self.telemetry)
 
     def hidden(self, name: str, seconds: int) -> None:
         """Expect a record to be hidden for so long."""

@@ -52,6 +52,8 @@ def test_the_receiver_loads_nothing_but_the_standard_library() -> None:
     assert ours <= {
         "onramp.adapters",
         "onramp.adapters.aws_light",
+        "onramp.adapters.starting",
+        "onramp.adapters.wire",
         "onramp.inbound",
         "onramp.inbound.receiving",
         "onramp.inbound.signature",

@@ -72,7 +72,7 @@ def test_settings_come_from_the_process_unless_given(monkeypatch: pytest.MonkeyP
 def test_settings_do_not_change() -> None:
     settings = ReconcilerSettings.read(environment(ReconcilerSettings))
     with pytest.raises(AttributeError):
-        settings.stage = "other"  # type: ignore[misc]
+        settings.stage = "other"
 
 
 @pytest.mark.parametrize("settings", WORKERS)

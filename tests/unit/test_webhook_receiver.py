@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from onramp.adapters import aws_light
 from onramp.adapters.aws_light import AwsError, LightClient
 from onramp.inbound.receiving import MAX_BODY, REFRESH_SECONDS
 from tests.canary import APP_SECRET, MARK, PLATFORM_SECRETS, SECRET, Watch, assert_silent
@@ -30,10 +29,10 @@ class Aws:
     reads: int = 0
     broken: str = ""
 
-    def call(self, client: LightClient, target: str, _: str, body: Mapping[str, Any]) -> dict[str, object]:
-        if client._service == self.broken:
+    def call(self, client: LightClient, operation: str, body: Mapping[str, Any]) -> dict[str, object]:
+        if client.service == self.broken:
             raise AwsError(f"{self.broken} does not answer: TimeoutError")
-        if target == "AmazonSQS.SendMessage":
+        if operation == "SendMessage":
             self.sent.append(body)
             return {"MessageId": "1"}
         self.reads += 1
@@ -55,10 +54,8 @@ class Time:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     made = Aws()
 
-    def call(
-        client: LightClient, target: str, content_type: str, body: Mapping[str, Any]
-    ) -> dict[str, object]:
-        return made.call(client, target, content_type, body)
+    def call(client: LightClient, operation: str, body: Mapping[str, Any]) -> dict[str, object]:
+        return made.call(client, operation, body)
 
     monkeypatch.setattr(LightClient, "call", call)
     return made
@@ -378,5 +375,36 @@ def test_no_line_holds_a_secret_a_signature_or_a_body(  # noqa: PLR0917 - fixtur
     assert APP_SECRET not in told
 
 
-def test_the_light_client_has_little_patience() -> None:
-    assert aws_light.ATTEMPTS * aws_light.TIMEOUT_SECONDS < 5
+def test_both_calls_fit_into_the_five_seconds_that_360dialog_waits(receiver: ModuleType) -> None:
+    assert 2 * receiver.DEADLINE_SECONDS < 5
+    assert receiver.WAIT_SECONDS <= receiver.DEADLINE_SECONDS
+
+
+def test_before_the_first_webhook_the_secret_is_read_and_the_queue_reached(
+    receiver: ModuleType, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected: list[str] = []
+    monkeypatch.setattr(LightClient, "connect", lambda client: connected.append(client.service))
+    receiver.receiver().warm()
+    assert (connected, aws.reads) == (["sqs"], 1)
+    assert receiver.handler(webhook(), None)["statusCode"] == 200
+    assert aws.reads == 1
+
+
+def test_trouble_before_the_first_webhook_is_met_again_at_it(
+    receiver: ModuleType, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LightClient, "connect", lambda _: None)
+    aws.broken = "secretsmanager"
+    receiver.receiver().warm()
+    assert receiver.handler(webhook(), None)["statusCode"] == 503
+    aws.broken = ""
+    assert receiver.handler(webhook(), None)["statusCode"] == 200
+
+
+def test_a_snapshot_holds_no_secret(receiver: ModuleType, aws: Aws) -> None:
+    assert receiver.handler(webhook(), None)["statusCode"] == 200
+    receiver.receiver().forget()
+    assert not receiver.receiver().secrets._secrets
+    assert receiver.handler(webhook(), None)["statusCode"] == 200
+    assert aws.reads == 2

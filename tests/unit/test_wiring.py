@@ -30,7 +30,8 @@ FUNCTIONS: dict[str, tuple[type[settings.Settings], set[str]]] = {
 """The ports of each function beside the store, the clock and the telemetry, which all have."""
 CHOICE = {"queue", "partner", "messaging", "meta", "vault", "bus"}
 CALLS_NOBODY_AT_FIRST = (
-    # These two call Meta by need.
+    # These three call Meta by need.
+    "code_exchange",
     "number_submission",
     "signup_queries",
     "partner_event_worker",
@@ -38,7 +39,7 @@ CALLS_NOBODY_AT_FIRST = (
     "event_publisher",
 )
 AWS = {
-    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_REGION": "eu-central-1",
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
 }

@@ -2,14 +2,19 @@
 
 import json
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import parse_qsl
 
 import httpx
 
 from onramp.adapters.upstream import new_client
+
+PATIENCE = 5.0
+"""Seconds that a server waits for the other side."""
 
 type Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
@@ -118,3 +123,68 @@ def _complete(received: bytes) -> bool:
     head, end, body = received.partition(b"\r\n\r\n")
     lengths = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
     return bool(end) and len(body) >= (int(lengths[0].split(b":")[1]) if lengths else 0)
+
+
+type Script = Callable[[socket.socket], None]
+"""What a server does with one connection."""
+
+
+def replies(*answers: bytes) -> Script:
+    """One answer for each request; then it waits for the other side to leave."""
+
+    def act(connection: socket.socket) -> None:
+        for answer in answers:
+            if not connection.recv(65_536):
+                return
+            connection.sendall(answer)
+        connection.recv(1)
+
+    return act
+
+
+def hangs_up(*answers: bytes) -> Script:
+    """One answer for each request; then it leaves."""
+
+    def act(connection: socket.socket) -> None:
+        for answer in answers:
+            connection.recv(65_536)
+            connection.sendall(answer)
+
+    return act
+
+
+@contextmanager
+def server(*scripts: Script, context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A server of this machine, a script for each connection. Gives the port."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.settimeout(PATIENCE)
+
+    def serve() -> None:
+        for script in scripts:
+            with suppress(OSError), listening.accept()[0] as met:
+                met.settimeout(PATIENCE)
+                if context is None:
+                    script(met)
+                else:
+                    with context.wrap_socket(met, server_side=True) as secure:
+                        script(secure)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        listening.close()
+        thread.join(timeout=10)
+
+
+def drips(content: bytes) -> Script:
+    """A byte now and then: no single wait is long."""
+
+    def act(met: socket.socket) -> None:
+        met.recv(65_536)
+        for byte in content:
+            met.sendall(bytes([byte]))
+            time.sleep(0.02)
+
+    return act

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from onramp.adapters.aws_light import UNFIT
+from onramp.adapters.aws_light import AwsError, fits_queue
 from onramp.domain.errors import UnavailableError
 from onramp.domain.records import Fact
 from onramp.domain.text import iso, whole
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
 SOURCE: Final = "onramp"
 SECRET_SECONDS: Final = 300.0
 """How long the secret is remembered."""
+RENEWED_SECONDS: Final = 30.0
+"""A refused key or secret makes us read it anew, at most this often: rotation needs no deployment."""
 KMS_LIMIT: Final = 4_096
 """Bytes KMS encrypts in one call."""
 MESSAGES: Final = 10
@@ -70,7 +70,7 @@ class SqsQueue:
 
         Raises `UnavailableError`.
         """
-        if UNFIT.search(body):
+        if not fits_queue(body):
             body, encoding = base64.b64encode(body.encode("utf-8", "surrogatepass")).decode(), "base64"
         self._send(self._dead_events, body, reason=reason, encoding=encoding)
 
@@ -86,7 +86,7 @@ class SqsQueue:
                         for index, phone_number_id in enumerate(part)
                     ],
                 )
-            except (BotoCoreError, ClientError) as error:
+            except AwsError as error:
                 raise UnavailableError("queue") from error
             refused += [part[int(entry["Id"])] for entry in answer.get("Failed", [])]
         return refused
@@ -100,7 +100,7 @@ class SqsQueue:
                     name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
                 },
             )
-        except (BotoCoreError, ClientError) as error:
+        except AwsError as error:
             raise UnavailableError("queue") from error
 
 
@@ -126,7 +126,7 @@ class EventBridgeBus:
         """One request; gives the ids that were not taken."""
         try:
             return _refused(ids, self._client.put_events(Entries=entries))
-        except (BotoCoreError, ClientError):
+        except AwsError:
             return ids
 
     def _entry(self, fact: Fact) -> "PutEventsRequestEntryTypeDef":
@@ -215,7 +215,7 @@ class KmsVault:
             answer = self._client.encrypt(
                 KeyId=self._key_id, Plaintext=piece, EncryptionContext=dict(context)
             )
-        except (BotoCoreError, ClientError) as error:
+        except AwsError as error:
             raise UnavailableError("keys") from error
         return base64.b64encode(answer["CiphertextBlob"]).decode()
 
@@ -224,7 +224,7 @@ class KmsVault:
             answer = self._client.decrypt(
                 KeyId=self._key_id, CiphertextBlob=base64.b64decode(piece), EncryptionContext=dict(context)
             )
-        except (BotoCoreError, ClientError) as error:
+        except AwsError as error:
             raise UnavailableError("keys") from error
         return answer["Plaintext"]
 
@@ -233,7 +233,7 @@ class Secret:
     """The deployer's secret, read once and remembered for `SECRET_SECONDS`.
 
     Its age is taken by two clocks, and the older counts: a frozen function's monotonic clock may stand still,
-    and a wall clock may be set back. What lacks a value that is asked for is not remembered.
+    and a wall clock may be set back. What lacks a value that is asked for is never remembered.
     """
 
     def __init__(
@@ -248,28 +248,55 @@ class Secret:
         self._clocks = (wall, monotonic)
         self._values: Mapping[str, object] = {}
         self._read_at: tuple[float, ...] | None = None
+        self._tried_at: tuple[float, ...] | None = None
+
+    def forget(self) -> None:
+        """Read it anew at the next use."""
+        self._values, self._read_at = {}, None
 
     def value(self, name: str) -> str:
         """One value. Raises `UnavailableError`, naming what is missing."""
-        if self._is_old() or not _usable(self._values.get(name)):
+        if self._is_old(self._read_at, SECRET_SECONDS) or not _usable(self._values.get(name)):
             self._read_at = None
-            self._values = self._read()
-        value = self._values.get(name)
-        if not isinstance(value, str) or not _usable(value):
-            raise UnavailableError(f"the secret has no {name}")
-        self._read_at = self._read_at or tuple(clock() for clock in self._clocks)
-        return value
+            self._remember(self._read(), name)
+        return str(self._values[name])
 
-    def _is_old(self) -> bool:
-        if self._read_at is None:
+    def renewed(self, name: str) -> bool:
+        """After a refusal of a value: read the secret anew, unless that has just been done.
+
+        Whether the value has changed, so that it is worth another try. Never raises: the refusal counts then.
+        """
+        if not self._is_old(self._tried_at, RENEWED_SECONDS):
+            return False
+        self._tried_at = self._now()
+        before = self._values.get(name)
+        try:
+            self._remember(self._read(), name)
+        except UnavailableError:
+            return False
+        return self._values[name] != before
+
+    def _remember(self, values: Mapping[str, object], name: str) -> None:
+        """Keep what was read, if it has what is asked for. Raises `UnavailableError`."""
+        if not _usable(values.get(name)):
+            raise UnavailableError(f"the secret has no {name}")
+        self._values = values
+        self._read_at = self._now()
+
+    def _now(self) -> tuple[float, ...]:
+        return tuple(clock() for clock in self._clocks)
+
+    def _is_old(self, since: tuple[float, ...] | None, seconds: float) -> bool:
+        """Whether it is older than so many seconds by either clock, or a clock was set back."""
+        if since is None:
             return True
-        ages = (clock() - then for clock, then in zip(self._clocks, self._read_at, strict=True))
-        return not all(0 <= age < SECRET_SECONDS for age in ages)
+        ages = (now - then for now, then in zip(self._now(), since, strict=True))
+        return not all(0 <= age < seconds for age in ages)
 
     def _read(self) -> Mapping[str, object]:
         try:
             answer = self._client.get_secret_value(SecretId=self._secret_id)
-        except (BotoCoreError, ClientError) as error:
+        except AwsError as error:
             raise UnavailableError("secret") from error
         try:
             values = json.loads(answer.get("SecretString", ""))

@@ -1,43 +1,93 @@
-"""Two calls to AWS with the standard library alone: SQS SendMessage and Secrets Manager GetSecretValue.
+"""AWS's JSON services with the standard library alone: a signed POST, tried again where that may help.
 
-botocore takes a quarter of a second to import; the webhook receiver has one second for everything.
-Signing is Signature Version 4 as AWS documents it; a test compares it with botocore's.
+botocore takes a quarter of a second to import and to make its clients, and that is half of a cold start. Five
+services, a dozen operations and one protocol are all that this product calls (docs/performance.md says what
+that is worth). Signing is Signature Version 4 as AWS documents it; tests compare it, the services' names and
+their addresses with botocore's.
 """
 
+import base64
 import hashlib
 import hmac
-import http.client
 import json
-import re
-import ssl
+import os
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final, Self
-from urllib.parse import urlsplit
 
-ATTEMPTS: Final = 2
-TIMEOUT_SECONDS: Final = 1.0
-OK: Final = 200
-UNFIT: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""A character that SQS refuses in a message."""
+from onramp.adapters.wire import Connection, Garbled
+
+OK = 200
+_UNFIT = frozenset((*map(chr, range(32)), "\ufffe", "\uffff")) - frozenset("\t\n\r")
+"""Characters that SQS refuses in a message; a pattern of them takes 4 ms to compile."""
+
+SERVICES = {
+    "dynamodb": ("DynamoDB_20120810", "1.0"),
+    "events": ("AWSEvents", "1.1"),
+    "kms": ("TrentService", "1.1"),
+    "secretsmanager": ("secretsmanager", "1.1"),
+    "sqs": ("AmazonSQS", "1.0"),
+}
+"""The services, by the name they are signed for: what precedes an operation, and the protocol's version."""
+_BYTES = {"dynamodb": ("B",), "kms": ("CiphertextBlob", "Plaintext")}
+"""Members of answers that hold bytes."""
+_SUFFIXES = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}
+"""The end of AWS's addresses, where it is not `amazonaws.com`, by the beginning of the region's name."""
+
+MAY_PASS = frozenset({429, 500, 502, 503, 504})
+"""Statuses that say: try again."""
+THROTTLED = frozenset(
+    {
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+"""Errors that say so too, whatever their status."""
+FIRST_PAUSE = 0.05
+"""Seconds, doubled by each try, of which chance takes a part away."""
 
 
 class AwsError(Exception):
-    """AWS did not do it; the text holds the status and AWS's error type, nothing else."""
+    """AWS did not do it; the text holds the status and AWS's error type, nothing else.
+
+    `code`: AWS's error type, or the kind of trouble of the network. `status`: 0 when nothing was answered,
+    and then the call may have worked. `reasons`: a cancelled transaction's codes, one for each member.
+    """
+
+    def __init__(self, text: str, *, code: str = "", status: int = 0, reasons: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.code = code
+        self.status = status
+        self.reasons = reasons
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same call may work a moment later."""
+        return self.status in MAY_PASS or not self.status or self.code in THROTTLED
 
 
-@dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a function signs with; Lambda puts them into the environment."""
+    """What a function signs with."""
 
-    access_key: str
-    secret_key: str
-    token: str
-    region: str
+    __slots__ = ("access_key", "region", "secret_key", "token")
+
+    def __init__(self, access_key: str, secret_key: str, token: str, region: str) -> None:
+        self.access_key = access_key
+        self.secret_key = secret_key
+        self.token = token
+        self.region = region
 
     @classmethod
-    def read(cls, environment: Mapping[str, str]) -> Self:
+    def read(cls, environment: Mapping[str, str]) -> "Credentials":
         """Read Lambda's variables. Raises `KeyError` with the missing name."""
         return cls(
             access_key=environment["AWS_ACCESS_KEY_ID"],
@@ -47,11 +97,28 @@ class Credentials:
         )
 
 
+def credentials_of(environment: Mapping[str, str]) -> Callable[[], Credentials]:
+    """Gives the credentials of this process whenever it is called: its own, or those that Lambda hands out.
+
+    With SnapStart there are none in the environment, for they would be old when a snapshot is restored.
+    Raises `KeyError` with the missing name.
+    """
+    if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in environment and "AWS_ACCESS_KEY_ID" not in environment:
+        from onramp.adapters.aws_container import ContainerCredentials  # noqa: PLC0415 - SnapStart alone
+
+        return ContainerCredentials(environment)
+    credentials = Credentials.read(environment)
+    return lambda: credentials
+
+
 def sign(  # noqa: PLR0917 - all of them are signed
-    credentials: Credentials, service: str, host: str, headers: Mapping[str, str], body: bytes, now: datetime
+    credentials: Credentials, service: str, host: str, headers: Mapping[str, str], body: bytes, now: float
 ) -> dict[str, str]:
-    """The headers of a signed POST to `/` of `host`: those given, and what Signature Version 4 adds."""
-    moment = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    """The headers of a signed POST to `/` of `host`: those given, and what Signature Version 4 adds.
+
+    `now`: seconds since 1970.
+    """
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     day = moment[:8]
     signed = {name.lower(): value for name, value in headers.items()}
     signed |= {"host": host, "x-amz-date": moment}
@@ -73,8 +140,8 @@ def sign(  # noqa: PLR0917 - all of them are signed
     to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{credentials.secret_key}".encode()
     for part in (day, credentials.region, service, "aws4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
     signed["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope},"
         f" SignedHeaders={names}, Signature={signature}"
@@ -82,76 +149,168 @@ def sign(  # noqa: PLR0917 - all of them are signed
     return signed
 
 
+def host_of(service: str, region: str) -> str:
+    """AWS's address of a service in a region."""
+    return f"{service}.{region}.{_SUFFIXES.get(region.partition('-')[0], 'amazonaws.com')}"
+
+
 class LightClient:
-    """One AWS service over one kept connection. `endpoint` replaces AWS's address (local runs)."""
+    """One AWS service over kept connections, one for each thread that calls at the same time.
+
+    `endpoint` replaces AWS's address (local runs). A call is tried at most `attempts` times within `deadline`
+    seconds; a single wait for the network takes `wait` seconds at most, one for a connection `connect`.
+    """
 
     def __init__(
         self,
         service: str,
-        credentials: Credentials,
-        endpoint: str | None,
-        now: Callable[[], datetime],
+        credentials: Callable[[], Credentials],
+        region: str,
+        endpoint: str | None = None,
+        *,
+        attempts: int = 3,
+        connect: float = 2.0,
+        wait: float = 5.0,
+        deadline: float = 10.0,
     ) -> None:
-        self._service = service
+        self.service = service
         self._credentials = credentials
-        address = urlsplit(endpoint or f"https://{service}.{credentials.region}.amazonaws.com")
-        self._host = address.netloc
-        self._secure = address.scheme == "https"
-        self._now = now
-        self._connection: http.client.HTTPConnection | None = None
+        self._attempts = attempts
+        self._connect_seconds = connect
+        self._wait = wait
+        self._deadline = deadline
+        self._prefix, version = SERVICES[service]
+        self._type = f"application/x-amz-json-{version}"
+        self._bytes = _BYTES.get(service, ())
+        scheme, _, place = (endpoint or f"https://{host_of(service, region)}").partition("://")
+        self._secure = scheme == "https"
+        self._host = place.partition("/")[0]
+        # Taken by whoever calls, and put back: so threads never share one.
+        self._idle: list[Connection] = []
 
-    def call(self, target: str, content_type: str, body: Mapping[str, object]) -> dict[str, object]:
-        """One call of AWS's JSON protocol. Raises `AwsError`.
+    def call(self, operation: str, request: Mapping[str, object]) -> dict[str, object]:
+        """One operation, named as AWS names it. Bytes and times in it are written as AWS wants them.
 
-        A kept connection may have been closed while the function slept, so a broken one is tried once anew.
+        Raises `AwsError`; when nothing was answered, it may have been done all the same.
         """
-        payload = json.dumps(body, ensure_ascii=False).encode()
-        headers = {"content-type": content_type, "x-amz-target": target}
-        for attempt in range(ATTEMPTS):
+        payload = json.dumps(request, default=_written).encode()
+        headers = {"content-type": self._type, "x-amz-target": f"{self._prefix}.{operation}"}
+        until = time.monotonic() + self._deadline
+        for attempt in range(1, self._attempts + 1):
             try:
-                status, answer = self._send(headers, payload)
-                break
-            except (OSError, http.client.HTTPException) as error:
-                self._disconnect()
-                if attempt == ATTEMPTS - 1:
-                    raise AwsError(f"{self._service} does not answer: {type(error).__name__}") from None
-        else:  # pragma: no cover - the loop breaks or raises
-            raise AwsError(self._service)
+                return self._try(headers, payload, until)
+            except AwsError as trouble:
+                pause = _pause(attempt)
+                in_time = time.monotonic() + pause < until
+                if attempt == self._attempts or not trouble.may_pass or not in_time:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def connect(self) -> None:
+        """Open a connection before it is needed. Raises nothing: who needs it will hear of the trouble."""
+        connection = self._taken()
         try:
-            content = json.loads(answer or b"{}")
-        except ValueError:
-            content = {}
-        if status != OK or not isinstance(content, dict):
-            kind = str(content.get("__type", "")) if isinstance(content, dict) else ""
-            raise AwsError(f"{self._service}: {status} {kind.rpartition('#')[2][:80]}")
+            connection.open(time.monotonic() + self._connect_seconds, self._connect_seconds)
+        except OSError:
+            return
+        self._idle.append(connection)
+
+    def disconnect(self) -> None:
+        """Close what rests."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _try(self, headers: Mapping[str, str], payload: bytes, until: float) -> dict[str, object]:
+        signed = sign(self._credentials(), self.service, self._host, headers, payload, time.time())
+        connection = self._taken()
+        kept = connection.is_open
+        try:
+            try:
+                status, answer = connection.ask("POST /", signed, payload, until, self._wait)
+            except (ConnectionError, Garbled):
+                if not kept:
+                    raise
+                # AWS has closed it at this very moment: no trouble of AWS's, so that it costs no try.
+                status, answer = connection.ask("POST /", signed, payload, until, self._wait)
+        except OSError as error:
+            kind = type(error).__name__
+            raise AwsError(f"{self.service} does not answer: {kind}", code=kind) from None
+        self._idle.append(connection)
+        content = self._read(answer)
+        if status != OK or content is None:
+            raise self._refusal(status, content or {})
         return content
 
-    def _send(self, headers: Mapping[str, str], payload: bytes) -> tuple[int, bytes]:
-        if self._connection is None:
-            self._connection = self._connect()
-        signed = sign(self._credentials, self._service, self._host, headers, payload, self._now())
-        self._connection.request("POST", "/", body=payload, headers=signed)
-        response = self._connection.getresponse()
-        return response.status, response.read()
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _connect(self) -> http.client.HTTPConnection:
-        if self._secure:
-            return http.client.HTTPSConnection(
-                self._host, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context()
+    def _taken(self) -> Connection:
+        """A connection that nobody else uses."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            name, _, port = self._host.partition(":")
+            return Connection(
+                name,
+                int(port or (443 if self._secure else 80)),
+                secure=self._secure,
+                connect_seconds=self._connect_seconds,
             )
-        return http.client.HTTPConnection(self._host, timeout=TIMEOUT_SECONDS)
+
+    def _read(self, answer: bytes) -> dict[str, object] | None:
+        """The content of an answer, None when there is none. No content at all is an empty one."""
+        try:
+            content = json.loads(answer or b"{}", object_hook=self._decoded if self._bytes else None)
+        except ValueError:
+            return None
+        return content if isinstance(content, dict) else None
+
+    def _decoded(self, members: dict[str, object]) -> dict[str, object]:
+        for name in self._bytes:
+            value = members.get(name)
+            if isinstance(value, str):
+                members[name] = base64.b64decode(value)
+        return members
+
+    def _refusal(self, status: int, content: Mapping[str, object]) -> AwsError:
+        code = str(content.get("__type", "")).rpartition("#")[2][:80]
+        listed = content.get("CancellationReasons")
+        reasons = listed if isinstance(listed, list) else []
+        return AwsError(
+            f"{self.service}: {status} {code}",
+            code=code or str(status),
+            status=status,
+            reasons=tuple(str(reason.get("Code", "")) for reason in reasons if isinstance(reason, dict)),
+        )
+
+
+def _pause(attempt: int) -> float:
+    """Seconds before the next try. Chance is the system's: copies of a snapshot must not draw the same."""
+    share = int.from_bytes(os.urandom(2)) / 65_536
+    return FIRST_PAUSE * float(2**attempt) * share
+
+
+def _written(value: object) -> object:
+    """What JSON has no form for: bytes, and times, which AWS takes in whole seconds."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    timestamp = getattr(value, "timestamp", None)
+    if timestamp is None:
+        raise TypeError(type(value).__name__)
+    return int(timestamp())
+
+
+def fits_queue(text: str) -> bool:
+    """Whether SQS takes each character of a message; halves of characters it does not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return _UNFIT.isdisjoint(text)
 
 
 def send_message(client: LightClient, queue_url: str, body: str, attributes: Mapping[str, str]) -> None:
     """Put a message into a queue. Raises `AwsError`."""
     client.call(
-        "AmazonSQS.SendMessage",
-        "application/x-amz-json-1.0",
+        "SendMessage",
         {
             "QueueUrl": queue_url,
             "MessageBody": body,
@@ -164,10 +323,8 @@ def send_message(client: LightClient, queue_url: str, body: str, attributes: Map
 
 def read_secret(client: LightClient, secret_id: str) -> object:
     """The parsed value of a secret. Raises `AwsError`; its text never quotes the secret."""
-    answer = client.call(
-        "secretsmanager.GetSecretValue", "application/x-amz-json-1.1", {"SecretId": secret_id}
-    )
+    answer = client.call("GetSecretValue", {"SecretId": secret_id})
     try:
         return json.loads(str(answer.get("SecretString")))
     except ValueError:
-        raise AwsError("the secret is not JSON") from None
+        raise AwsError("the secret is not JSON", code="NotJson") from None

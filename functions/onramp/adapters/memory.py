@@ -82,6 +82,7 @@ class _Item:
     expires_at: datetime | None
     due_at: datetime | None
     line: Line
+    since: datetime | None = None
 
 
 type _Key = tuple[str, tuple[str, ...]]
@@ -171,7 +172,7 @@ class MemoryStore:
         """See `Store.due`."""
         with self._locked():
             hits = [
-                Due(kind, identity, item.due_at, line)
+                Due(kind, identity, item.due_at, line, item.since)
                 for (kind, identity), item in self._items.items()
                 if item.due_at is not None and item.due_at <= before and item.line is line
             ]
@@ -183,6 +184,7 @@ class MemoryStore:
             item = self._items.get((hit.kind, hit.identity))
             if item is None or item.due_at != hit.due_at:
                 return False
+            item.since = hit.overdue_since
             item.due_at = _milliseconds(until)
             return True
 

@@ -131,6 +131,8 @@ _META_ID: Final = re.compile(r"[0-9]{1,32}")
 class MetaGraph:
     """`Meta` on httpx. `app_secret` is asked for at each use, so that rotation needs no restart.
 
+    `renew_secret` reads a refused one anew; whether it has changed.
+
     `base_url` without version, e.g. `https://graph.facebook.com`; `version` like `v26.0`. `deadline`: of one
     request, in seconds; `patience`: for all pages of a list.
     """
@@ -143,20 +145,21 @@ class MetaGraph:
     app_secret: Callable[[], str]
     deadline: float = DEADLINE
     patience: float = PATIENCE
+    renew_secret: Callable[[], bool] = lambda: False
 
     def exchange(self, code: str) -> str:
         """The business token for a code: a form POST, which keeps the secret out of URLs [seen].
 
         Repeated only when Meta provably did not process it. Raises `UpstreamError`.
         """
-        form = {"client_id": self.app_id, "client_secret": self.app_secret(), "code": code}
 
         def send() -> object:
+            form = {"client_id": self.app_id, "client_secret": self.app_secret(), "code": code}
             return call(
                 self.client, EXCHANGE, "POST", self._url("oauth/access_token"), changes=True, data=form
             )
 
-        answer = mapping(self._patiently(send, EXCHANGE_PAUSES))
+        answer = mapping(self._with_secret(lambda: self._patiently(send, EXCHANGE_PAUSES)))
         token = answer.get("access_token")
         if not isinstance(token, str) or not token or not is_whole(token):
             raise Ambiguous("meta_unavailable", status=200)
@@ -168,8 +171,12 @@ class MetaGraph:
         A person's token instead of a business token is our configuration's fault: `meta_configuration`, and
         its reference says what to mend.
         """
-        app_token = f"{self.app_id}|{self.app_secret()}"
-        answer = self._send(INSPECT, "debug_token", {"input_token": token}, app_token)
+
+        def send() -> object:
+            app_token = f"{self.app_id}|{self.app_secret()}"
+            return self._send(INSPECT, "debug_token", {"input_token": token}, app_token)
+
+        answer = self._with_secret(send)
         data = mapping(mapping(answer).get("data"))
         if data.get("is_valid") is not True or text(data.get("app_id")) != self.app_id:
             raise Permanent("waba_not_granted")
@@ -249,8 +256,21 @@ class MetaGraph:
 
     def _get(self, path: str, params: Mapping[str, str], token: str) -> object:
         """A read with the customer's token; the proof shows that its bearer knows our app's secret."""
-        proof = hmac.new(self.app_secret().encode(), token.encode(), hashlib.sha256).hexdigest()
-        return self._send(READ, path, {**params, "appsecret_proof": proof}, token)
+
+        def send() -> object:
+            proof = hmac.new(self.app_secret().encode(), token.encode(), hashlib.sha256).hexdigest()
+            return self._send(READ, path, {**params, "appsecret_proof": proof}, token)
+
+        return self._with_secret(send)
+
+    def _with_secret(self, send: Callable[[], object]) -> object:
+        """Send, and once more with a secret that was rotated since it was read: Meta did nothing."""
+        try:
+            return send()
+        except Permanent as refusal:
+            if refusal.code != "meta_configuration" or not self.renew_secret():
+                raise
+        return send()
 
     def _send(self, upstream: Upstream, path: str, query: Mapping[str, str], bearer: str) -> object:
         def send() -> object:

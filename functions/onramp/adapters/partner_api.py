@@ -61,6 +61,7 @@ MAKE_KEY: Final = _upstream(
 CANCEL: Final = _upstream(Rule(Kind.PERMANENT, "cancellation_rejected", status=(400, 428)))
 REACTIVATE: Final = _upstream(Rule(Kind.PERMANENT, "reactivation_rejected", status=(400, 428)))
 
+REFUSED: Final = 401
 PAGE: Final = 200
 """Items that one request asks for."""
 FARTHEST: Final = 1_000 * PAGE
@@ -78,7 +79,7 @@ class PartnerApi:
 
     `base_url` up to `/api/v2`, `partner_id` like `abcPA`, `solution_id` Meta's multi-partner solution.
     `messaging_url` is the messaging host when a key's answer names none; a key is sent to no other host
-    than that one's or 360dialog's.
+    than that one's or 360dialog's. `renew_key` reads a refused key anew; whether it has changed.
     """
 
     client: httpx.Client
@@ -87,6 +88,7 @@ class PartnerApi:
     partner_key: Callable[[], str]
     solution_id: str = ""
     messaging_url: str = ""
+    renew_key: Callable[[], bool] = lambda: False
 
     def list_clients(self, offset: int, gate: Gate, *, email: str | None = None) -> Page[RemoteClient]:
         """A page of clients; with `email` the filter is sent, which has been called unreliable [one]."""
@@ -206,19 +208,28 @@ class PartnerApi:
         params: Mapping[str, str] | None = None,
         wordless: bool = False,
     ) -> object:
-        key = self.partner_key()
-        gate()
-        return call(
-            self.client,
-            upstream,
-            method,
-            f"{self.base_url}/partners/{quote(self.partner_id, safe='')}/{path}",
-            changes=method != "GET",
-            headers={"X-API-Key": key},
-            params=params,
-            body=body,
-            wordless=wordless,
-        )
+        def send() -> object:
+            key = self.partner_key()
+            gate()
+            return call(
+                self.client,
+                upstream,
+                method,
+                f"{self.base_url}/partners/{quote(self.partner_id, safe='')}/{path}",
+                changes=method != "GET",
+                headers={"X-API-Key": key},
+                params=params,
+                body=body,
+                wordless=wordless,
+            )
+
+        try:
+            return send()
+        except Permanent as refusal:
+            # The key may have been rotated since it was read; a refused call has done nothing.
+            if refusal.status != REFUSED or not self.renew_key():
+                raise
+        return send()
 
 
 def _segment(name: str) -> str:

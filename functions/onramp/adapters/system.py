@@ -77,9 +77,7 @@ class PowertoolsTelemetry:
 
     def count(self, name: str, value: float = 1, **dimensions: str) -> None:
         """Add to a metric; with dimensions the log tells them beside the total."""
-        unit = (
-            MetricUnit.Seconds if name.startswith("Seconds") or name == "BudgetWaited" else MetricUnit.Count
-        )
+        unit = MetricUnit.Seconds if "Seconds" in name or name == "BudgetWaited" else MetricUnit.Count
         self._metrics.add_metric(name=name, unit=unit, value=value)
         if dimensions:
             self._logger.info("counted", extra={**_fields(dimensions), "metric": name, "value": value})

@@ -6,13 +6,17 @@ names, and whatever breaks on the way, falls into one of four kinds (see `onramp
 
 import json
 import logging
+import math
 import re
+import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
+import httpcore
 import httpx
 
 from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient, UpstreamError
@@ -27,6 +31,9 @@ TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0)
 """Seconds for each single wait."""
 DEADLINE: Final = 15.0
 """Seconds for a whole call: an answer that comes drop by drop keeps every single wait short."""
+IDLE_SECONDS: Final = 5.0
+"""A connection that has rested longer, by the wall clock too, is not used again: the clock by which httpx
+counts may stand still while a function is frozen."""
 
 
 class Kind(StrEnum):
@@ -131,6 +138,7 @@ def call(
             data=data,
             json=body,
             timeout=_waits(deadline),
+            extensions={"deadline": time.monotonic() + deadline},
         )
     except (httpx.InvalidURL, UnicodeError):
         raise Permanent(upstream.misconfigured) from None
@@ -272,6 +280,103 @@ def retry_after(response: httpx.Response) -> float | None:
     return seconds if 0 <= seconds <= LONGEST_PAUSE else None
 
 
+@cache
+def trust() -> ssl.SSLContext:
+    """The process's only context: all usual authorities, 20 to 50 ms to read."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+class _Line(httpcore.NetworkStream):
+    """A connection whose waits end by the deadline of the call that uses it, handshake and headers too."""
+
+    def __init__(self, stream: httpcore.NetworkStream, clock: "_Until") -> None:
+        self._stream = stream
+        self._clock = clock
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._clock.left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._clock.left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = self._clock.left(timeout, httpcore.ConnectTimeout)
+        return _Line(self._stream.start_tls(ssl_context, server_hostname, left), self._clock)
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as httpcore has it
+        return self._stream.get_extra_info(info)
+
+
+@dataclass(slots=True)
+class _Until:
+    """When the call that is under way has to be over, on the monotonic clock."""
+
+    moment: float = math.inf
+
+    def left(self, timeout: float | None, over: type[Exception]) -> float | None:
+        """Seconds that the next wait may take. Raises `over`."""
+        left = self.moment - time.monotonic()
+        if left <= 0:
+            raise over("the time for this call is over")
+        return left if timeout is None else min(timeout, left)
+
+
+class _Network(httpcore.NetworkBackend):
+    """The network, with a deadline."""
+
+    def __init__(self, clock: _Until) -> None:
+        self._network = httpcore.SyncBackend()
+        self._clock = clock
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        left = self._clock.left(timeout, httpcore.ConnectTimeout)
+        return _Line(self._network.connect_tcp(host, port, left, local_address, socket_options), self._clock)
+
+
+class _Transport(httpx.HTTPTransport):
+    """httpx's own, with the process's context, a deadline for each call, and no connection of yesterday."""
+
+    def __init__(self) -> None:
+        super().__init__(verify=trust(), trust_env=False)
+        self._until = _Until()
+        self._used = time.time()
+        # httpx makes its pool without asking for a network; a test sees that this one is used.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=trust(), keepalive_expiry=IDLE_SECONDS, network_backend=_Network(self._until)
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if not 0 <= time.time() - self._used < IDLE_SECONDS:
+            self.disconnect()
+        self._until.moment = request.extensions.get("deadline", math.inf)
+        try:
+            return super().handle_request(request)
+        finally:
+            self._used = time.time()
+
+    def disconnect(self) -> None:
+        """Close what rests; the next call connects anew."""
+        self._pool.close()
+
+
+def disconnect(client: httpx.Client) -> None:
+    """Close a client's connections; the next call connects anew."""
+    if isinstance(client._transport, _Transport):  # noqa: SLF001 - httpx has no way to ask
+        client._transport.disconnect()  # noqa: SLF001
+
+
 def new_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
     """A client that follows nothing and takes no proxy or password from the environment.
 
@@ -280,7 +385,7 @@ def new_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return httpx.Client(
-        transport=transport,
+        transport=transport or _Transport(),
         timeout=TIMEOUT,
         follow_redirects=False,
         trust_env=False,

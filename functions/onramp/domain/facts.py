@@ -24,6 +24,7 @@ class FactType(StrEnum):
 
     SIGNUP_OPENED = "signup.opened"
     SIGNUP_AUTHORIZED = "signup.authorized"
+    SIGNUP_EXCHANGE_FAILED = "signup.exchange_failed"
     NUMBER_PENDING = "number.pending"
     NUMBER_SUBMITTED = "number.submitted"
     NUMBER_CREATED = "number.created"
@@ -60,6 +61,9 @@ FACTS: Final[Mapping[str, FactKind]] = {
     FactType.SIGNUP_OPENED: FactKind("A signup was opened."),
     FactType.SIGNUP_AUTHORIZED: FactKind(
         "The customer's WABA is proved to be theirs.", detail=("waba_id", "proof")
+    ),
+    FactType.SIGNUP_EXCHANGE_FAILED: FactKind(
+        "A code brought no proven WABA; `code` is the error that the caller got.", detail=("code",)
     ),
     FactType.NUMBER_PENDING: FactKind("A number was submitted to us and waits for its turn."),
     FactType.NUMBER_SUBMITTED: FactKind("360dialog has taken the number."),

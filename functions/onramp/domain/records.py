@@ -25,7 +25,8 @@ HELD_PAUSE: Final = timedelta(seconds=10)
 class Record(BaseModel):
     """Stored data. What a later release has put into it is kept and written back."""
 
-    model_config = ConfigDict(extra="allow")
+    # Built at its first use: most functions use few of them, and all wait for what is built at the start.
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
 
 class Fact(Record):

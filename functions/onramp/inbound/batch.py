@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from onramp.adapters.aws_light import AwsError
+from onramp.domain.crashes import told_of
 from onramp.ports.services import Clock, Telemetry
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Batch:
             until = handle(record)
         except Exception as error:  # noqa: BLE001 - one bad record must not stop its neighbours
             self._telemetry.count("RecordsCrashed")
-            self._telemetry.warn("record crashed", error=type(error).__name__, message_id=record["messageId"])
+            self._telemetry.warn("record crashed", **(told_of(error) | {"message_id": record["messageId"]}))
             received = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
             return pick(CRASH_SECONDS, received - 1)
         return None if until is None else seconds_until(until, self._clock.now())
@@ -71,7 +71,7 @@ class Batch:
             self._sqs.change_message_visibility(
                 QueueUrl=self._queue_url, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=seconds
             )
-        except (BotoCoreError, ClientError):
+        except AwsError:
             self._telemetry.warn("visibility not changed", message_id=record["messageId"])
 
 

@@ -1,17 +1,20 @@
-"""HTTP plumbing on Powertools' resolver: bodies in, answers and problems out, one tenant for each request."""
+"""HTTP plumbing: a route's handler, bodies in, answers and problems out, one tenant for each request.
+
+API Gateway has found the route, and names it with its parameters in the event: nothing is matched here again.
+"""
 
 import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from pydantic import BaseModel, ValidationError
 
+from onramp.domain.crashes import told_of
 from onramp.domain.errors import Problem, UnavailableError
 from onramp.domain.text import is_whole
 from onramp.inbound.problems import content_of, invalid
@@ -23,16 +26,30 @@ MAX_KEY: Final = 200
 HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str = ""
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """As API Gateway takes it."""
+        return {"statusCode": self.status, "headers": dict(self.headers), "body": self.body}
+
+
+type Handler = Callable[..., Response]
+"""Takes the route's parameters by name."""
+
+
 def answer(
     status: HTTPStatus, body: BaseModel | None = None, headers: Mapping[str, str] | None = None
-) -> Response[str]:
+) -> Response:
     """A JSON answer."""
-    return Response(
-        status_code=status,
-        content_type="application/json" if body else None,
-        body=body.model_dump_json() if body else "",
-        headers={**HEADERS, **(headers or {})},
-    )
+    kind = {"Content-Type": "application/json"} if body else {}
+    return Response(status, {**kind, **HEADERS, **(headers or {})}, body.model_dump_json() if body else "")
 
 
 def etag_of(body: BaseModel) -> str:
@@ -40,42 +57,61 @@ def etag_of(body: BaseModel) -> str:
     return f'"{hashlib.sha256(body.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
-def problem_answer(problem: Problem, request_id: str) -> Response[str]:
+def problem_answer(problem: Problem, request_id: str) -> Response:
     """A problem as `application/problem+json`."""
-    headers = dict(HEADERS)
+    headers = {"Content-Type": "application/problem+json", **HEADERS}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
-    return Response(
-        status_code=problem.kind.status,
-        content_type="application/problem+json",
-        body=json.dumps(content_of(problem, request_id)),
-        headers=headers,
-    )
+    return Response(problem.kind.status, headers, json.dumps(content_of(problem, request_id)))
 
 
 class Api:
     """One function's routes, with every error turned into a problem.
 
-    `tenant_claim` names the claim of the caller's token that is the tenant.
+    `tenant_claim` names the claim of the caller's token that is the tenant. One request at a time.
     """
 
     def __init__(self, runtime: Runtime, tenant_claim: str) -> None:
-        self.routes = APIGatewayHttpResolver()
+        self.routes: dict[str, Handler] = {}
+        self._event: Mapping[str, Any] = {}
         self._logger = runtime.logger
+        self._runtime = runtime
         self._tenant_claim = tenant_claim
-        self.routes.exception_handler(Exception)(self._failed)
-        self.routes.exception_handler(Problem)(self._refused)
-        self.routes.not_found(self._unknown)
 
-    def __call__(self, event: dict[str, Any], context: object) -> dict[str, Any]:
+    def route(self, key: str) -> Callable[[Handler], Handler]:
+        """A handler for a route, by API Gateway's name of it: `GET /v1/numbers/{phone_number_id}`."""
+
+        def register(handler: Handler) -> Handler:
+            self.routes[key] = handler
+            return handler
+
+        return register
+
+    def __call__(self, event: dict[str, Any]) -> dict[str, Any]:
         """Answer one request."""
-        self._logger.append_keys(request_id=(event.get("requestContext") or {}).get("requestId", ""))
-        return self.routes.resolve(event, context)  # type: ignore[arg-type]
+        self._event = event
+        self._logger.append_keys(request_id=self.request_id)
+        return self._answer(event).event
+
+    def _answer(self, event: Mapping[str, Any]) -> Response:
+        handler = self.routes.get(str(event.get("routeKey")))
+        if handler is None:
+            return problem_answer(Problem("not_found", "There is no such route."), self.request_id)
+        try:
+            return handler(**(event.get("pathParameters") or {}))
+        except Problem as problem:
+            return self._refused(problem)
+        except Exception as error:  # noqa: BLE001 - the caller is told that, and not what
+            return self._failed(error)
+
+    @property
+    def _context(self) -> Mapping[str, Any]:
+        return self._event.get("requestContext") or {}
 
     @property
     def request_id(self) -> str:
         """API Gateway's id of the request."""
-        return str(self.routes.current_event.raw_event.get("requestContext", {}).get("requestId", ""))
+        return str(self._context.get("requestId", ""))
 
     @property
     def tenant(self) -> str:
@@ -84,16 +120,16 @@ class Api:
         API Gateway hands a claim that is a list on as a text in brackets, so such a text is none; nor is one
         with half of a character, which no key can hold.
         """
-        context = self.routes.current_event.raw_event.get("requestContext", {})
-        claims = ((context.get("authorizer") or {}).get("jwt") or {}).get("claims") or {}
+        claims = ((self._context.get("authorizer") or {}).get("jwt") or {}).get("claims") or {}
         tenant = claims.get(self._tenant_claim)
         if not isinstance(tenant, str) or not tenant.strip() or _is_list(tenant) or not is_whole(tenant):
             raise Problem("unauthenticated", f"The token needs one text as its claim {self._tenant_claim}.")
         return tenant
 
     def header(self, name: str) -> str | None:
-        """A request header, or None."""
-        return self.routes.current_event.headers.get(name)
+        """A request header by its name in small letters, which is how API Gateway writes it; or None."""
+        headers = self._event.get("headers") or {}
+        return next((str(value) for key, value in headers.items() if key.lower() == name), None)
 
     def idempotency_key(self) -> str | None:
         """The `Idempotency-Key` header. Raises `Problem(invalid_request)`."""
@@ -106,7 +142,7 @@ class Api:
             )
         return key.strip() if key else None
 
-    def shown(self, body: BaseModel, come_back_in: int | None) -> Response[str]:
+    def shown(self, body: BaseModel, come_back_in: int | None) -> Response:
         """A resource with its `ETag`, or 304 for a caller who has it; `Retry-After` while it moves."""
         headers = {"ETag": etag_of(body)}
         if come_back_in is not None:
@@ -121,7 +157,7 @@ class Api:
 
     def query[Q: BaseModel](self, model: type[Q]) -> Q:
         """The query of a list. Raises `Problem(invalid_request)`."""
-        query = self.routes.current_event.raw_event.get("queryStringParameters") or {}
+        query = self._event.get("queryStringParameters") or {}
         try:
             return model.model_validate(query)
         except ValidationError as refusal:
@@ -129,7 +165,7 @@ class Api:
 
     def body[B: BaseModel](self, model: type[B]) -> B:
         """The request's body as `model`; an empty one is an empty object. Raises `Problem`."""
-        raw = _raw_body(self.routes.current_event.raw_event)
+        raw = _raw_body(self._event)
         if len(raw) > MAX_BODY:
             raise Problem("body_too_large", f"A body may have {MAX_BODY} bytes.")
         if raw:
@@ -141,37 +177,27 @@ class Api:
         except ValidationError as refusal:
             raise invalid(refusal) from None
 
-    def _refused(self, problem: Problem) -> Response[str]:
+    def _refused(self, problem: Problem) -> Response:
         self._logger.info("refused", extra={"code": problem.code, "status": problem.kind.status})
         return problem_answer(problem, self.request_id)
 
-    def _failed(self, error: Exception) -> Response[str]:
+    def _failed(self, error: Exception) -> Response:
         if isinstance(error, UnavailableError):
+            self._runtime.telemetry.count("ServicesUnavailable")
             self._logger.error("a service does not answer", extra={"unavailable": str(error)})
             return problem_answer(
                 Problem("unavailable", "A part of this service does not answer. Try again."), self.request_id
             )
-        self._logger.error("request crashed", extra={"error": type(error).__name__, "at": _where(error)})
+        self._logger.error("request crashed", extra=told_of(error))
         return problem_answer(
             Problem("internal_error", "Something went wrong. Try again; name the request_id if it stays."),
             self.request_id,
         )
 
-    def _unknown(self, _: NotFoundError) -> Response[str]:
-        return problem_answer(Problem("not_found", "There is no such route."), self.request_id)
-
 
 def _is_list(claim: str) -> bool:
     text = claim.strip()
     return text.startswith("[") and text.endswith("]")
-
-
-def _where(error: BaseException) -> str:
-    """File and line of the innermost frame: an exception's text may hold what must not be logged."""
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
 
 
 def _raw_body(event: Mapping[str, Any]) -> bytes:

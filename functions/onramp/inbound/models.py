@@ -119,7 +119,7 @@ Cursor = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 class Body(BaseModel):
     """A request without fields: unknown ones are refused, nothing is converted."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class NewClient(Body):
@@ -223,7 +223,7 @@ class NumbersBody(Body):
 class Query(BaseModel):
     """What all lists have: `cursor` goes on where a page ended, `limit` is 1 to 100."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     cursor: Annotated[Cursor | None, _about("The cursor of the page before.", CURSOR)] = None
     limit: Annotated[int, Field(ge=1, le=100), _about("How many at most.", 20)] = 20
@@ -250,7 +250,7 @@ class NumberQuery(Query):
 class View(BaseModel):
     """A part of an answer."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(from_attributes=True, defer_build=True)
 
 
 class ClientView(View):

@@ -9,18 +9,17 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
 
-from onramp.adapters.aws_light import UNFIT
+from onramp.adapters.aws_light import fits_queue
 from onramp.inbound.signature import HEADER, is_signed, usable_secrets
 
-SECRET_SECONDS: Final = 300.0
-REFRESH_SECONDS: Final = 30.0
+SECRET_SECONDS = 300.0
+REFRESH_SECONDS = 30.0
 """A wrong signature makes us read the secret anew, at most this often: rotation needs no deployment."""
-QUEUE_LIMIT: Final = 1024 * 1024
-ENVELOPE: Final = 4 * 1024
+QUEUE_LIMIT = 1024 * 1024
+ENVELOPE = 4 * 1024
 """Bytes of a queue message kept for its attributes."""
-MAX_BODY: Final = QUEUE_LIMIT - ENVELOPE
+MAX_BODY = QUEUE_LIMIT - ENVELOPE
 
 
 class SecretUnusable(Exception):
@@ -60,6 +59,10 @@ class PlatformSecrets:
         before = self._secrets
         self._refresh()
         return self._secrets != before
+
+    def forget(self) -> None:
+        """Read them anew at the next webhook."""
+        self._secrets, self._read_at, self._tried_at = (), None, None
 
     def _now(self) -> tuple[float, ...]:
         return tuple(clock() for clock in self._clocks)
@@ -117,7 +120,7 @@ def for_queue(body: bytes) -> tuple[str, str]:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         text = ""
-    if text and not UNFIT.search(text):
+    if text and fits_queue(text):
         return text, "utf-8"
     return base64.b64encode(body).decode("ascii"), "base64"
 

@@ -6,11 +6,10 @@ Standard library only: the receiver imports this, and its cold start is what 360
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import Final
 
-HEADER: Final = "x-360dialog-signature"
-PREFIX: Final = "sha256="
-MOST_VALUES: Final = 5
+HEADER = "x-360dialog-signature"
+PREFIX = "sha256="
+MOST_VALUES = 5
 """Values of one header that are tried."""
 
 

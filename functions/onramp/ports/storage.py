@@ -38,12 +38,21 @@ def line_of(number: Number) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A hit of the index of due work: which record, and the time under which it was found."""
+    """A hit of the index of due work: which record, and the time under which it was found.
+
+    `since`: when it was due at first, if it was woken since then and nobody has written it.
+    """
 
     kind: str
     identity: tuple[str, ...]
     due_at: datetime
     line: Line = Line.WORK
+    since: datetime | None = None
+
+    @property
+    def overdue_since(self) -> datetime:
+        """Since when somebody should have taken it up."""
+        return self.since or self.due_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,10 @@ class Store(Protocol):
         """Numbers and censuses of one line whose due time has passed, oldest first."""
 
     def postpone(self, hit: Due, until: datetime) -> bool:
-        """Move a hit's due time on, touching nothing else, unless it has moved already. Whether it did."""
+        """Move a hit's due time on, touching nothing else, unless it has moved already. Whether it did.
+
+        Since when it is overdue stays with it until its record is written.
+        """
 
     def numbers_at(self, place: str, limit: int) -> Sequence[str]:
         """Numbers by their place: those of a channel, or of a WABA that have no channel yet."""

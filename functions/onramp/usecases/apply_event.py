@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from onramp.domain import number as life
+from onramp.domain.crashes import told_of
 from onramp.domain.errors import Conflict, LeaseLost, Problem, PutOff, Unreadable
 from onramp.domain.ledger import EventRecord
 from onramp.domain.ledger import Outcome as Ended
@@ -107,7 +108,7 @@ class EventWork:
             wake(ports, change_number(ports, phone_number_id, edit))
         except (Problem, Unreadable) as trouble:
             ports.telemetry.count("RecordsCrashed")
-            ports.telemetry.warn("number left out of a WABA's event", error=type(trouble).__name__)
+            ports.telemetry.warn("number left out of a WABA's event", **told_of(trouble))
 
     def settle(self, outcome: Outcome) -> Outcome:
         """Give the event back, or end it."""

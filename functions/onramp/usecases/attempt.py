@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from onramp.domain.errors import LeaseLost, Permanent, PutOff, Throttled, UpstreamError
+from onramp.domain.crashes import told_of
+from onramp.domain.errors import LeaseLost, Permanent, PutOff, Throttled, UnavailableError, UpstreamError
 from onramp.domain.records import Worked
 from onramp.domain.schedule import LONGEST_PUT_OFF, next_attempt
 from onramp.ports import Ports
@@ -114,8 +115,13 @@ def _outcome(ports: Ports, work: Work) -> Outcome:
         return _refused(ports, work, trouble)
     except PutOff as wait:
         return _put_off(ports, work, wait)
+    except UnavailableError as trouble:
+        ports.telemetry.count("ServicesUnavailable")
+        ports.telemetry.warn("a service does not answer", unavailable=str(trouble), **work.fields)
+        return _again(ports, work, "internal_error")
     except Exception as trouble:  # noqa: BLE001 - whatever it is, it must reach the record
-        ports.telemetry.warn("attempt crashed", error=type(trouble).__name__, **work.fields)
+        ports.telemetry.count("RecordsCrashed")
+        ports.telemetry.warn("attempt crashed", **(told_of(trouble) | work.fields))
         return _again(ports, work, "internal_error")
     return Done()
 

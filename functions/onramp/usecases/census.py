@@ -17,6 +17,7 @@ from typing import Final
 
 from onramp.domain import number as life
 from onramp.domain.census import SOON, Census
+from onramp.domain.crashes import told_of
 from onramp.domain.errors import Conflict, LeaseLost, OnrampError, PutOff
 from onramp.domain.facts import FACTS, FactType
 from onramp.domain.number import Number
@@ -147,7 +148,7 @@ def _compare(ports: Ports, channels: Sequence[Channel]) -> list[str]:
                 unknown.append(channel.id)
         except OnrampError as trouble:
             ports.telemetry.count("RecordsCrashed")
-            ports.telemetry.warn("channel not compared", channel_id=channel.id, error=type(trouble).__name__)
+            ports.telemetry.warn("channel not compared", **(told_of(trouble) | {"channel_id": channel.id}))
     _remember(ports, list(seen.values()))
     return unknown
 

@@ -19,6 +19,7 @@ from pydantic import JsonValue
 from onramp.domain.errors import (
     Ambiguous,
     Conflict,
+    OnrampError,
     Problem,
     UnavailableError,
     UpstreamError,
@@ -38,7 +39,7 @@ from onramp.domain.states import SignupStatus
 from onramp.domain.text import mapping, members, text
 from onramp.ports import Ports
 from onramp.ports.upstreams import PhoneFacts
-from onramp.usecases.changing import change, pause
+from onramp.usecases.changing import Along, change, pause
 from onramp.usecases.list_numbers import listed_as, note_refusal, open_token, problem_of, token_context
 
 IN_PROGRESS: Final = timedelta(seconds=30)
@@ -48,6 +49,20 @@ SAME_CODE: Final = timedelta(seconds=12)
 PAUSES: Final = (0.5, 2.0, 4.0)
 """Seconds between tries to encrypt and to store what has been paid for with a code."""
 TRIES: Final = 6
+TOLD: Final = frozenset(
+    {
+        "code_already_used",
+        "code_expired",
+        "code_invalid",
+        "meta_configuration",
+        "meta_unavailable",
+        "number_not_in_waba",
+        "waba_blocked",
+        "waba_locked",
+        "waba_not_granted",
+    }
+)
+"""Problems with which Meta, or the proof, has ended an exchange: a fact of its signup."""
 
 LATE: Final = (1.0, 2.0)
 """Seconds between reads of the numbers while the one that the browser named is not listed yet."""
@@ -62,8 +77,31 @@ def exchange_code(
     """Exchange `code`, prove the grants, store and give the signup.
 
     `session_info` is the browser's message, verbatim: its ids are claims. Raises `Problem` with the codes of
-    the route.
+    the route; those of `TOLD` are written down as a fact.
     """
+    try:
+        return _exchange(ports, signup, code, session_info)
+    except Problem as refusal:
+        _tell_failure(ports, signup, refusal.code)
+        raise
+
+
+def _tell_failure(ports: Ports, signup: Signup, code: str) -> None:
+    """Write down that an exchange failed; the caller's answer does not depend on it."""
+    if code not in TOLD:
+        return
+
+    def edit(stored: Signup) -> Along:
+        stored.tell(FactType.SIGNUP_EXCHANGE_FAILED, ports.clock.now(), code=code)
+        return None
+
+    try:
+        change(ports, Signup, (signup.id,), edit)
+    except OnrampError:
+        ports.telemetry.warn("a failed exchange could not be written down", signup_id=signup.id, code=code)
+
+
+def _exchange(ports: Ports, signup: Signup, code: str, session_info: dict[str, JsonValue] | None) -> Signup:
     code = _TAIL.sub("", code)
     if not code:
         raise Problem("code_invalid", "Send the code of the popup, unchanged.")
@@ -94,7 +132,11 @@ def choose_waba(ports: Ports, signup: Signup, waba_id: str) -> Signup:
     exchange = ports.store.read(Exchange, signup.id)
     if exchange is None or exchange.token is None:
         raise Problem("not_authorized_yet", "Send the code first.")
-    return _prove(ports, signup, exchange, open_token(ports, signup, exchange), waba_id)
+    try:
+        return _prove(ports, signup, exchange, open_token(ports, signup, exchange), waba_id)
+    except Problem as refusal:
+        _tell_failure(ports, signup, refusal.code)
+        raise
 
 
 def claimed_ids(session_info: dict[str, JsonValue] | None) -> tuple[str | None, str | None]:

@@ -2,6 +2,9 @@
 
 A hit's due time is moved on by one small write that touches nothing else, so that no record, however broken,
 is first in line twice in a row. What is woken plans its own next time.
+
+It also measures what only it can see: since when the oldest work is due that nobody has taken up, and how
+many numbers 360dialog should tell of soon.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from onramp.domain.census import Census
+from onramp.domain.crashes import told_of
 from onramp.domain.errors import SweepIncomplete, UnavailableError
 from onramp.domain.number import Number
 from onramp.ports import Ports
@@ -23,6 +27,8 @@ SINGLE_LOOKS: Final = 5
 """So many waiting numbers are looked up one by one in a minute; when more wait, the census finds them."""
 
 
+SOON: Final = timedelta(hours=1)
+"""A number whose next look is nearer than that has not waited long: 360dialog should tell of it."""
 CHECKS: Final = 60
 """So many daily checks begin in a minute, 86,400 in a day: after an outage they do not come all at once."""
 
@@ -34,12 +40,17 @@ def sweep(ports: Ports, enough: Callable[[], bool] = lambda: False) -> None:
     """
     now = ports.clock.now()
     missed = 0
+    oldest = now
     while not enough():
         hits = ports.store.due(now - GRACE, BATCH, line=Line.WORK)
+        oldest = min([oldest, *(hit.overdue_since for hit in hits)])
         missed += _wake(ports, hits, LATER)
         if len(hits) < BATCH or missed:
             break
-    looks = ports.store.due(now, BATCH, line=Line.LOOK)
+    ports.telemetry.count("OldestDueSeconds", round((now - oldest).total_seconds()))
+    waiting = ports.store.due(now + SOON, BATCH, line=Line.LOOK)
+    ports.telemetry.count("NumbersWaiting", len(waiting))
+    looks = [hit for hit in waiting if hit.due_at <= now]
     if len(looks) > SINGLE_LOOKS:
         ports.queue.wake_census(ports.hub)
     missed += _wake(ports, looks[:SINGLE_LOOKS], LATER)
@@ -74,5 +85,5 @@ def _postpone(ports: Ports, hits: Sequence[Due], later: timedelta) -> int:
         except Exception as trouble:  # noqa: BLE001 - one hit must not hold up those behind it
             missed += 1
             ports.telemetry.count("RecordsCrashed")
-            ports.telemetry.warn("hit not moved on", id="/".join(hit.identity), error=type(trouble).__name__)
+            ports.telemetry.warn("hit not moved on", **(told_of(trouble) | {"id": "/".join(hit.identity)}))
     return missed

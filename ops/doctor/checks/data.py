@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any, Final, get_args
 
 from infra.grants import IndexName
-from ops.doctor.findings import Finding, fail, together, warn
+from ops.doctor.findings import Finding, fail, ok, together, warn
 from ops.doctor.stage import Stage
+from ops.protect import is_pool_protected, is_table_protected
 
 _DEPLOY: Final = "Run `cdk deploy` for this stage; somebody has changed the table by hand."
 _VIEW: Final = "NEW_IMAGE"
@@ -19,8 +20,8 @@ def table(stage: Stage) -> Finding:
         return fail(f"the table is {described.get('TableStatus')}", "Wait, or look at it in the console.")
     problems = [*_index_problems(described), *_stream_problems(described)]
     kept = stage.values.get("stage.removal") == "retain"
-    problems += _protection(stage, name, described) if kept else ()
-    told = "recoverable to any second, protected against deletion" if kept else "its data may be destroyed"
+    problems += _recovery(stage, name) if kept else ()
+    told = "recoverable to any second" if kept else "its data may be destroyed"
     return together(problems, f"the table has its {len(get_args(IndexName))} indexes and its stream; {told}")
 
 
@@ -45,10 +46,38 @@ def _stream_problems(described: Any) -> Iterator[Finding]:  # noqa: ANN401 - as 
         )
 
 
-def _protection(stage: Stage, name: str, described: Any) -> Iterator[Finding]:  # noqa: ANN401 - as AWS answers
-    if not described.get("DeletionProtectionEnabled"):
-        yield warn("the table is not protected against deletion", _DEPLOY)
+def _recovery(stage: Stage, name: str) -> Iterator[Finding]:
     backups: Any = stage.aws.dynamodb.describe_continuous_backups(TableName=name)
     recovery = backups["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
     if recovery.get("PointInTimeRecoveryStatus") != "ENABLED":
         yield warn("the table has no point-in-time recovery", _DEPLOY)
+
+
+def protection(stage: Stage) -> Finding:
+    """What is to be kept refuses to be deleted: table, user pool, stack."""
+    if stage.values.get("stage.removal") != "retain":
+        return ok("nothing is to be kept: [stage] removal is not retain")
+    open_to_all = list(_unprotected(stage))
+    if open_to_all:
+        return warn(
+            f"not protected against deletion: {', '.join(open_to_all)}",
+            f"Run `onramp protect --stage {stage.name}`.",
+        )
+    if not stage.values.get("stage.protected"):
+        return warn(
+            "table, user pool and stack refuse to be deleted, until the next deployment",
+            f"Set protected = true under [stage] in {stage.values.place}: without it `cdk deploy` takes the "
+            "stack's protection off, and may take the user pool's.",
+        )
+    return ok("table, user pool and stack refuse to be deleted")
+
+
+def _unprotected(stage: Stage) -> Iterator[str]:
+    table_name = stage.output("TableName")
+    if not is_table_protected(stage.aws.dynamodb.describe_table(TableName=table_name)["Table"]):
+        yield "the table"
+    for pool in stage.resources().get("AWS::Cognito::UserPool", {}).values():
+        if not is_pool_protected(stage.aws, pool):
+            yield "the user pool"
+    if stage.stack is not None and not stage.stack.protected:
+        yield "the stack"

@@ -27,6 +27,8 @@ _OUTAGE: Final = frozenset({2})
 _BAD_APP: Final = 101
 _BAD_TOKEN: Final = 190
 _VERSION_OVER: Final = 2635
+_UNKNOWN_PATH: Final = 2500
+"""Meta's word for an address of the Graph API that it cannot make out, as that of a version to come."""
 _SPENT_CODE: Final = "onramp-doctor"
 """No code of Meta's: what the exchange says about it shows whether app id and secret were right."""
 _APP_ADVICE: Final = "Compare [meta] app_id with the app's dashboard (App settings, Basic)."
@@ -37,11 +39,12 @@ _COPY_IT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class GraphAnswer:
-    """An answer of the Graph API."""
+    """An answer of the Graph API; `version` is the one that it says to have answered with."""
 
     status: int
     content: Mapping[str, object]
     error: ErrorBody
+    version: str = ""
 
     @property
     def is_success(self) -> bool:
@@ -66,7 +69,8 @@ class GraphAnswer:
 
 def _read(response: httpx.Response) -> GraphAnswer:
     content = read_object(response)
-    return GraphAnswer(response.status_code, content, read_error(content))
+    version = response.headers.get("facebook-api-version", "")
+    return GraphAnswer(response.status_code, content, read_error(content), version)
 
 
 def _graph(stage: Stage, node: str, fields: str) -> GraphAnswer:
@@ -138,11 +142,30 @@ def graph_version(stage: Stage) -> Finding:
         return fail(f"{version!r} is no Graph version", "Write it as v26.0.")
     number = (int(found[1]), int(found[2]))
     oldest, newest = min(VERSION_ENDS), max(VERSION_ENDS)
+    told = _asked(stage, version, _upgrade(newest))
+    if told is not None:
+        return told
     if number < oldest:
         return fail(f"{version} is older than v{oldest[0]}.{oldest[1]}", _upgrade(newest))
     if number not in VERSION_ENDS:
         return warn(f"this program does not know {version}", "Look it up in Meta's list of Graph versions.")
     return _lifetime(stage, version, VERSION_ENDS[number], _upgrade(newest))
+
+
+def _asked(stage: Stage, version: str, advice: str) -> Finding | None:
+    """What Meta itself says of a version; None when it serves it, or nobody can ask."""
+    try:
+        answer = _graph(stage, stage.value("meta.app_id"), "id")
+    except Stop:
+        return None
+    if answer.error.code == _VERSION_OVER:
+        return fail(f"Meta serves {version} no more", advice)
+    if answer.error.code == _UNKNOWN_PATH:
+        return fail(f"Meta knows no version {version}", advice)
+    if answer.version and answer.version != version:
+        # A version that has ended is answered by the oldest one that lives, without a word but this.
+        return fail(f"Meta answers {version} with {answer.version[:10]}", advice)
+    return None
 
 
 def _lifetime(stage: Stage, version: str, end: date | None, advice: str) -> Finding:

@@ -56,11 +56,55 @@ def partner_webhook(stage: Stage) -> Finding:
         )
     if found.url == ours:
         return ok(f"partner webhooks go to {ours}")
+    if not stage.fix and found.url == former_webhook(stage):
+        return warn(
+            f"{_seen(found.url)}, AWS's own address of this API, not to {ours}",
+            "They arrive. Run it again with --fix before that address is switched off.",
+        )
     if not stage.fix:
         return fail(
             f"{_seen(found.url)}, not to {ours}", "Run it again with --fix, or set it in the Partner Hub."
         )
     return _fixed(stage, found.url, ours)
+
+
+def addresses(stage: Stage) -> Finding:
+    """Which addresses the API answers under, and which of them 360dialog uses."""
+    ours, former = stage.output("WebhookUrl"), former_webhook(stage)
+    if former is None:
+        return ok(f"one address leads to the API: {_host(ours)}")
+    told = f"two addresses lead to the API: {_host(ours)} and {_host(former)}"
+    found = _answered(stage)
+    if found is None or not found.known:
+        return warn(told, "Nobody can say here which one 360dialog uses: see the check `partner-webhook`.")
+    if found.url == ours:
+        return warn(
+            f"{told}; 360dialog uses the first",
+            "Once pages and servers use it too, set [api] default_endpoint = false and deploy.",
+        )
+    return warn(
+        f"{told}; 360dialog uses {'the second' if found.url == former else 'neither'}",
+        "Run `partner-webhook` with --fix; switch AWS's own address off only afterwards.",
+    )
+
+
+def former_webhook(stage: Stage) -> str | None:
+    """The webhook's address under AWS's own name; None when that is the only one, or it is off.
+
+    Raises botocore's errors.
+    """
+    ours = stage.output("WebhookUrl")
+    if not stage.values.text("api.domain_name"):
+        return None
+    api = stage.aws.apis.get_api(ApiId=stage.output("ApiId"))
+    endpoint = str(api.get("ApiEndpoint", "")).rstrip("/")
+    if api.get("DisableExecuteApiEndpoint") or not endpoint or _host(endpoint) == _host(ours):
+        return None
+    return f"{endpoint}{urlsplit(ours).path}"
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or url
 
 
 def _answered(stage: Stage) -> WebhookAddress | None:

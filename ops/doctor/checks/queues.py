@@ -53,7 +53,8 @@ def _dead_advice(name: str, stage: Stage) -> str:
             "Facts did not reach the bus within the stream's day. Mend that, then publish them again: "
             f"{REPUBLISH.format(stage=stage.name)}"
         )
-    return "Read why (the messages' attributes tell), mend that, then redrive or delete them."
+    again = f" or `onramp letters redrive {name}`" if name in {"jobs", "events"} else ""
+    return f"`onramp letters show {name}` says why; mend that, then `onramp letters purge {name}`{again}."
 
 
 def _count(stage: Stage, output: str) -> int:
@@ -77,8 +78,9 @@ def _mapping_problems(stage: Stage, card: Card) -> Iterator[Finding]:
         yield fail(f"the stack has no {card.name}", "Run `cdk deploy` for this stage.")
         return
     what, source = _source(stage, card)
-    answer: Any = stage.aws.functions.list_event_source_mappings(FunctionName=function.physical)
-    found = [item for item in answer["EventSourceMappings"] if _is_from(item, source)]
+    # By the source: asked by its name, Lambda does not tell what is handed to an alias of a function.
+    answer: Any = stage.aws.functions.list_event_source_mappings(EventSourceArn=source)
+    found = [item for item in answer["EventSourceMappings"] if _leads_to(item, function.physical)]
     if not found:
         yield fail(f"{card.name} is not handed {what}", "Run `cdk deploy` for this stage.")
     elif not any(item.get("State") in _ON for item in found):
@@ -91,23 +93,25 @@ def _mapping_problems(stage: Stage, card: Card) -> Iterator[Finding]:
 
 
 def _source(stage: Stage, card: Card) -> tuple[str, str]:
-    """What a function is handed, for people, and how its ARN ends."""
+    """What a function is handed, for people, and its ARN."""
     if isinstance(card.trigger, Queue):
-        return f"the queue {card.trigger.name}", stage.output(OUTPUTS[card.trigger.name]).rpartition("/")[2]
+        url = stage.output(OUTPUTS[card.trigger.name])
+        answer = stage.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return f"the queue {card.trigger.name}", answer["Attributes"]["QueueArn"]
     described = stage.aws.dynamodb.describe_table(TableName=stage.output("TableName"))["Table"]
     return "the table's stream", described.get("LatestStreamArn", "no stream")
 
 
-def _is_from(mapping: Mapping[str, Any], source: str) -> bool:
-    arn = str(mapping.get("EventSourceArn", ""))
-    return arn == source or arn.rpartition(":")[2] == source
+def _leads_to(mapping: Mapping[str, Any], function: str) -> bool:
+    """Whether a mapping feeds a function, or an alias of it."""
+    return function in str(mapping.get("FunctionArn", "")).split(":")[-2:]
 
 
 def _switch_on(what: str, stage: Stage) -> str:
     if "stream" not in what:
-        return "Enable it (Lambda, event source mappings), or deploy again."
+        return f"`onramp resume --stage {stage.name}` enables it, or deploy again."
     return (
-        "Enable it (Lambda, event source mappings), or deploy again: the stream keeps facts for 24 hours. "
+        f"`onramp resume --stage {stage.name}` enables it: the stream keeps facts for 24 hours. "
         f"What was lost before: {REPUBLISH.format(stage=stage.name)}"
     )
 

@@ -1,6 +1,6 @@
 """The clockwork: each task of a card has its rule, the rules are on, and the runs go well."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -10,6 +10,9 @@ from ops.doctor.metrics import Point, points
 from ops.doctor.stage import Stage
 
 RECENTLY: Final = timedelta(minutes=5)
+TASKS: Final = tuple(
+    task for card in CARDS.values() if isinstance(card.trigger, Schedule) for task in card.trigger.tasks
+)
 LOOK_BACK: Final = timedelta(hours=3)
 # The newest minutes may not be there yet.
 _LATE: Final = timedelta(minutes=2)
@@ -17,10 +20,8 @@ _LATE: Final = timedelta(minutes=2)
 
 def schedules(stage: Stage) -> Finding:
     """The schedules are on, and what they call has run within the last five minutes, as far as AWS tells."""
-    rules = stage.resources().get("AWS::Events::Rule", {})
-    scheduled = {name: card.trigger for name, card in CARDS.items() if isinstance(card.trigger, Schedule)}
-    tasks = [task for trigger in scheduled.values() for task in trigger.tasks]
-    problems = list(_rule_problems(stage, rules, tasks))
+    scheduled = [name for name, card in CARDS.items() if isinstance(card.trigger, Schedule)]
+    problems = list(_rule_problems(stage, rules_of(stage.resources())))
     if problems:
         return together(problems, "")
     runs = [_runs(stage, name) for name in scheduled]
@@ -28,14 +29,25 @@ def schedules(stage: Stage) -> Finding:
     return together(bad, "; ".join(found.detail for found in runs))
 
 
-def _rule_problems(stage: Stage, rules: dict[str, str], tasks: Sequence[str]) -> Iterator[Finding]:
-    if missing := [task for task in tasks if not any(logical_id(task) in name for name in rules)]:
+def rules_of(resources: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """The rules of the cards' tasks that the stack has, by task; its other rules are no schedules."""
+    rules = resources.get("AWS::Events::Rule", {})
+    found = {}
+    for task in TASKS:
+        for logical, physical in rules.items():
+            if f"Schedules{logical_id(task)}" in logical:
+                found[task] = physical
+    return found
+
+
+def _rule_problems(stage: Stage, rules: dict[str, str]) -> Iterator[Finding]:
+    if missing := [task for task in TASKS if task not in rules]:
         yield fail(f"the stack has no schedule {', '.join(missing)}", "Run `cdk deploy` for this stage.")
     off = [name for name in rules.values() if _rule_state(stage, name) == "DISABLED"]
     if off:
         yield fail(
             f"{len(off)} of the {len(rules)} schedules are switched off",
-            "Switch them on in EventBridge, or deploy again: without them lost webhooks do not heal.",
+            f"`onramp resume --stage {stage.name}` does it: without them lost webhooks do not heal.",
         )
 
 

@@ -54,7 +54,10 @@ def _followed(stage: Stage, secret: str, which: str, give_up: float) -> Finding:
             f"{which} ended as '{record.outcome}', not as '{Outcome.UNKNOWN}'",
             "Read the log of partner_event_worker.",
         )
-    return ok(f"{which} arrived and was counted within {seconds:.1f} s")
+    return ok(
+        f"{which} arrived and was counted within {seconds:.1f} s; whether the Hub signs with that secret, "
+        "only its test button shows"
+    )
 
 
 def _deliver(stage: Stage, body: bytes, secret: str, which: str, give_up: float) -> None:

@@ -10,13 +10,23 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from onramp.adapters.aws import ENTRIES_SIZE, SECRET_SECONDS, EventBridgeBus, KmsVault, Secret, SqsQueue
+from onramp.adapters.aws import (
+    ENTRIES_SIZE,
+    RENEWED_SECONDS,
+    SECRET_SECONDS,
+    EventBridgeBus,
+    KmsVault,
+    Secret,
+    SqsQueue,
+)
+from onramp.adapters.aws_light import AwsError
 from onramp.domain.errors import UnavailableError
 from onramp.domain.records import Fact
+from ops.stage.translated import translated
 from tests.canary import APP_SECRET, PARTNER_KEY, SECRET, TOKEN, assert_silent
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
@@ -46,7 +56,7 @@ class Stubs:
         stubber = Stubber(client)
         self._stack.enter_context(stubber)
         self._stack.callback(stubber.assert_no_pending_responses)
-        return client, stubber
+        return translated(client), stubber
 
 
 @pytest.fixture
@@ -61,7 +71,7 @@ def refuse(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(name: str, _: object) -> None:
         raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, name)
 
-    monkeypatch.setattr(client, "_make_api_call", fail)
+    monkeypatch.setattr(client._client, "_make_api_call", fail)
 
 
 def cut_off(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +80,7 @@ def cut_off(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise EndpointConnectionError(endpoint_url="https://aws.example")
 
-    monkeypatch.setattr(client, "_make_api_call", fail)
+    monkeypatch.setattr(client._client, "_make_api_call", fail)
 
 
 # --- queues
@@ -293,8 +303,8 @@ class Sent:
         )
 
 
-REFUSED = ClientError({"Error": {"Code": "InternalException"}}, "PutEvents")
-UNREACHABLE = EndpointConnectionError(endpoint_url="https://aws.example")
+REFUSED = AwsError("events: 500 InternalException", code="InternalException", status=500)
+UNREACHABLE = AwsError("events does not answer: TimeoutError", code="TimeoutError")
 
 
 def test_what_concerns_no_signup_names_none() -> None:
@@ -382,7 +392,7 @@ CONTEXT = {"tenant": "t", "signup": "s1", "purpose": "business_token"}
 def vault() -> Iterator[KmsVault]:
     with mock_aws():
         client = boto3.client("kms")
-        yield KmsVault(client, client.create_key()["KeyMetadata"]["KeyId"])
+        yield KmsVault(translated(client), client.create_key()["KeyMetadata"]["KeyId"])
 
 
 def test_what_is_encrypted_can_be_read_again_and_not_seen(vault: KmsVault) -> None:
@@ -474,6 +484,42 @@ def test_what_is_incomplete_is_not_remembered(stubs: Stubs) -> None:
     assert secret.value("partner_api_key") == PARTNER_KEY
 
 
+def test_after_a_refusal_the_secret_is_read_anew_at_most_each_half_minute(stubs: Stubs) -> None:
+    client, script = stubs.client("secretsmanager")
+    times = Times()
+    secret = times.secret(client)
+    reads(script)
+    assert secret.value("meta_app_secret") == APP_SECRET
+    reads(script)
+    assert not secret.renewed("meta_app_secret")
+    assert not secret.renewed("meta_app_secret")
+    times.wall += RENEWED_SECONDS
+    times.monotonic += RENEWED_SECONDS
+    reads(script, meta_app_secret="new")
+    assert secret.renewed("meta_app_secret")
+    assert secret.value("meta_app_secret") == "new"
+
+
+@pytest.mark.parametrize("content", [{"partner_api_key": PARTNER_KEY}, {"meta_app_secret": " "}])
+def test_an_incomplete_secret_takes_no_good_value_away(stubs: Stubs, content: dict[str, str]) -> None:
+    client, script = stubs.client("secretsmanager")
+    secret = Times().secret(client)
+    reads(script)
+    assert secret.value("meta_app_secret") == APP_SECRET
+    reads(script, **content)
+    assert not secret.renewed("meta_app_secret")
+    assert secret.value("meta_app_secret") == APP_SECRET
+
+
+def test_a_secret_that_cannot_be_read_anew_leaves_the_refusal_as_it_is(stubs: Stubs) -> None:
+    client, script = stubs.client("secretsmanager")
+    secret = Times().secret(client)
+    reads(script)
+    secret.value("meta_app_secret")
+    script.add_client_error("get_secret_value", "InternalServiceError")
+    assert not secret.renewed("meta_app_secret")
+
+
 def test_a_machine_that_has_just_started_reads_the_secret_too(stubs: Stubs) -> None:
     client, script = stubs.client("secretsmanager")
     script.add_response("get_secret_value", {"SecretString": json.dumps(SECRET)})
@@ -531,4 +577,4 @@ def test_a_secrets_manager_that_cannot_be_reached_is_unavailable(
     cut_off(client, monkeypatch)
     with pytest.raises(UnavailableError) as raised:
         Secret(client, "x").value("meta_app_secret")
-    assert isinstance(raised.value.__cause__, BotoCoreError)
+    assert isinstance(raised.value.__cause__, AwsError)

@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.dynamodb import CountingDynamo
+from onramp.adapters.aws_light import AwsError
 from onramp.adapters.dynamo import DynamoStore
 from onramp.adapters.dynamo.table import LONGEST_PART, TRIES, Table, When, part, unpart
 from onramp.adapters.memory import START, ManualClock
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 TABLE = "records"
 WRITES = {"put_item", "update_item", "transact_write_items"}
-URL = "https://dynamodb.invalid"
 
 type Call = Callable[[], Any]
 
@@ -88,7 +87,7 @@ class Shaky:
         def call(**request: Any) -> Any:
             self.requests.append((name, request))
             if self.silent:
-                raise ReadTimeoutError(endpoint_url=URL)
+                raise lost("TimeoutError")
             if name in WRITES and self.plan:
                 return self.plan.pop(0)(lambda: getattr(self.real, name)(**request))
             return getattr(self.real, name)(**request)
@@ -107,11 +106,12 @@ def shaky() -> Shaky:
     return Shaky()
 
 
-def refusal(code: str, status: int = 400, reasons: tuple[str, ...] = ()) -> ClientError:
-    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    if reasons:
-        response["CancellationReasons"] = [{"Code": reason} for reason in reasons]
-    return ClientError(response, "write")
+def refusal(code: str, status: int = 400, reasons: tuple[str, ...] = ()) -> AwsError:
+    return AwsError(f"dynamodb: {status} {code}", code=code, status=status, reasons=reasons)
+
+
+def lost(kind: str) -> AwsError:
+    return AwsError(f"dynamodb does not answer: {kind}", code=kind)
 
 
 def fails(trouble: Exception) -> Callable[[Call], Any]:
@@ -135,8 +135,8 @@ def loses(trouble: Exception, meanwhile: Call = lambda: None) -> Callable[[Call]
 
 
 LOST: dict[str, Exception] = {
-    "timeout": ReadTimeoutError(endpoint_url=URL),
-    "closed": ConnectionClosedError(endpoint_url=URL),
+    "timeout": lost("TimeoutError"),
+    "closed": lost("Garbled"),
     "server error": refusal("InternalServerError", 500),
     "service unavailable": refusal("ServiceUnavailable", 503),
 }
@@ -148,7 +148,7 @@ OUR_OWN = {
         "TransactionCanceledException", reasons=("ConditionalCheckFailed", "None")
     ),
 }
-"""boto3 has sent the write again by itself, and the second one met the first."""
+"""The client has sent the write again by itself, and the second one met the first."""
 
 
 def telling(record: Number) -> Number:
@@ -251,9 +251,7 @@ CONFLICT = refusal("TransactionCanceledException", reasons=("TransactionConflict
     ids=["cancelled", "conflict", "in progress"],
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_write_waits_for_others_that_are_at_the_same_item(
-    shaky: Shaky, kind: str, busy: ClientError
-) -> None:
+def test_a_write_waits_for_others_that_are_at_the_same_item(shaky: Shaky, kind: str, busy: AwsError) -> None:
     records, facts = KINDS[kind][1]()
     shaky.plan = [fails(busy)] * 3
     shaky.store.commit(*records, facts=facts)
@@ -313,8 +311,8 @@ def test_a_token_of_a_transaction_is_short_enough_for_dynamodb() -> None:
             ),
             Conflict,
         ),
-        (ClientError(cast("Any", {}), "write"), UnavailableError),
-        (BotoCoreError(), UnavailableError),
+        (AwsError("dynamodb: 400 "), UnavailableError),
+        (lost("OSError"), UnavailableError),
     ],
     ids=str,
 )

@@ -681,3 +681,50 @@ def test_a_throttled_read_stops_when_meta_asks_for_a_long_rest() -> None:
     with pytest.raises(Throttled):
         bench.graph.business_of(TOKEN)
     assert bench.clock.sleeps == []
+
+
+# --- a secret that was rotated
+
+
+WRONG_SECRET = "Error validating client secret."
+
+
+def rotated(*answers: Answer) -> Bench:
+    """A graph whose secret a second reading changes."""
+    secrets = ["old"]
+
+    def renew() -> bool:
+        secrets.append("new")
+        return len(secrets) == 2
+
+    bench = Bench(*answers, app_secret=lambda: secrets[-1])
+    bench.graph = replace(bench.graph, renew_secret=renew)
+    return bench
+
+
+def test_a_refused_secret_is_read_anew_and_the_code_is_exchanged_with_it() -> None:
+    bench = rotated(error(1, message=WRONG_SECRET), says({"access_token": TOKEN}))
+    assert bench.graph.exchange(CODE) == TOKEN
+    assert [bench.wire.form(index)[1][1] for index in (0, 1)] == ["old", "new"]
+
+
+def test_a_secret_that_is_refused_twice_is_our_operators_matter() -> None:
+    bench = rotated(error(1, message=WRONG_SECRET), error(1, message=WRONG_SECRET))
+    with pytest.raises(Permanent, match="meta_configuration"):
+        bench.graph.exchange(CODE)
+
+
+def test_a_token_is_inspected_and_read_with_a_rotated_secret() -> None:
+    bench = rotated(error(190), debug())
+    with suppress(UpstreamError):
+        bench.graph.inspect(TOKEN)
+    assert bench.wire.requests[1].headers["authorization"] == f"Bearer {APP_ID}|new"
+    bench = rotated(error(100, message="Invalid appsecret_proof"), says({"client_business_id": "3001"}))
+    assert bench.graph.business_of(TOKEN) == "3001"
+
+
+def test_a_refusal_of_the_code_itself_reads_no_secret() -> None:
+    bench = rotated(error(100, 36007))
+    with pytest.raises(Permanent):
+        bench.graph.exchange(CODE)
+    assert bench.graph.app_secret() == "old"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import httpx
@@ -575,3 +575,43 @@ def test_the_local_run_has_its_own_host(answered: str, address: str) -> None:
         messaging_url="http://127.0.0.1:9001/messaging",
     )
     assert one.api.make_key("aCH", one.gate).address == address
+
+
+# --- a key that was rotated
+
+
+def rotating(one: Bench, *, changes: bool) -> PartnerApi:
+    """The API with a key that a second reading changes, or does not."""
+    keys = ["old"]
+
+    def renew() -> bool:
+        keys.append("new" if changes else "old")
+        return changes
+
+    return replace(one.api, partner_key=lambda: keys[-1], renew_key=renew)
+
+
+def test_a_refused_key_is_read_anew_and_the_call_made_once_more_in_a_slot_of_its_own() -> None:
+    one = bench(says({}, 401), clients())
+    rotating(one, changes=True).list_clients(0, one.gate)
+    assert [request.headers["x-api-key"] for request in one.wire.requests] == ["old", "new"]
+    assert one.gate.passed == 2
+
+
+def test_a_key_that_has_not_changed_is_refused_for_good() -> None:
+    one = bench(says({}, 401))
+    with pytest.raises(Permanent, match="partner_configuration"):
+        rotating(one, changes=False).submit_number(SUBMISSION, one.gate)
+
+
+def test_a_new_key_that_is_refused_too_is_not_read_again() -> None:
+    one = bench(says({}, 401), says({}, 401))
+    with pytest.raises(Permanent, match="partner_configuration"):
+        rotating(one, changes=True).make_key("oneCH", one.gate)
+    assert one.gate.passed == 2
+
+
+def test_no_other_refusal_makes_the_key_be_read_anew() -> None:
+    one = bench(says({}, 403))
+    with pytest.raises(Permanent, match="partner_configuration"):
+        rotating(one, changes=True).list_clients(0, one.gate)

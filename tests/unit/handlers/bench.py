@@ -3,7 +3,6 @@
 import base64
 import importlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,14 +12,16 @@ import boto3
 import httpx
 import pytest
 
-from contract.routes import ROUTES
 from harness.table import make_table
+from onramp import wiring
 from onramp.adapters import upstream
 from onramp.adapters.aws import KmsVault
 from onramp.adapters.dynamo import DynamoStore
 from onramp.adapters.system import SystemClock
 from onramp.adapters.upstream import new_client
+from ops.stage.translated import translated
 from tests.canary import CHANNEL_KEY, EMAIL, MARK, PHONE, SECRET, TOKEN
+from tests.gateway import route_of, routed
 
 TENANT: Final = "tenant-1"
 WABA: Final = "102290129340398"
@@ -32,9 +33,6 @@ PROBLEM_FIELDS: Final = {
     "type", "title", "status", "detail", "code", "retryable", "customer_detail", "request_id",
 }  # fmt: skip
 MORE_FIELDS: Final = {"errors", "candidates", "signup_id", "phone_number_id"}
-_FUNCTIONS: Final = [
-    (route.method, re.compile(re.sub(r"\{\w+\}", "[^/]*", route.path)), route.function) for route in ROUTES
-]
 
 _SERIAL = count()
 _make_client = boto3.client
@@ -46,6 +44,13 @@ def aws_client(service: str, **options: Any) -> Any:
     if service not in _kept:
         _kept[service] = _make_client(service, **options)  # type: ignore[call-overload]
     return _kept[service]
+
+
+class Clients:
+    """A function's clients, on moto."""
+
+    def __call__(self, service: str) -> Any:
+        return translated(aws_client(service))
 
 
 @dataclass
@@ -93,17 +98,17 @@ class Bench:
     """The three functions behind the API, deployed into this process."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(boto3, "client", aws_client)
+        monkeypatch.setattr(wiring, "Clients", Clients)
         self.meta = Meta()
-        self.dynamodb = boto3.client("dynamodb")
-        self.sqs = boto3.client("sqs")
+        self.dynamodb = aws_client("dynamodb")
+        self.sqs = aws_client("sqs")
         make_table(self.dynamodb, TABLE)
         self.clock = SystemClock()
-        self.store = DynamoStore(self.dynamodb, TABLE, self.clock)
+        self.store = DynamoStore(translated(self.dynamodb), TABLE, self.clock)
         self.jobs = self.sqs.create_queue(QueueName="jobs")["QueueUrl"]
-        self.kms = boto3.client("kms")
+        self.kms = aws_client("kms")
         self.key_id = self.kms.create_key()["KeyMetadata"]["KeyId"]
-        boto3.client("secretsmanager").create_secret(Name="the-secret", SecretString=json.dumps(SECRET))
+        aws_client("secretsmanager").create_secret(Name="the-secret", SecretString=json.dumps(SECRET))
         for variable, value in {
             "STAGE": "test",
             "LOG_LEVEL": "DEBUG",
@@ -157,7 +162,7 @@ class Bench:
         held = claims or (None if tenant is None else {"sub": tenant})
         event: dict[str, Any] = {
             "version": "2.0",
-            "routeKey": f"{method} {path}",
+            **routed(method, path),
             "rawPath": path,
             "rawQueryString": "",
             "headers": {"content-type": "application/json", **(headers or {})},
@@ -183,9 +188,9 @@ class Bench:
 
     @staticmethod
     def _function(method: str, path: str) -> str:
-        for known, pattern, function in _FUNCTIONS:
-            if known == method and pattern.fullmatch(path):
-                return function
+        route = route_of(method, path)
+        if route is not None:
+            return route.function
         return "code_exchange" if method == "POST" else "signup_queries"
 
     # --- the journey, and what is stored of it
@@ -206,7 +211,7 @@ class Bench:
 
     def encrypted(self, plain: str, **context: str) -> str:
         """Cipher text under the envelope key and a context."""
-        return KmsVault(self.kms, self.key_id).encrypt(plain, context)
+        return KmsVault(translated(self.kms), self.key_id).encrypt(plain, context)
 
     def items(self) -> list[dict[str, Any]]:
         """Everything in the table, in a stable order."""

@@ -275,7 +275,7 @@ def test_a_crash_is_a_problem_without_its_text(
     assert_silent(answer.text)
     written = watch.read()
     assert "RuntimeError" in written
-    assert "test_code_exchange.py:" in written
+    assert "onramp/usecases/exchange_code.py:" in written
     watch.assert_silent()
 
 
@@ -287,6 +287,23 @@ def test_every_line_of_a_request_has_both_request_ids(
     assert lines
     for line in lines:
         assert (line["aws_request_id"], line["request_id"]) == ("aws-request-1", "r1")
+
+
+def test_every_line_about_a_signup_names_it(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    signup_id = bench.opened()
+    bench.meta.answers["oauth/access_token"] = httpx.Response(400, json={"error": {"code": 100}})
+    exchange(bench, signup_id, {"code": CODE})
+    exchange(bench, signup_id, {"nonsense": 1})
+    bench.call("POST", f"/v1/signups/{signup_id}/code", {"code": CODE}, tenant="somebody-else")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    about = [line for line in lines if "_aws" not in line]
+    assert {"meta refused", "refused", "counted"} <= {line["message"] for line in about}
+    assert {line.get("signup_id") for line in about} == {signup_id}
+
+
+def test_what_is_no_id_of_ours_is_in_no_line(bench: Bench, watch: Watch) -> None:
+    bench.call("POST", f"/v1/signups/{TOKEN}/code", {"code": CODE}).problem(404, "not_found")
+    watch.assert_silent()
 
 
 def test_metas_logs_can_be_found_by_our_request_id(bench: Bench) -> None:

@@ -7,13 +7,12 @@ from typing import Any, cast
 
 import pytest
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import Response
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from onramp.domain.errors import PROBLEMS, Problem
-from onramp.inbound.http import Api, answer
+from onramp.inbound.http import Api, Response, answer
 from onramp.inbound.models import (
     MOST_NUMBERS,
     SESSION_INFO_DEPTH,
@@ -71,8 +70,8 @@ def api_of(model: type[BaseModel], *, query: bool = False) -> Api:
     logger = Logger(service="wrong-bodies", level="CRITICAL")
     api = Api(cast("Runtime", SimpleNamespace(logger=logger)), "sub")
 
-    @api.routes.post("/body")
-    def take() -> Response[str]:
+    @api.route("POST /body")
+    def take() -> Response:
         if query:
             api.query(model)
         else:
@@ -85,7 +84,7 @@ def api_of(model: type[BaseModel], *, query: bool = False) -> Api:
 def call(api: Api, raw: str = "", query: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
     event = {
         "version": "2.0",
-        "rawPath": "/body",
+        "routeKey": "POST /body",
         "headers": {"content-type": "application/json"},
         "requestContext": {
             "http": {"method": "POST", "path": "/body"},
@@ -95,7 +94,7 @@ def call(api: Api, raw: str = "", query: dict[str, str] | None = None) -> tuple[
         "body": raw,
         "queryStringParameters": query,
     }
-    given_back = api(event, None)
+    given_back = api(event)
     return int(given_back["statusCode"]), json.loads(given_back["body"] or "{}")
 
 

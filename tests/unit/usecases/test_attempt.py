@@ -1,7 +1,9 @@
 """The one loop: what an attempt raises becomes a value, and what follows is decided here."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from onramp.domain.errors import (
     Throttled,
     Transient,
     UnavailableError,
+    Unreadable,
 )
 from onramp.domain.records import Worked
 from onramp.domain.schedule import RETRY_SECONDS
@@ -239,3 +242,28 @@ def test_who_is_always_throttled_comes_to_an_end(bench: Bench) -> None:
         assert isinstance(outcome, PutOffUntil | AgainAt)
         bench.clock.set(outcome.at)
     assert outcome == GivenUp("partner_unavailable", exhausted=True)
+
+
+def test_a_crash_names_file_and_line_of_ours_and_the_text_of_our_own_errors(bench: Bench) -> None:
+    def crash(trouble: Exception) -> dict[str, Any]:
+        bench.telemetry.lines.clear()
+        attempt(bench.ports, Task(bench, trouble))
+        ((level, message, fields),) = bench.telemetry.lines
+        assert (level, message) == ("warn", "attempt crashed")
+        return fields
+
+    foreign = crash(KeyError("+49 151 23456789"))
+    assert foreign["error"] == "KeyError"
+    assert re.fullmatch(r"onramp/usecases/attempt\.py:\d+", str(foreign["where"]))
+    assert "text" not in foreign
+    own = crash(Unreadable("CLIENT#default#owner@example.com"))
+    assert (own["error"], own["text"]) == ("Unreadable", "C***@example.com")
+    assert bench.count("RecordsCrashed") == 2
+
+
+def test_a_service_of_ours_that_does_not_answer_is_no_crash(bench: Bench) -> None:
+    outcome = attempt(bench.ports, Task(bench, UnavailableError("keys")))
+    assert isinstance(outcome, AgainAt)
+    assert (bench.count("RecordsCrashed"), bench.count("ServicesUnavailable")) == (0, 1)
+    ((_, message, fields),) = bench.telemetry.lines
+    assert (message, fields["unavailable"]) == ("a service does not answer", "keys")

@@ -539,3 +539,39 @@ def test_an_exchange_that_everybody_writes_is_unavailable_and_asks_nobody(bench:
     with pytest.raises(UnavailableError):
         exchange(bench)
     assert bench.meta.calls == []
+
+
+# --- what is written down of a failure
+
+
+@pytest.mark.parametrize("code", ["code_expired", "code_already_used", "meta_configuration"])
+def test_a_failed_exchange_is_a_fact_of_its_signup(bench: Bench, code: str) -> None:
+    bench.meta.troubles["exchange"] = [Permanent(code, status=400)]
+    with pytest.raises(Problem):
+        exchange(bench)
+    (_, fact) = bench.store.facts_of("s1", 9)
+    assert (fact.type, fact.detail, fact.bus) == ("signup.exchange_failed", {"code": code}, True)
+
+
+def test_a_number_that_is_not_in_the_waba_is_a_fact_too(bench: Bench) -> None:
+    bench.meta.numbers = ["1002"]
+    with pytest.raises(Problem):
+        exchange(bench)
+    assert bench.told() == ["signup.opened", "signup.exchange_failed"]
+
+
+def test_a_closed_signup_has_no_more_facts(bench: Bench) -> None:
+    exchange(bench)
+    with pytest.raises(Problem, match="signup_closed"):
+        exchange(bench, "another")
+    assert bench.told() == ["signup.opened", "signup.authorized"]
+
+
+def test_a_failure_that_cannot_be_written_down_is_answered_all_the_same(bench: Bench) -> None:
+    bench.meta.troubles["exchange"] = [Permanent("code_expired", status=400)]
+    failing_commits(
+        bench, UnavailableError("table"), times=99, where=lambda record: isinstance(record, Signup)
+    )
+    with pytest.raises(Problem, match="code_expired"):
+        exchange(bench)
+    assert "a failed exchange could not be written down" in bench.telemetry.warnings()

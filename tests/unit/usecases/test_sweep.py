@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from onramp.domain.census import Census
-from onramp.domain.errors import SweepIncomplete, UnavailableError
+from onramp.domain.errors import SweepIncomplete, Transient, UnavailableError
 from onramp.domain.states import Progress
 from onramp.ports.storage import Due, Line
 from onramp.usecases.sweep import BATCH, GRACE, SINGLE_LOOKS, sweep
@@ -143,3 +143,61 @@ def test_a_sweep_costs_one_write_for_each_hit_and_three_searches(bench: Bench) -
     object.__setattr__(counted.ports, "store", Counting())
     sweep(counted.ports)
     assert calls == ["due", *["postpone"] * 7, "due", "due"]
+
+
+# --- what it measures
+
+
+def told(bench: Bench, name: str) -> float:
+    """What the last sweep counted."""
+    bench.telemetry.counts.clear()
+    sweep(bench.ports)
+    return bench.count(name)
+
+
+def test_the_age_of_work_that_nobody_takes_up_grows_although_it_is_woken(bench: Bench) -> None:
+    pending(bench, 2)
+    assert told(bench, "OldestDueSeconds") == 0
+    bench.clock.advance(GRACE)
+    assert told(bench, "OldestDueSeconds") == 60
+    bench.wait(60)
+    assert told(bench, "OldestDueSeconds") == 0
+    bench.wait(300)
+    assert told(bench, "OldestDueSeconds") == 420
+    bench.wait(360)
+    assert told(bench, "OldestDueSeconds") == 780
+
+
+def test_work_that_was_taken_up_is_old_no_more(bench: Bench) -> None:
+    (name,) = pending(bench, 1)
+    bench.wait(60)
+    sweep(bench.ports)
+    bench.partner.troubles["submit_number"] = [Transient("partner_unavailable", status=503)]
+    bench.work(name)
+    bench.wait(3600)
+    number = bench.number(name)
+    assert number.due_at is not None
+    assert told(bench, "OldestDueSeconds") == round((bench.now - number.due_at).total_seconds())
+
+
+def test_numbers_that_wait_out_a_retry_are_not_old(bench: Bench) -> None:
+    (name,) = pending(bench, 1)
+    bench.change(name, attempts=8, due_at=bench.now + timedelta(hours=10))
+    for _ in range(9):
+        bench.wait(3600)
+        assert told(bench, "OldestDueSeconds") == 0
+
+
+def test_looks_and_checks_that_are_late_are_not_old_work(bench: Bench) -> None:
+    waiting(bench, 30)
+    for _ in range(30):
+        assert told(bench, "OldestDueSeconds") == 0
+        bench.wait(60)
+
+
+def test_numbers_are_counted_that_360dialog_should_tell_of_soon(bench: Bench) -> None:
+    names = waiting(bench, 3)
+    bench.change(names[0], due_at=bench.now + timedelta(minutes=59))
+    bench.change(names[1], due_at=bench.now + timedelta(hours=6))
+    assert told(bench, "NumbersWaiting") == 2
+    assert bench.queue.numbers == [names[2]]

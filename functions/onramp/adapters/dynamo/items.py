@@ -173,7 +173,16 @@ def due_of(item: Item, line: Line) -> Due:
     """A hit of `by_due`, from its keys alone."""
     kind, *identity = str(item["pk"]).split("#")
     names = tuple(unpart(name) for name in identity)
-    return Due(kind, names, from_iso(str(item["due_at"])), line)
+    at, _, since = str(item["due_at"]).partition("#")
+    return Due(kind, names, from_iso(at), line, from_iso(since) if since else None)
+
+
+def due_key(due_at: datetime, since: datetime | None) -> str:
+    """A time in `by_due`; behind it, since when a record is overdue that was only woken.
+
+    In the key, so that a sweep learns it from the index alone; the record's next write takes it away.
+    """
+    return f"{iso(due_at)}#{iso(since)}" if since else iso(due_at)
 
 
 def _signup(record: Signup) -> dict[str, Value | None]:

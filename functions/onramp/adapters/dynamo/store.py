@@ -13,6 +13,7 @@ from onramp.adapters.dynamo.items import (
     attributes_of,
     created_key,
     digits_key,
+    due_key,
     due_of,
     fact_item,
     fact_of,
@@ -192,14 +193,15 @@ class DynamoStore:
 
     def due(self, before: datetime, limit: int, *, line: Line) -> Sequence[Due]:
         """See `Store.due`."""
-        where = When.of("#due_shard = :line AND #due_at <= :before", line=line, before=iso(before))
+        where = When.of("#due_shard = :line AND #due_at <= :before", line=line, before=f"{iso(before)}~")
         hits = islice(self._table.query(where, index="by_due", page=limit), limit)
         return [due_of(item, line) for item in hits]
 
     def postpone(self, hit: Due, until: datetime) -> bool:
         """See `Store.postpone`."""
-        seen = When.of("#due_at = :seen", seen=iso(hit.due_at))
-        action = self._table.set(key_of(hit.kind, hit.identity), {"due_at": iso(until)}, seen)
+        seen = When.of("#due_at = :seen", seen=due_key(hit.due_at, hit.since))
+        later = due_key(until, hit.overdue_since)
+        action = self._table.set(key_of(hit.kind, hit.identity), {"due_at": later}, seen)
         try:
             self._table.write([action], "")
         except (Refused, Busy):

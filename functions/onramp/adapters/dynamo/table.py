@@ -1,6 +1,6 @@
 """The single table as the store needs it: plain items, conditions, one write or one transaction.
 
-Each boto3 error becomes one of three: `Refused` (a condition was not met), `Busy` (somebody else writes the
+Each error of AWS becomes one of three: `Refused` (a condition was not met), `Busy` (somebody else writes the
 same item at this moment), `UnavailableError` (everything else; a write may have worked all the same).
 """
 
@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from onramp.adapters.aws_light import AwsError
 from onramp.domain.errors import OnrampError, UnavailableError
 from onramp.ports.services import Clock
 
@@ -87,7 +86,7 @@ MISSING: Final = When("attribute_not_exists(#pk)", {})
 
 
 class Table:
-    """One table, through a low-level client of boto3."""
+    """One table, through a low-level client as boto3 spells it, whose errors are `AwsError`."""
 
     def __init__(self, client: "DynamoDBClient", name: str, clock: Clock) -> None:
         self._client = client
@@ -98,8 +97,8 @@ class Table:
         """The item as it is now (strongly consistent), or None."""
         try:
             answer = self._client.get_item(TableName=self._name, Key=_key(key), ConsistentRead=True)
-        except (ClientError, BotoCoreError) as trouble:
-            raise UnavailableError(_code(trouble)) from trouble
+        except AwsError as trouble:
+            raise UnavailableError(trouble.code) from trouble
         return _plain(answer["Item"]) if "Item" in answer else None
 
     def query(
@@ -125,8 +124,8 @@ class Table:
         while True:
             try:
                 answer = self._client.query(**request)
-            except (ClientError, BotoCoreError) as trouble:
-                raise UnavailableError(_code(trouble)) from trouble
+            except AwsError as trouble:
+                raise UnavailableError(trouble.code) from trouble
             yield from (_plain(item) for item in answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
@@ -142,8 +141,8 @@ class Table:
             request = {self._name: {"Keys": some, "ConsistentRead": True}}
             try:
                 answer: Any = self._client.batch_get_item(RequestItems=request)  # type: ignore[arg-type]
-            except (ClientError, BotoCoreError) as trouble:
-                raise UnavailableError(_code(trouble)) from trouble
+            except AwsError as trouble:
+                raise UnavailableError(trouble.code) from trouble
             found += [_plain(item) for item in answer.get("Responses", {}).get(self._name, ())]
             left = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
             if left:
@@ -165,8 +164,8 @@ class Table:
         request |= {"ExclusiveStartKey": _key(start)} if start else {}
         try:
             answer = self._client.scan(**request)
-        except (ClientError, BotoCoreError) as trouble:
-            raise UnavailableError(_code(trouble)) from trouble
+        except AwsError as trouble:
+            raise UnavailableError(trouble.code) from trouble
         last = answer.get("LastEvaluatedKey")
         following = (last["pk"]["S"], last["sk"]["S"]) if last else None
         return [_plain(item) for item in answer["Items"]], following
@@ -207,32 +206,22 @@ class Table:
                 self._client.put_item(**actions[0]["Put"])
             else:
                 self._client.update_item(**actions[0]["Update"])
-        except ClientError as trouble:
+        except AwsError as trouble:
             raise _translated(trouble) from trouble
-        except BotoCoreError as trouble:
-            raise UnavailableError(_code(trouble)) from trouble
 
     def pause(self, tries: int) -> None:
         """Wait before the next try: longer each time, and by chance, so that rivals part."""
         self._clock.sleep(self._clock.draw() * min(LONGEST_PAUSE, 0.01 * 2**tries))
 
 
-def _translated(trouble: ClientError) -> Exception:
-    response: Mapping[str, Any] = trouble.response
-    codes = [reason.get("Code") for reason in response.get("CancellationReasons", ())]
-    code = _code(trouble)
+def _translated(trouble: AwsError) -> Exception:
+    codes, code = trouble.reasons, trouble.code
     if code == "ConditionalCheckFailedException" or "ConditionalCheckFailed" in codes:
         return Refused(code)
     if "TransactionConflict" in codes or code in _BUSY:
         return Busy(code)
     text = ", ".join({code, *(code for code in codes if code and code != "None")})
     return UnavailableError(text)
-
-
-def _code(trouble: ClientError | BotoCoreError) -> str:
-    if isinstance(trouble, ClientError):
-        return trouble.response.get("Error", {}).get("Code", "")
-    return type(trouble).__name__
 
 
 def _filled(expression: str, values: Mapping[str, Value]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ def main() -> None:
     routes = ApiProvider(stacks).api.routes
     read = {
         "functions": {
-            function.name: {
+            function.function_id: {
+                "logical_id": function.name,
                 "handler": function.handler,
                 "code": function.codeuri,
                 "runtime": function.runtime,

@@ -1,0 +1,301 @@
+"""What values of the configuration must be beside each other, in this stage, and in the place it goes to.
+
+Each rule names the values that it needs and is asked only when all of them can be used by themselves.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from infra.config_values import is_public
+
+LOCAL_STAGE = "local"
+EXAMPLE_STAGE = "example"
+EXAMPLES: Mapping[str, str] = MappingProxyType(
+    {
+        "partner.partner_id": "examplePA",
+        "partner.solution_id": "123456789012345",
+        "meta.app_id": "1234567890",
+        "meta.config_id": "9876543210",
+    }
+)
+"""Values of ``config/example.toml`` that belong to nobody."""
+EXAMPLE_HOSTS = ("example.com", "example.net", "example.org")
+# Where these stand in a Cognito domain, AWS refuses it.
+RESERVED_WORDS = ("aws", "amazon", "cognito")
+LONGEST_WAITS_SECONDS = 7 * 24 * 3600
+SLOWEST_CALL_SECONDS = 60
+ADDRESSES = ("partner.base_url", "meta.graph_base_url", "api.jwt_issuer", "messaging.base_url")
+ARNS = (
+    "stage.alarm_topic_arn",
+    "stage.permissions_boundary",
+    "stage.table_key_arn",
+    "stage.envelope_key_arn",
+    "api.certificate_arn",
+)
+# What must be where the stack is, and why.
+REGIONAL: Mapping[str, str] = MappingProxyType(
+    {
+        "stage.alarm_topic_arn": "alarms tell only topics of their own region",
+        "stage.table_key_arn": "the table takes only keys of its own region",
+        "stage.envelope_key_arn": "the functions use only keys of their own region",
+        "api.certificate_arn": "the API takes only certificates of its own region",
+    }
+)
+REFUSED_REGIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "cn-": "Meta's Graph API cannot be reached from AWS in China",
+        "us-iso": "AWS's isolated regions have no way to Meta and 360dialog",
+        "eu-iso": "AWS's isolated regions have no way to Meta and 360dialog",
+        "eusc-": "nobody has tried the European Sovereign Cloud, whose addresses end otherwise",
+    }
+)
+GOVERNMENT = "us-gov-"
+
+type Found = Iterator[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What is known around the values: the stage asked for, account and region of the credentials."""
+
+    stage: str | None = None
+    account: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`check` is given what is around, and the values that are needed; it yields name and sentence."""
+
+    needs: Sequence[str]
+    check: Callable[..., Found]
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region that is not refused."""
+    return "aws-us-gov" if region.startswith(GOVERNMENT) else "aws"
+
+
+# --- the stage and its place ---------------------------------------------------------------------------
+
+
+def _name(around: Around, name: str) -> Found:
+    if around.stage is not None and name != around.stage:
+        yield "stage.name", f"is {name!r}, asked for was the stage {around.stage!r}; they must be the same"
+
+
+def _reserved(_: Around, name: str, issuer: str | None, pool: str | None) -> Found:
+    if issuer is not None or pool is not None or name == LOCAL_STAGE:
+        return
+    for word in RESERVED_WORDS:
+        if word in name:
+            told = f"{name!r} has {word!r} in it, which AWS refuses in the name of the sign-in pages"
+            yield "stage.name", f"{told}; choose another"
+
+
+def _guards(around: Around, account: str | None, region: str | None) -> Found:
+    if account and around.account and account != around.account:
+        told = f"is {account!r}, the credentials are those of {around.account!r}"
+        yield "stage.account", f"{told}; use credentials of the stage's account (AWS_PROFILE)"
+    if region and around.region and region != around.region:
+        told = f"is {region!r}, this run goes to {around.region!r}"
+        yield "stage.region", f"{told}; set AWS_REGION={region}"
+
+
+def _possible_region(around: Around, given: str | None) -> Found:
+    region = given or around.region or ""
+    for start, reason in REFUSED_REGIONS.items():
+        if region.startswith(start):
+            yield "stage.region", f"{region!r} is not possible: {reason}; choose another region"
+
+
+def _government(around: Around, region: str | None, issuer: str | None, pool: str | None) -> Found:
+    if (region or around.region or "").startswith(GOVERNMENT) and issuer is None and pool is None:
+        told = "is missing: the sign-in pages of a user pool of the stack's have another address in GovCloud"
+        yield "api.jwt_issuer", f"{told}; name an identity provider of your own"
+
+
+def _regional(around: Around, region: str | None, *arns: str | None) -> Found:
+    known = region or around.region
+    for (name, reason), arn in zip(REGIONAL.items(), arns, strict=True):
+        if known and arn and (there := arn.split(":")[3]) != known:
+            yield name, f"is in {there!r}, the stack goes to {known!r}: {reason}"
+
+
+def _pool(around: Around, region: str | None, pool: str | None) -> Found:
+    known = region or around.region
+    if known and pool and (there := pool.partition("_")[0]) != known:
+        told = f"is in {there!r}, the stack goes to {known!r}"
+        yield "api.user_pool_id", f"{told}: an app client is made in the pool, so it must be in that region"
+
+
+def _certificate_account(around: Around, account: str | None, arn: str | None) -> Found:
+    known = account or around.account
+    if known and arn and (there := arn.split(":")[4]) != known:
+        yield (
+            "api.certificate_arn",
+            f"is of account {there!r}, the stack goes to {known!r}: use one of there",
+        )
+
+
+def _partitions(around: Around, region: str | None, *given: str | tuple[str, ...] | None) -> Found:
+    known = region or around.region
+    for name, value in zip((*ARNS, "api.key_readers", "bus.readers"), given, strict=True):
+        for arn in (value,) if isinstance(value, str) else value or ():
+            if known and arn.startswith("arn:") and (there := arn.split(":")[1]) != partition_of(known):
+                yield name, f"{arn!r} is of the partition {there!r}, {known} of {partition_of(known)!r}"
+
+
+# --- examples and addresses ----------------------------------------------------------------------------
+
+
+def _is_real(around: Around, stage: str) -> bool:
+    return (around.stage or stage) not in {LOCAL_STAGE, EXAMPLE_STAGE}
+
+
+def _examples(around: Around, stage: str, *given: str) -> Found:
+    for (name, example), value in zip(EXAMPLES.items(), given, strict=True):
+        if _is_real(around, stage) and value == example:
+            yield name, f"is still {value!r}, the one of example.toml; put your own"
+
+
+def _example_host(name: str) -> Callable[..., Found]:
+    def check(around: Around, stage: str, given: str | tuple[str, ...] | None) -> Found:
+        listed = isinstance(given, tuple)
+        for number, value in enumerate(given if isinstance(given, tuple) else (given or "",)):
+            host = _host(value)
+            if _is_real(around, stage) and any(f".{host}".endswith(f".{end}") for end in EXAMPLE_HOSTS):
+                yield (
+                    f"{name}.{number}" if listed else name,
+                    f"{value!r} is an example's; put your own",
+                )
+
+    return check
+
+
+def _host(value: str) -> str:
+    """The host of an address, of an email address, or of a name."""
+    return (urlsplit(value).hostname or "") if "://" in value else value.rpartition("@")[2].lower()
+
+
+def _https(around: Around, stage: str, *given: str | None) -> Found:
+    for name, value in zip(ADDRESSES, given, strict=True):
+        if not value or (around.stage or stage) == LOCAL_STAGE:
+            continue
+        host = _host(value)
+        if value.startswith("http://"):
+            yield name, f"{value!r} must use https outside the stage {LOCAL_STAGE}"
+        elif not is_public(host):
+            yield name, f"{value!r}: {host!r} cannot be reached from AWS; name a host that the internet knows"
+
+
+def _origins(around: Around, stage: str, origins: tuple[str, ...], localhost: object) -> Found:
+    if (around.stage or stage) == LOCAL_STAGE:
+        return
+    for number, origin in enumerate(origins):
+        name = f"api.allowed_origins.{number}"
+        host = _host(origin)
+        if not origin.startswith("http://") or (localhost and host == "localhost"):
+            continue
+        told = f"{origin!r} must use https outside the stage {LOCAL_STAGE}"
+        if localhost:
+            yield name, f"{told}; localhost_origins allows http://localhost, not {host}"
+        else:
+            yield name, f"{told}; pages on http://localhost need localhost_origins = true"
+
+
+# --- values that belong together -----------------------------------------------------------------------
+
+
+def _identity(_: Around, issuer: str | None, audience: tuple[str, ...], pool: str | None) -> Found:
+    if pool is not None and (issuer is not None or audience):
+        yield "api.user_pool_id", "stands beside jwt_issuer and jwt_audience: give the pool, or these two"
+    elif issuer is None and audience:
+        told = "is missing beside jwt_audience: give both, or neither for a Cognito user pool"
+        yield "api.jwt_issuer", told
+    elif issuer is not None and not audience:
+        told = "is missing beside jwt_issuer: give both, or neither for a Cognito user pool"
+        yield "api.jwt_audience", told
+
+
+def _domain(_: Around, domain: str | None, certificate: str | None, zone: str | None) -> Found:
+    if domain is None and certificate is not None:
+        yield "api.domain_name", "is missing beside certificate_arn: give both, or neither"
+    if domain is not None and certificate is None:
+        yield "api.certificate_arn", "is missing beside domain_name: give both, or neither"
+    if domain is None and zone is not None:
+        yield "api.hosted_zone_id", "needs a domain_name to put into that zone"
+
+
+def _zone(_: Around, domain: str | None, default: object) -> Found:
+    if domain is None and default is False:
+        yield (
+            "api.default_endpoint",
+            "is false, which leaves the API without an address: give a domain_name",
+        )
+
+
+def _throttle(_: Around, rate: int, burst: int) -> Found:
+    if burst < rate:
+        told = f"is {burst}, below throttle_rate ({rate})"
+        yield "api.throttle_burst", f"{told}: calls would be refused before the rate is reached; raise it"
+
+
+def _budget(_: Around, calls: int, window: int) -> Found:
+    if window > calls * SLOWEST_CALL_SECONDS:
+        told = f"is {window}, with budget_calls = {calls} less than one call a minute"
+        yield "partner.budget_window_seconds", f"{told}: a number needs about six; the usual is 5 in 30"
+
+
+def _waits(_: Around, waits: tuple[int, ...]) -> Found:
+    if sum(waits) > LONGEST_WAITS_SECONDS:
+        days = sum(waits) / 86400
+        told = f"adds up to {days:.1f} days; a number is given up after 7"
+        yield "partner.retry_schedule_seconds", f"{told}: shorten it"
+
+
+def _solution(_: Around, solution: str, extras: Mapping[str, Any]) -> Found:
+    setup = extras.get("setup")
+    given = setup.get("solutionID") if isinstance(setup, Mapping) else None
+    if given is None:
+        told = f'lacks setup.solutionID: write setup = {{ solutionID = "{solution}" }} below [meta.extras]'
+        yield "meta.extras", told
+    elif given != solution:
+        told = f"names the solution {given!r}, [partner] solution_id is {solution!r}"
+        yield "meta.extras", f"{told}: they must be the same, as text"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(("stage.name",), _name),
+    Rule(("stage.name", "api.jwt_issuer", "api.user_pool_id"), _reserved),
+    Rule(("stage.account", "stage.region"), _guards),
+    Rule(("stage.region",), _possible_region),
+    Rule(("stage.region", *REGIONAL), _regional),
+    Rule(("stage.region", "api.user_pool_id"), _pool),
+    Rule(("stage.region", *ARNS, "api.key_readers", "bus.readers"), _partitions),
+    Rule(("stage.name", *EXAMPLES), _examples),
+    Rule(("partner.budget_calls", "partner.budget_window_seconds"), _budget),
+    Rule(("partner.retry_schedule_seconds",), _waits),
+    Rule(("partner.solution_id", "meta.extras"), _solution),
+    Rule(("stage.name", *ADDRESSES), _https),
+    Rule(("stage.name", "api.allowed_origins", "api.localhost_origins"), _origins),
+    Rule(("api.jwt_issuer", "api.jwt_audience", "api.user_pool_id"), _identity),
+    Rule(("stage.region", "api.jwt_issuer", "api.user_pool_id"), _government),
+    Rule(("api.throttle_rate", "api.throttle_burst"), _throttle),
+    Rule(("api.domain_name", "api.certificate_arn", "api.hosted_zone_id"), _domain),
+    Rule(("stage.account", "api.certificate_arn"), _certificate_account),
+    Rule(("api.domain_name", "api.default_endpoint"), _zone),
+    *(
+        Rule(("stage.name", name), _example_host(name))
+        for name in (
+            "stage.alarm_emails",
+            *ADDRESSES,
+            "api.allowed_origins",
+            "api.domain_name",
+            "messaging.webhook_url",
+        )
+    ),
+)

@@ -1,0 +1,158 @@
+"""``onramp pause`` and ``onramp resume``: parts of a stage stand still, and go on.
+
+Workers are paused by switching their event source mappings off, never by a concurrency of 0: a throttled
+function lets Lambda fetch messages that nobody works on, and each fetch counts against them.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from infra.cards import CARDS, NewItems, Queue, Routes
+from ops.doctor.checks.schedules import rules_of
+from ops.stage import reaching
+from ops.stage.aws import list_resources, read_functions
+from ops.stage.configuration import UnusableError
+from ops.stage.reaching import Reached
+from ops.tool import DONE, Description, Failed, run_on, tell
+
+PARTS: Final = ("jobs", "events", "stream", "schedules", "api")
+USUAL: Final = ("jobs", "events", "schedules")
+"""What is paused when nobody says what: enough that no record is worked on by itself."""
+RECEIVER: Final = "webhook_receiver"
+"""Is never paused: what 360dialog sends waits in its queue."""
+PATIENCE: Final = 300.0
+"""Seconds until a mapping has to be off or on; Lambda takes up to a minute."""
+_SECONDS: Final = 2.0
+_MOVING: Final = frozenset({"Enabling", "Disabling", "Updating", "Creating"})
+_TEXT: Final = (
+    "jobs, events and stream are what the workers are handed, schedules the sweep and the census, api the "
+    "functions behind the front-end routes. The webhook receiver always goes on."
+)
+PAUSE: Final = Description(
+    help="let parts of a stage stand still",
+    description=f"Without names: {', '.join(USUAL)}. {_TEXT}",
+    epilog="Runs that have begun end within two minutes. Queues keep messages for 14 days, the stream for 1.",
+)
+RESUME: Final = Description(help="let them go on", description=f"Without names: all that is paused. {_TEXT}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """One thing that can be off. `is_on`, `turn` and `is_settled` may raise botocore's errors."""
+
+    part: str
+    what: str
+    is_on: Callable[[], bool]
+    turn: Callable[[bool], None]
+    is_settled: Callable[[], bool] = lambda: True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options to a command line."""
+    reaching.add_arguments(parser)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+
+
+def pause(given: argparse.Namespace) -> int:
+    """Switch parts off. Returns the exit status."""
+    return run_on(given, "pause", lambda found: _turn(found, given.parts or USUAL, on=False))
+
+
+def resume(given: argparse.Namespace) -> int:
+    """Switch parts on. Returns the exit status."""
+    return run_on(given, "resume", lambda found: _turn(found, given.parts or PARTS, on=True))
+
+
+def _turn(found: Reached, parts: Sequence[str], *, on: bool) -> int:
+    if unknown := sorted(set(parts) - set(PARTS)):
+        raise UnusableError(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    chosen = [switch for switch in switches_of(found) if switch.part in parts]
+    if lacking := sorted(set(parts) - {switch.part for switch in chosen}):
+        raise Failed(f"the stack has nothing of {', '.join(lacking)}: is it whole?")
+    for switch in chosen:
+        if switch.is_on() is not on:
+            switch.turn(on)
+    for switch in chosen:
+        _settle(switch)
+        tell(f"{switch.part}: {switch.what} {'on' if on else 'off'}")
+    return DONE
+
+
+def _settle(switch: Switch, sleep: Callable[[float], None] = time.sleep) -> None:
+    waited = 0.0
+    while not switch.is_settled():
+        if waited >= PATIENCE:
+            raise Failed(f"{switch.what} is still being changed; run the command again")
+        sleep(_SECONDS)
+        waited += _SECONDS
+
+
+def switches_of(found: Reached) -> Iterator[Switch]:
+    """All that can be switched of a stage. Raises botocore's errors."""
+    aws, resources = found.aws, list_resources(found.aws, found.stack_name)
+    functions = read_functions(aws, resources)
+    names = {function.physical: name for name, function in functions.items()}
+    for uuid in resources.get("AWS::Lambda::EventSourceMapping", {}).values():
+        yield _mapping(aws.functions, uuid, names)
+    for physical in rules_of(resources).values():
+        yield _rule(aws.events, physical)
+    for name, function in functions.items():
+        if isinstance(CARDS[name].trigger, Routes) and name != RECEIVER:
+            yield _function(aws.functions, name, function.physical)
+
+
+def _mapping(client: Any, uuid: str, names: dict[str, str]) -> Switch:  # noqa: ANN401 - a client
+    def state() -> str:
+        return str(client.get_event_source_mapping(UUID=uuid)["State"])
+
+    arn = str(client.get_event_source_mapping(UUID=uuid).get("FunctionArn", ""))
+    name = next((names[part] for part in arn.split(":")[-2:] if part in names), "")
+    return Switch(
+        part=_part_of(name),
+        what=f"the mapping to {name or uuid}",
+        is_on=lambda: state() in {"Enabled", "Enabling", "Updating", "Creating"},
+        turn=lambda on: client.update_event_source_mapping(UUID=uuid, Enabled=on),
+        is_settled=lambda: state() not in _MOVING,
+    )
+
+
+def _part_of(name: str) -> str:
+    card = CARDS.get(name)
+    match card.trigger if card else None:
+        case Queue(queue, _):
+            return queue.removesuffix("_queue")
+        case NewItems():
+            return "stream"
+        case _:
+            return ""
+
+
+def _rule(client: Any, physical: str) -> Switch:  # noqa: ANN401 - a client
+    """A rule; one of an own bus has the physical id ``bus|name``."""
+    bus, _, name = physical.rpartition("|")
+    which = {"Name": name} | ({"EventBusName": bus} if bus else {})
+    return Switch(
+        part="schedules",
+        what=f"the rule {name}",
+        is_on=lambda: client.describe_rule(**which).get("State") != "DISABLED",
+        turn=lambda on: client.enable_rule(**which) if on else client.disable_rule(**which),
+    )
+
+
+def _function(client: Any, name: str, physical: str) -> Switch:  # noqa: ANN401 - a client
+    """A function behind routes: nobody waits in a queue for it, so a concurrency of 0 does no harm."""
+
+    def is_on() -> bool:
+        answer = client.get_function_concurrency(FunctionName=physical)
+        return bool(answer.get("ReservedConcurrentExecutions") != 0)
+
+    def turn(on: bool) -> None:  # noqa: FBT001 - the only argument
+        if on:
+            client.delete_function_concurrency(FunctionName=physical)
+        else:
+            client.put_function_concurrency(FunctionName=physical, ReservedConcurrentExecutions=0)
+
+    return Switch(part="api", what=name, is_on=is_on, turn=turn)

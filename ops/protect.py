@@ -1,0 +1,169 @@
+"""``onramp protect``: what must not be deleted by a slip of the hand is locked, and unlocked again.
+
+A step of its own behind the first deployment. While the template carried these locks, a first deployment that
+failed half-way left a table and a user pool that nobody could take away, and the second one found them in its
+way.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from ops.stage import reaching
+from ops.stage.aws import Aws, error_code, list_resources
+from ops.stage.configuration import UnusableError
+from ops.stage.reaching import Reached
+from ops.tool import DONE, Description, add_consent, only, require_consent, run_on, tell, tell_json
+
+DESCRIPTION: Final = Description(
+    help="lock table, user pool and stack against deletion",
+    description="Switches on the deletion protection of the table, of the stack's own user pool, and "
+    "the termination protection of the stack. What is locked already stays as it is.",
+    epilog="Exit status: 0 done, 1 AWS refused something, 2 could not begin.",
+)
+
+
+_HINT: Final = (
+    "set protected = {value} under [stage] in {place} now, so that the next deployment leaves it so\n"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """One thing that can be locked. `is_on` and `turn` may raise botocore's errors."""
+
+    what: str
+    is_on: Callable[[], bool]
+    turn: Callable[[bool], None]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options to a command line."""
+    reaching.add_arguments(parser)
+    parser.add_argument("--off", action="store_true", help="unlock them, before a stage is deleted")
+    parser.add_argument("--json", action="store_true", help="the result as JSON")
+    add_consent(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Lock or unlock a stage. Returns the exit status."""
+    return run_on(given, "protect", lambda found: _protect(found, given))
+
+
+def locks_of(found: Reached) -> Iterator[Lock]:
+    """What of a stage can be locked. Raises botocore's errors, `Failed`."""
+    aws = found.aws
+    yield _table(aws, found.outputs.get("TableName", ""))
+    pool = only(list_resources(aws, found.stack_name), "AWS::Cognito::UserPool")
+    if pool is not None:
+        yield Lock(
+            what=f"user pool {pool}",
+            is_on=lambda: is_pool_protected(aws, pool),
+            turn=lambda on: _turn_pool(aws, pool, on=on),
+        )
+    yield Lock(
+        what=f"stack {found.stack_name}",
+        is_on=lambda: found.stack is not None and found.stack.protected,
+        turn=lambda on: _turn_stack(aws, found.stack_name, on=on),
+    )
+
+
+def _protect(found: Reached, given: argparse.Namespace) -> int:
+    on = not given.off
+    _require_stack(found)
+    if not on:
+        require_consent(given, f"table, user pool and stack {found.stack_name} can be deleted then")
+    told = []
+    # The stack first when they are unlocked, last when they are locked: what is left half-way is the safer.
+    locks = list(locks_of(found))
+    for lock in locks if on else reversed(locks):
+        changed = lock.is_on() is not on
+        if changed:
+            lock.turn(on)
+        told.append({"what": lock.what, "protected": on, "changed": changed})
+        if not given.json:
+            tell(f"{lock.what}: {'protected' if on else 'not protected'}{'' if changed else ', as before'}")
+    if given.json:
+        tell_json({"stack": found.stack_name, "locks": told})
+    if bool(found.values.get("stage.protected")) is not on:
+        sys.stderr.write(_HINT.format(place=found.values.place, value=str(on).lower()))
+    return DONE
+
+
+def _require_stack(found: Reached) -> None:
+    if found.stack is None:
+        raise UnusableError("needs the stack itself: leave --outputs away")
+    if not found.outputs.get("TableName"):
+        raise UnusableError(f"{found.stack_name} names no table: deploy it first")
+
+
+def _table(aws: Aws, name: str) -> Lock:
+    def is_on() -> bool:
+        return is_table_protected(aws.dynamodb.describe_table(TableName=name)["Table"])
+
+    def turn(on: bool) -> None:  # noqa: FBT001 - the only argument
+        aws.dynamodb.update_table(TableName=name, DeletionProtectionEnabled=on)
+
+    return Lock(what=f"table {name}", is_on=is_on, turn=turn)
+
+
+def is_table_protected(described: Any) -> bool:  # noqa: ANN401 - as AWS answers
+    """Whether a table refuses to be deleted."""
+    return bool(described.get("DeletionProtectionEnabled"))
+
+
+def is_pool_protected(aws: Aws, pool: str) -> bool:
+    """Whether a user pool refuses to be deleted. Raises botocore's errors."""
+    described = aws.client("cognito-idp").describe_user_pool(UserPoolId=pool)["UserPool"]
+    return bool(described.get("DeletionProtection") == "ACTIVE")
+
+
+def _turn_stack(aws: Aws, name: str, *, on: bool) -> None:
+    aws.cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=on)
+
+
+# --- the user pool ---------------------------------------------------------------------------------------
+
+
+def _turn_pool(aws: Aws, pool: str, *, on: bool) -> None:
+    """Cognito resets whatever an update leaves out, so all that it tells of the pool is said again."""
+    cognito = aws.client("cognito-idp")
+    described = cognito.describe_user_pool(UserPoolId=pool)["UserPool"]
+    factors = cognito.get_user_pool_mfa_config(UserPoolId=pool)
+    kept = _known(cognito, "UpdateUserPool", described)
+    kept |= {"UserPoolId": pool, "DeletionProtection": "ACTIVE" if on else "INACTIVE"}
+    _without_twins(kept)
+    try:
+        cognito.update_user_pool(**kept)
+    except ClientError as error:
+        if error_code(error) != "InvalidParameterException" or "MfaConfiguration" not in kept:
+            raise
+        # A pool whose second factor is an app only cannot say so here; below it is set again.
+        kept.pop("MfaConfiguration")
+        cognito.update_user_pool(**kept)
+    _restore_factors(cognito, pool, factors)
+
+
+def _known(cognito: Any, operation: str, content: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - no stubs
+    """What of an answer the operation takes back."""
+    members = cognito.meta.service_model.operation_model(operation).input_shape.members
+    return {name: value for name, value in content.items() if name in members}
+
+
+def _without_twins(kept: dict[str, Any]) -> None:
+    """One setting that Cognito tells twice and takes once."""
+    policy = kept.get("Policies", {}).get("PasswordPolicy", {})
+    if "TemporaryPasswordValidityDays" in policy and "AdminCreateUserConfig" in kept:
+        invitations = dict(kept["AdminCreateUserConfig"])
+        invitations.pop("UnusedAccountValidityDays", None)
+        kept["AdminCreateUserConfig"] = invitations
+
+
+def _restore_factors(cognito: Any, pool: str, before: dict[str, Any]) -> None:  # noqa: ANN401 - no stubs
+    wanted = _known(cognito, "SetUserPoolMfaConfig", before)
+    if _known(cognito, "SetUserPoolMfaConfig", cognito.get_user_pool_mfa_config(UserPoolId=pool)) != wanted:
+        cognito.set_user_pool_mfa_config(UserPoolId=pool, **wanted)

@@ -1,0 +1,260 @@
+"""``onramp show`` and ``onramp find``: records, read as they are, without tokens and keys."""
+
+import argparse
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from onramp.adapters.dynamo.items import digits_key, key_of
+from onramp.adapters.dynamo.table import part
+from onramp.domain.clients import mailbox
+from onramp.domain.number import channel_place, waba_place
+from onramp.domain.phone_numbers import canonical
+from onramp.domain.records import HUB
+from onramp.domain.text import iso
+from ops.stage import reaching
+from ops.stage.configuration import UnusableError
+from ops.stage.reaching import Reached
+from ops.times import when
+from ops.tool import DONE, FAILED, Description, run_on, tell
+
+type Item = Mapping[str, Any]
+
+_KINDS: Final[Mapping[str, Callable[[str], tuple[str, str]]]] = MappingProxyType(
+    {
+        "signup": lambda name: key_of("SIGNUP", (name,)),
+        "exchange": lambda name: key_of("EXCHANGE", (name,)),
+        "number": lambda name: key_of("NUMBER", (name,)),
+        "client": lambda name: key_of("CLIENT", (HUB, mailbox(name))),
+        "event": lambda name: key_of("EVENT", (HUB, name)),
+        "budget": lambda name: key_of("BUDGET", (name or HUB,)),
+        "census": lambda name: key_of("CENSUS", (name or HUB,)),
+    }
+)
+_LISTS: Final[Mapping[str, str]] = MappingProxyType({"facts": "FACT#", "listed": "LISTED#"})
+"""Kinds of which a signup has several, by how their sort key begins."""
+_NAMELESS: Final = frozenset({"budget", "census"})
+SHOW: Final = Description(
+    help="one record, or all facts of a signup",
+    description="Without tokens and keys. What is the default is left out of a record.",
+    epilog="Exit status: 0 shown, 1 there is none, 2 could not begin.",
+)
+FIND: Final = Description(
+    help="whose number, channel, account or email it is",
+    description="By digits, channel or WABA: an index answers. By email or time the whole table is read, "
+    "which costs as a scan does and takes minutes from a million items on.",
+    epilog="Exit status: 0 found, 1 found nothing, 2 could not begin.",
+)
+
+
+def add_show_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``onramp show`` to a command line."""
+    reaching.add_arguments(parser)
+    parser.add_argument("kind", choices=[*_KINDS, *_LISTS])
+    parser.add_argument("name", nargs="?", default="", help="its id; of a client the email")
+
+
+def add_find_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``onramp find`` to a command line."""
+    reaching.add_arguments(parser)
+    add = parser.add_argument
+    add("--digits", metavar="NUMBER", help="a phone number, however it is written")
+    add("--channel", metavar="ID", help="360dialog's channel: its number, and the events that wait for it")
+    add("--waba", metavar="ID", help="Meta's WhatsApp Business Account: its numbers")
+    add("--email", metavar="EMAIL", help="signups of a client")
+    add(
+        "--since", type=when, metavar="WHEN", help="signups opened since (2026-11-23T09:00:00Z, 90m, 24h, 7d)"
+    )
+    add("--until", type=when, metavar="WHEN", help="the end of that span (default: now)")
+
+
+def show(given: argparse.Namespace) -> int:
+    """Show a record. Returns the exit status."""
+    return run_on(given, "show", lambda found: _show(found, given))
+
+
+def find(given: argparse.Namespace) -> int:
+    """Find records. Returns the exit status."""
+    return run_on(given, "find", lambda found: _find(found, given))
+
+
+# --- one record ------------------------------------------------------------------------------------------
+
+
+def _show(found: Reached, given: argparse.Namespace) -> int:
+    if not given.name and given.kind not in _NAMELESS:
+        raise UnusableError(f"which {given.kind}? Name its id")
+    if given.kind in _LISTS:
+        items = list(_listed(found, given.name, _LISTS[given.kind]))
+    else:
+        item = _item(found, *_KINDS[given.kind](given.name))
+        items = [item] if item else []
+    for item in items:
+        tell(json.dumps(content_of(item), ensure_ascii=False, indent=None if len(items) > 1 else 2))
+    if not items:
+        tell(f"there is no {given.kind} {given.name}".rstrip())
+    return DONE if items else FAILED
+
+
+def _table(found: Reached) -> str:
+    try:
+        return found.outputs["TableName"]
+    except KeyError:
+        raise UnusableError(f"{found.stack_name} names no table: deploy it first") from None
+
+
+def _item(found: Reached, pk: str, sk: str) -> Item | None:
+    key = {"pk": {"S": pk}, "sk": {"S": sk}}
+    answer = found.aws.dynamodb.get_item(TableName=_table(found), Key=key, ConsistentRead=True)
+    return _plain(answer["Item"]) if "Item" in answer else None
+
+
+def _listed(found: Reached, signup_id: str, prefix: str) -> Iterator[Item]:
+    pages = found.aws.dynamodb.get_paginator("query").paginate(
+        TableName=_table(found),
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+        ExpressionAttributeValues={":pk": {"S": f"SIGNUP#{part(signup_id)}"}, ":sk": {"S": prefix}},
+        ConsistentRead=True,
+    )
+    for page in pages:
+        yield from map(_plain, page["Items"])
+
+
+def _plain(item: Mapping[str, Any]) -> Item:
+    read = TypeDeserializer().deserialize
+    return {name: read(value) for name, value in item.items()}
+
+
+def content_of(item: Item) -> dict[str, Any]:
+    """What a record says, without what nobody may read."""
+    packed = item.get("data_zlib")
+    text = zlib.decompress(bytes(packed)) if packed is not None else str(item.get("data", "{}"))
+    content: dict[str, Any] = json.loads(text)
+    content.pop("token", None)
+    if isinstance(content.get("key"), dict):
+        content["key"].pop("secret", None)
+    return content
+
+
+# --- many ------------------------------------------------------------------------------------------------
+
+
+def _find(found: Reached, given: argparse.Namespace) -> int:
+    asked = [name for name in ("digits", "channel", "waba", "email", "since") if getattr(given, name)]
+    if not asked:
+        raise UnusableError("find what? --digits, --channel, --waba, --email or --since")
+    told = 0
+    for hit in _FINDERS[asked[0]](found, given):
+        tell(json.dumps(hit, ensure_ascii=False, default=str))
+        told += 1
+    if not told:
+        tell("nothing found")
+    return DONE if told else FAILED
+
+
+def _by_digits(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    digits = canonical(given.digits)
+    yield from _numbers(found, "by_digits", "digits_key", digits_key(HUB, digits))
+
+
+def _by_channel(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    place = channel_place(HUB, given.channel)
+    yield from _numbers(found, "by_channel", "channel_key", place)
+    for item in _indexed(found, "by_place", "place_key", place):
+        yield _event(content_of(item))
+
+
+def _by_waba(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    yield from _numbers(found, "by_waba", "waba_key", waba_place(HUB, given.waba))
+
+
+def _numbers(found: Reached, index: str, attribute: str, value: str) -> Iterator[dict[str, Any]]:
+    for item in _indexed(found, index, attribute, value):
+        yield _number(content_of(item))
+
+
+def _indexed(found: Reached, index: str, attribute: str, value: str) -> Iterator[Item]:
+    """The records behind an index's hits, read from the table, for an index may lag."""
+    pages = found.aws.dynamodb.get_paginator("query").paginate(
+        TableName=_table(found),
+        IndexName=index,
+        KeyConditionExpression="#key = :value",
+        ExpressionAttributeNames={"#key": attribute},
+        ExpressionAttributeValues={":value": {"S": value}},
+    )
+    for page in pages:
+        for hit in page["Items"]:
+            item = _item(found, str(hit["pk"]["S"]), str(hit["sk"]["S"]))
+            if item is not None:
+                yield item
+
+
+def _by_email(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    wanted = mailbox(given.email)
+    for signup in _signups(found):
+        if mailbox(str(_client(signup).get("email", ""))) == wanted:
+            yield _signup(signup)
+
+
+def _by_time(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    now = datetime.now(UTC)
+    since, until = iso(given.since(now)), iso(given.until(now) if given.until else now)
+    hits = [signup for signup in _signups(found) if since <= str(signup.get("created_at", "")) <= until]
+    yield from map(_signup, sorted(hits, key=lambda signup: str(signup["created_at"])))
+
+
+def _signups(found: Reached) -> Iterator[dict[str, Any]]:
+    pages = found.aws.dynamodb.get_paginator("scan").paginate(
+        TableName=_table(found),
+        FilterExpression="sk = :sk",
+        ExpressionAttributeValues={":sk": {"S": "SIGNUP"}},
+    )
+    for page in pages:
+        for item in page["Items"]:
+            yield content_of(_plain(item))
+
+
+def _client(signup: Mapping[str, Any]) -> Mapping[str, Any]:
+    client = signup.get("client")
+    return client if isinstance(client, dict) else {}
+
+
+def _signup(signup: Mapping[str, Any]) -> dict[str, Any]:
+    waba = signup.get("waba") or {}
+    return {
+        "signup_id": signup.get("id"),
+        "opened_at": signup.get("created_at"),
+        "tenant": signup.get("tenant"),
+        "reference": signup.get("reference"),
+        "email": _client(signup).get("email"),
+        "waba_id": waba.get("id"),
+        "numbers": signup.get("submitted", []),
+    }
+
+
+def _number(number: Mapping[str, Any]) -> dict[str, Any]:
+    failure = number.get("failure") or {}
+    names = ("phone_number_id", "signup_id", "tenant", "channel_id", "due_at", "cancelled_at")
+    told = {name: number.get(name) for name in names}
+    return told | {"progress": number.get("progress", "pending"), "failure": failure.get("code")}
+
+
+def _event(event: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("id", "name", "received_at", "phone_number_id")
+    return {f"event_{name}" if name in {"id", "name"} else name: event.get(name) for name in names} | {
+        "outcome": event.get("outcome", "open")
+    }
+
+
+_FINDERS: Final[Mapping[str, Callable[[Reached, argparse.Namespace], Iterator[dict[str, Any]]]]] = {
+    "digits": _by_digits,
+    "channel": _by_channel,
+    "waba": _by_waba,
+    "email": _by_email,
+    "since": _by_time,
+}

@@ -1,0 +1,280 @@
+"""``onramp table``: restore it beside itself, copy records back, empty it."""
+
+import argparse
+import json
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from typing import TYPE_CHECKING, Any, Final
+
+from onramp.domain.text import iso
+from ops.stage.aws import Aws
+from ops.stage.configuration import UnusableError
+from ops.stage.reaching import Reached
+from ops.terminal import Line
+from ops.times import when
+from ops.tool import (
+    DONE,
+    Description,
+    Failed,
+    actions,
+    add_consent,
+    require_consent,
+    run_action,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+type Item = dict[str, Any]
+
+PART: Final = 25
+"""Items of one BatchWriteItem call."""
+TRIES: Final = 10
+"""Calls in a row of which DynamoDB takes nothing before the copy stops."""
+_SECONDS: Final = 5.0
+_NOT_COPIED: Final = ("BUDGET#",)
+"""The calls of the last window are over; what waits for a slot comes again."""
+DESCRIPTION: Final = Description(
+    help="restore the table, copy records, empty it",
+    description="docs/restoring.md says in which order.",
+)
+_RESTORE: Final = Description(
+    help="restore the table to a moment, into a new table beside it",
+    description="Waits until the new table is there, minutes to hours; it may be stopped and run again, and "
+    "goes on waiting then. The new table has the stage's key and costs what it stores until it is deleted.",
+)
+_COPY: Final = Description(
+    help="copy records of another table into the stage's",
+    description="All but the budget's, over what is there. With --new-keys every channel key is made anew by "
+    "the next sweeps: needed where the old ones cannot be decrypted (another key, account or region) or may "
+    "be dead.",
+    epilog="Exit status: 0 all copied, 1 it stopped (copying again does no harm), 2 could not begin.",
+)
+_EMPTY: Final = Description(
+    help="delete all records of the stage's table",
+    description="The table itself stays, with its indexes, stream and protection. Asks before.",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions to a command line."""
+    found = actions(
+        parser, {"restore": (_RESTORE, _restore), "copy": (_COPY, _copy), "empty": (_EMPTY, _empty)}
+    )
+    add = found["restore"].add_argument
+    add("--at", type=when, required=True, metavar="WHEN", help="2026-11-23T09:00:00Z, 90m, 24h, 7d")
+    add("--to", metavar="TABLE", help="the new table's name (default: <stack>-restored)")
+    add = found["copy"].add_argument
+    add("source", metavar="TABLE", help="where the records come from")
+    add("--from-region", metavar="REGION", help="that table's region (default: this stage's)")
+    add("--from-profile", metavar="PROFILE", help="profile of the credentials for it (default: the same)")
+    add("--new-keys", action="store_true", help="let every channel key be made anew")
+    add(
+        "--key",
+        action="append",
+        default=[],
+        metavar="PK",
+        help="only records with this partition key, like NUMBER#106540352242922; may be repeated",
+    )
+    add_consent(found["empty"])
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run an action. Returns the exit status."""
+    return run_action(given, "table")
+
+
+def _table(found: Reached) -> str:
+    try:
+        return found.outputs["TableName"]
+    except KeyError:
+        raise UnusableError(f"{found.stack_name} names no table: deploy it first") from None
+
+
+# --- restore ---------------------------------------------------------------------------------------------
+
+
+def _restore(found: Reached, given: argparse.Namespace) -> int:
+    at, source = given.at(datetime.now(UTC)), _table(found)
+    target = given.to or f"{found.stack_name}-restored"
+    client = found.aws.dynamodb
+    if _status(client, target) is not None:
+        _require_same(client, target, at)
+    else:
+        key = (
+            client.describe_table(TableName=source)["Table"].get("SSEDescription", {}).get("KMSMasterKeyArn")
+        )
+        encrypted: Any = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key} if key else None
+        more: Any = {"SSESpecificationOverride": encrypted} if encrypted else {}
+        client.restore_table_to_point_in_time(
+            SourceTableName=source, TargetTableName=target, RestoreDateTime=at, **more
+        )
+    _wait_for(client, target)
+    tell(f"{target} holds {source} as of {iso(at)}")
+    tell(f"next: onramp table copy {target} --stage {given.stage}")
+    return DONE
+
+
+def _require_same(client: "DynamoDBClient", name: str, at: datetime) -> None:
+    """A table of that name that is of another moment is not what was asked for. Raises `UnusableError`."""
+    restored = client.describe_table(TableName=name)["Table"].get("RestoreSummary", {}).get("RestoreDateTime")
+    if restored is None or abs(restored - at) > timedelta(seconds=1):
+        of = iso(restored.astimezone(UTC)) if restored else "no restore"
+        raise UnusableError(f"there is a table {name} already, of {of}: delete it, or name another with --to")
+
+
+def _status(client: "DynamoDBClient", name: str) -> str | None:
+    try:
+        return client.describe_table(TableName=name)["Table"]["TableStatus"]
+    except client.exceptions.ResourceNotFoundException:
+        return None
+
+
+def _wait_for(client: "DynamoDBClient", name: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Until the table can be used; a restore of a large table takes hours, so there is no end to it."""
+    line, started = Line(sys.stderr), time.monotonic()
+    while (status := _status(client, name)) != "ACTIVE":
+        if status is not None and status != "CREATING":
+            raise Failed(f"{name} is {status}: delete it, and restore again")
+        line.show(f"{name}: {status or 'not there yet'}, {time.monotonic() - started:.0f} s")
+        sleep(_SECONDS)
+    line.clear()
+
+
+# --- copy ------------------------------------------------------------------------------------------------
+
+
+def _copy(found: Reached, given: argparse.Namespace) -> int:
+    target = _table(found)
+    there = Aws(
+        region=given.from_region or found.aws.region_name(),
+        profile=given.from_profile or given.profile,
+        endpoint=found.aws.endpoint,
+    )
+    elsewhere = bool(given.from_region or given.from_profile)
+    if given.source == target and not elsewhere and not given.new_keys:
+        raise UnusableError("that is the stage's own table; copying it onto itself is for --new-keys")
+    line = Line(sys.stderr)
+    with closing(there):
+        copied = copy_records(
+            there.dynamodb,
+            given.source,
+            found.aws.dynamodb,
+            target,
+            new_keys=given.new_keys,
+            keys=given.key,
+            show=lambda count: line.show(f"{count:,} records copied"),
+        )
+    line.clear()
+    tell(f"{copied:,} records copied from {given.source} to {target}")
+    return DONE
+
+
+def copy_records(
+    source: "DynamoDBClient",
+    source_name: str,
+    target: "DynamoDBClient",
+    target_name: str,
+    *,
+    new_keys: bool = False,
+    keys: list[str] | None = None,
+    show: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Copy records, all but the budget's, over what is there; gives how many.
+
+    Args:
+        source: client of the account and region of the first table.
+        source_name: the table they come from.
+        target: client of the account and region of the second.
+        target_name: the table they go to.
+        new_keys: numbers lose their key, and make another one next.
+        keys: partition keys that are meant; all when there are none.
+        show: told how many there are so far.
+
+    Raises:
+        Failed: DynamoDB takes no more. Copying again does no harm.
+        botocore's errors.
+    """
+    found = _queried(source, source_name, keys) if keys else _scanned(source, source_name)
+    meant = (item for item in found if not item["pk"]["S"].startswith(_NOT_COPIED))
+    copied = 0
+    for part in batched(meant, PART, strict=False):
+        puts = [{"PutRequest": {"Item": without_key(item) if new_keys else item}} for item in part]
+        _write(target, target_name, puts)
+        copied += len(part)
+        show(copied)
+    return copied
+
+
+def _scanned(client: "DynamoDBClient", name: str) -> Iterator[Item]:
+    for page in client.get_paginator("scan").paginate(TableName=name, ConsistentRead=True):
+        yield from page["Items"]
+
+
+def _queried(client: "DynamoDBClient", name: str, keys: list[str]) -> Iterator[Item]:
+    for key in keys:
+        pages = client.get_paginator("query").paginate(
+            TableName=name,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": key}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            yield from page["Items"]
+
+
+def _write(
+    client: "DynamoDBClient", name: str, requests: list[Any], sleep: Callable[[float], None] = time.sleep
+) -> None:
+    left, tries = requests, 0
+    while left:
+        before = len(left)
+        left = list(client.batch_write_item(RequestItems={name: left})["UnprocessedItems"].get(name, []))
+        tries = tries + 1 if len(left) == before else 0
+        if tries >= TRIES:
+            raise Failed(f"{name} takes no more records at the moment; run it again")
+        if left:
+            sleep(min(2.0**tries / 10, _SECONDS))
+
+
+def without_key(item: Item) -> Item:
+    """A number without its key: when it lives, its next step is to make one. Others stay as they are."""
+    if item["sk"]["S"] != "NUMBER":
+        return item
+    text = item["data"]["S"] if "data" in item else zlib.decompress(item["data_zlib"]["B"]).decode()
+    number: dict[str, Any] = json.loads(text)
+    if number.pop("key", None) is None:
+        return item
+    number.pop("lease", None)
+    changed = {name: value for name, value in item.items() if name != "data_zlib"}
+    if not number.get("failure") and not number.get("cancelled_at"):
+        number["due_at"] = iso(datetime.now(UTC) - timedelta(minutes=2))
+        changed |= {"due_shard": {"S": "WORK"}, "due_at": {"S": number["due_at"]}}
+    return changed | {"data": {"S": json.dumps(number)}}
+
+
+# --- empty -----------------------------------------------------------------------------------------------
+
+
+def _empty(found: Reached, given: argparse.Namespace) -> int:
+    name, client = _table(found), found.aws.dynamodb
+    require_consent(given, f"all records of {name} are deleted")
+    line, gone = Line(sys.stderr), 0
+    keys = client.get_paginator("scan").paginate(TableName=name, ProjectionExpression="pk, sk")
+    for part in batched((item for page in keys for item in page["Items"]), PART, strict=False):
+        _write(client, name, [{"DeleteRequest": {"Key": _key(item)}} for item in part])
+        gone += len(part)
+        line.show(f"{gone:,} records deleted")
+    line.clear()
+    tell(f"{gone:,} records deleted of {name}")
+    return DONE
+
+
+def _key(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {"pk": item["pk"], "sk": item["sk"]}
