@@ -41,7 +41,7 @@ type FunctionName = str
 DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "cost.md"
 # --- assumptions: neither measured nor anybody's promise ------------------------------------------------
 MEMORY_GB: Final = 0.5
-"""Of every function, see `infra/cards.py`."""
+"""Of every function that has no more, see `infra/cards.py`."""
 BASE_MS: Final = 5
 """A warm invocation without any call."""
 AWS_CALL_MS: Final = 8
@@ -137,6 +137,8 @@ class Tally:
     events: float = 0
     upstream: float = 0
     lines: float = 0
+    larger: float = 0
+    """Milliseconds to be charged besides, because a function has more memory than `MEMORY_GB`."""
 
     @property
     def milliseconds(self) -> float:
@@ -156,7 +158,7 @@ class Tally:
     def dollars(self, prices: Prices) -> dict[str, float]:
         """By service."""
         million = 1_000_000
-        gb_seconds = self.milliseconds / 1000 * MEMORY_GB
+        gb_seconds = (self.milliseconds + self.larger) / 1000 * MEMORY_GB
         return {
             "HTTP API": self.requests * prices.http_million / million,
             "Lambda": self.invocations * prices.lambda_million / million
@@ -193,15 +195,16 @@ class Counts:
         """One invocation of a function; by way of the API when it is a `request`."""
         self._charge()
         before = self._current
-        self._current = self.by_function.setdefault(function, Tally())
-        self._current.invocations += 1
-        self._current.requests += request
+        tally = self._current = self.by_function.setdefault(function, Tally())
+        tally.invocations += 1
+        tally.requests += request
         # Its metrics are one line at its end.
-        self._current.lines += 1
+        tally.lines += 1
         try:
             yield
         finally:
             self._charge()
+            tally.larger = (CARDS[function].memory / 1024 / MEMORY_GB - 1) * tally.milliseconds
             self._current = before
 
     def _charge(self) -> None:

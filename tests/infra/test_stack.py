@@ -188,7 +188,7 @@ def test_how_a_function_is_deployed(template: Template, name: str, timeout: int)
     expected = {
         "Architectures": ["arm64"],
         "Handler": f"{name}.handler",
-        "MemorySize": 512,
+        "MemorySize": CARDS[name].memory,
         "Runtime": "python3.13",
         "Timeout": timeout,
     }
