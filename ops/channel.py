@@ -10,7 +10,7 @@ from onramp.domain.number import Number, channel_place
 from onramp.domain.records import HUB
 from ops.doctor.findings import Stop
 from ops.doctor.http import new_client
-from ops.doctor.local import as_run_here
+from ops.doctor.local import stage_of
 from ops.doctor.records import ports_of
 from ops.doctor.stage import Stage
 from ops.stage.configuration import UnusableError
@@ -75,16 +75,7 @@ def _ask(found: Reached, given: argparse.Namespace, *, ending: bool) -> int:
 @contextmanager
 def _staged(found: Reached) -> Iterator[Stage]:
     with new_client() as http:
-        stage = Stage(
-            values=found.values,
-            stack_name=found.stack_name,
-            outputs=found.outputs,
-            stack=found.stack,
-            aws=found.aws,
-            http=http,
-            patience=PATIENCE,
-        )
-        yield as_run_here(stage, found.overrides)
+        yield stage_of(found, http, patience=PATIENCE)
 
 
 def _client_of(stage: Stage, channel: str) -> str:

@@ -24,10 +24,9 @@ from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached, reach
 from ops.terminal import Line
 from ops.times import when
-from ops.tool import Description
+from ops.tool import Description, refuse
 
 STOPPED: Final = 1
-COULD_NOT_RUN: Final = 2
 TRIES: Final = 5
 """Calls in a row that lead no further before the command stops."""
 PAUSE: Final = 2.0
@@ -100,7 +99,7 @@ def run(given: argparse.Namespace) -> int:
             call = _caller(found.aws, _physical(found, publisher))
             return _publish(call, span, given, found.stack_name)
     except UnusableError as error:
-        return _refuse(str(error), as_json=given.json)
+        return refuse("facts", str(error), given)
 
 
 def republish(
@@ -275,10 +274,3 @@ def _counted(facts: int) -> str:
 
 def _called(progress: Progress) -> str:
     return f"{progress.calls} call{'' if progress.calls == 1 else 's'}"
-
-
-def _refuse(why: str, *, as_json: bool) -> int:
-    if as_json:
-        sys.stdout.write(json.dumps({"error": why}) + "\n")
-    sys.stderr.write(f"onramp facts: {why}\n")
-    return COULD_NOT_RUN

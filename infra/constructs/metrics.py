@@ -47,7 +47,7 @@ class Measured:
         # The receiver writes its metrics by hand, without the dimension that Powertools adds.
         service = {} if function == "webhook_receiver" else {"service": function}
         dimensions = {**service, "stage": self.stage}
-        return _metric(NAMESPACE, name, dimensions, statistic=statistic, label=label)
+        return metric(NAMESPACE, name, dimensions, statistic=statistic, label=label)
 
     def total(self, name: str, *, label: str | None = None) -> cloudwatch.IMetric:
         """The sum of one of our metrics over all functions that count it; for dashboards."""
@@ -66,34 +66,28 @@ class Measured:
     ) -> cloudwatch.Metric:
         """A metric of Lambda."""
         dimensions = {"FunctionName": self.functions[function].function_name}
-        return _metric("AWS/Lambda", name, dimensions, statistic=statistic, label=label)
+        return metric("AWS/Lambda", name, dimensions, statistic=statistic, label=label)
 
     def queue(
         self, queue: QueueName, name: str, *, statistic: str = "Maximum", label: str | None = None
     ) -> cloudwatch.Metric:
         """A metric of SQS."""
         dimensions = {"QueueName": self.queues[queue].queue_name}
-        return _metric("AWS/SQS", name, dimensions, statistic=statistic, label=label)
+        return metric("AWS/SQS", name, dimensions, statistic=statistic, label=label)
 
     def api(self, name: str, *, statistic: str = "Sum", label: str | None = None) -> cloudwatch.Metric:
         """A metric of API Gateway."""
         dimensions = {"ApiId": self.api_id}
-        return _metric("AWS/ApiGateway", name, dimensions, statistic=statistic, label=label)
+        return metric("AWS/ApiGateway", name, dimensions, statistic=statistic, label=label)
 
     def webhook_route(self, name: str, *, statistic: str = "Sum") -> cloudwatch.Metric:
         """A metric of API Gateway of the route that 360dialog calls, which alone has metrics of its own."""
-        dimensions = {
-            "ApiId": self.api_id,
-            "Stage": "$default",
-            "Method": WEBHOOKS.method,
-            "Resource": WEBHOOKS.path,
-        }
-        return _metric("AWS/ApiGateway", name, dimensions, statistic=statistic, label=None)
+        return metric("AWS/ApiGateway", name, webhook_route(self.api_id), statistic=statistic, label=None)
 
     @property
     def unauthorized(self) -> cloudwatch.Metric:
         """Which share of the calls with a token was answered 401; made of the access log by `count_401`."""
-        return _metric(self._of_stage, UNAUTHORIZED, {}, statistic="Average", label=None)
+        return metric(self._of_stage, UNAUTHORIZED, {}, statistic="Average", label=None)
 
     def count_401(self, scope: Construct) -> None:
         """Let CloudWatch Logs read `unauthorized` from the access log: 1 for each 401, 0 for all that got in.
@@ -119,17 +113,29 @@ class Measured:
     def table(self, name: str, *, statistic: str = "Sum", label: str | None = None) -> cloudwatch.Metric:
         """A metric of DynamoDB."""
         dimensions = {"TableName": self.table_name}
-        return _metric("AWS/DynamoDB", name, dimensions, statistic=statistic, label=label)
+        return metric("AWS/DynamoDB", name, dimensions, statistic=statistic, label=label)
 
 
-def _metric(
-    namespace: str, name: str, dimensions: Mapping[str, str], *, statistic: str, label: str | None
+def webhook_route(api_id: str) -> dict[str, str]:
+    """What tells the metrics of the route that 360dialog calls from those of the others."""
+    return {"ApiId": api_id, "Stage": "$default", "Method": WEBHOOKS.method, "Resource": WEBHOOKS.path}
+
+
+def metric(
+    namespace: str,
+    name: str,
+    dimensions: Mapping[str, str],
+    *,
+    statistic: str,
+    label: str | None = None,
+    period: cdk.Duration = PERIOD,
 ) -> cloudwatch.Metric:
+    """A metric of any namespace."""
     return cloudwatch.Metric(
         namespace=namespace,
         metric_name=name,
         dimensions_map=dimensions,
         statistic=statistic,
-        period=PERIOD,
+        period=period,
         label=label,
     )

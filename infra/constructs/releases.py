@@ -10,9 +10,9 @@ from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from contract.routes import ROUTES
 from infra.cards import CARDS, Card, Routes
 from infra.constructs.functions import ALIAS, Functions
+from infra.constructs.metrics import metric, webhook_route
 
 type Shift = Literal["canary", "linear"]
 
@@ -109,7 +109,7 @@ class Releases(Construct):
         return self._alarm(
             f"{card.logical_id}Errors",
             about=f"The new version of {card.name} ends with errors.",
-            metric=_metric("AWS/Lambda", "Errors", dimensions, "Sum"),
+            metric=metric("AWS/Lambda", "Errors", dimensions, statistic="Sum", period=PERIOD),
             threshold=1,
         )
 
@@ -117,23 +117,18 @@ class Releases(Construct):
         return self._alarm(
             "Api",
             about="The API answers with server errors.",
-            metric=_metric("AWS/ApiGateway", "5xx", {"ApiId": self._api_id}, "Sum"),
+            metric=metric("AWS/ApiGateway", "5xx", {"ApiId": self._api_id}, statistic="Sum", period=PERIOD),
             threshold=SERVER_ERRORS,
         )
 
     def _receiver_slow(self) -> cloudwatch.Alarm:
-        [route] = [route for route in ROUTES if route.access == "signed"]
-        dimensions = {
-            "ApiId": self._api_id,
-            "Stage": "$default",
-            "Method": route.method,
-            "Resource": route.path,
-        }
         # A tenth of the calls is the new version's, the first ones cold: the median would see nothing.
         return self._alarm(
             "ReceiverSlow",
             about="Webhooks are answered too late for 360dialog.",
-            metric=_metric("AWS/ApiGateway", "Latency", dimensions, "p95"),
+            metric=metric(
+                "AWS/ApiGateway", "Latency", webhook_route(self._api_id), statistic="p95", period=PERIOD
+            ),
             threshold=SLOW_MILLISECONDS,
         )
 
@@ -151,13 +146,3 @@ class Releases(Construct):
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-
-
-def _metric(namespace: str, name: str, dimensions: Mapping[str, str], statistic: str) -> cloudwatch.Metric:
-    return cloudwatch.Metric(
-        namespace=namespace,
-        metric_name=name,
-        dimensions_map=dimensions,
-        statistic=statistic,
-        period=PERIOD,
-    )

@@ -1,7 +1,6 @@
 """The command line of ``onramp doctor``."""
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -13,7 +12,7 @@ import httpx
 
 from ops.doctor.catalogue import CHECKS, Check
 from ops.doctor.http import new_client
-from ops.doctor.local import as_run_here
+from ops.doctor.local import stage_of
 from ops.doctor.report import ProgressLine, Report
 from ops.doctor.runner import examine
 from ops.doctor.stage import Stage
@@ -21,9 +20,8 @@ from ops.stage import reaching
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import reach
 from ops.terminal import table_width
-from ops.tool import Description
+from ops.tool import DONE, Description, refuse, tell
 
-COULD_NOT_RUN: Final = 2
 TOKEN: Final = "token"  # noqa: S105 - the name of a check
 """The check that needs ``--token``, and is left out without it."""
 DEFAULT_PATIENCE: Final = 40.0
@@ -39,20 +37,26 @@ DESCRIPTION: Final = Description(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options to a command line."""
-    names = [check.name for check in CHECKS]
-    reaching.add_arguments(parser)
+    add_check_arguments(parser, CHECKS, DEFAULT_PATIENCE)
     add = parser.add_argument
     add("--fix", action="store_true", help="set the partner webhook if it is wrong")
+    add("--token", metavar="TOKEN", help="say why this token is refused; - reads it from standard input")
+
+
+def add_check_arguments(parser: argparse.ArgumentParser, checks: Sequence[Check], patience: float) -> None:
+    """Add what all commands have that run checks. `patience`: seconds, when nobody says how many."""
+    names = [check.name for check in checks]
+    reaching.add_arguments(parser)
+    add = parser.add_argument
     add("--only", nargs="+", choices=names, metavar="NAME", help="these checks only")
     add("--skip", nargs="+", choices=names, default=[], metavar="NAME", help="all but these checks")
-    add("--token", metavar="TOKEN", help="say why this token is refused; - reads it from standard input")
     add("--list", action="store_true", help="list the checks and end")
     add("--json", action="store_true", help="findings as JSON")
     add("--strict", action="store_true", help="a warning counts as a failure")
     add(
         "--timeout",
         type=positive,
-        default=DEFAULT_PATIENCE,
+        default=patience,
         metavar="S",
         help="seconds a check waits for something to happen (default: %(default)g)",
     )
@@ -65,19 +69,17 @@ def run(given: argparse.Namespace) -> int:
         The exit status: 0, 1 when something failed, 2 when it could not begin.
     """
     if given.list:
-        width = max(len(check.name) for check in CHECKS)
-        sys.stdout.writelines(f"{check.name:<{width}}  {check.about}\n" for check in CHECKS)
-        return 0
+        return list_checks(CHECKS)
     checks = [check for check in CHECKS if _is_wanted(check.name, given)]
     if not checks:
-        return _refuse("no check is left to run", as_json=given.json)
+        return refuse("doctor", "no check is left to run", given)
     with new_client() as http:
         try:
             stage = prepare(given, http)
         except UnusableError as error:
-            return _refuse(str(error), as_json=given.json)
+            return refuse("doctor", str(error), given)
         with closing(stage.aws):
-            return _examine(stage, checks, given)
+            return examine_and_tell(stage, checks, given)
 
 
 def _is_wanted(name: str, given: argparse.Namespace) -> bool:
@@ -93,14 +95,16 @@ def _token(given: str | None) -> str:
     return sys.stdin.readline().strip() if given == "-" else (given or "").strip()
 
 
-def _refuse(why: str, *, as_json: bool) -> int:
-    if as_json:
-        sys.stdout.write(json.dumps({"error": why}) + "\n")
-    sys.stderr.write(f"onramp doctor: {why}\n")
-    return COULD_NOT_RUN
+def list_checks(checks: Sequence[Check]) -> int:
+    """Tell what there is to check. Returns the exit status."""
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        tell(f"{check.name:<{width}}  {check.about}")
+    return DONE
 
 
-def _examine(stage: Stage, checks: Sequence[Check], given: argparse.Namespace) -> int:
+def examine_and_tell(stage: Stage, checks: Sequence[Check], given: argparse.Namespace) -> int:
+    """Run checks and tell what they found. Returns the exit status: 0, or 1 when something failed."""
     line = ProgressLine(sys.stderr, len(checks))
     started = time.monotonic()
     try:
@@ -109,8 +113,7 @@ def _examine(stage: Stage, checks: Sequence[Check], given: argparse.Namespace) -
         line.clear()
     report = Report(stage, examined, time.monotonic() - started)
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    text = report.as_json() if given.json else report.as_table(width=table_width(), colours=colours)
-    sys.stdout.write(text + "\n")
+    tell(report.as_json() if given.json else report.as_table(width=table_width(), colours=colours))
     return report.exit_status(strict=given.strict)
 
 
@@ -120,19 +123,7 @@ def prepare(given: argparse.Namespace, http: httpx.Client) -> Stage:
     Raises:
         UnusableError: there is no such stage, or nobody lets us look at it.
     """
-    found = reach(given)
-    stage = Stage(
-        values=found.values,
-        stack_name=found.stack_name,
-        outputs=found.outputs,
-        stack=found.stack,
-        aws=found.aws,
-        http=http,
-        fix=given.fix,
-        patience=given.timeout,
-        token=_token(given.token),
-    )
-    return as_run_here(stage, found.overrides)
+    return stage_of(reach(given), http, fix=given.fix, patience=given.timeout, token=_token(given.token))
 
 
 def positive(text: str) -> float:

@@ -1,24 +1,18 @@
 """The command line of ``onramp preflight``."""
 
 import argparse
-import os
-import sys
-import time
 from contextlib import closing
 from typing import Final
 
-from ops.doctor.command import positive
+from ops.doctor.command import add_check_arguments, examine_and_tell, list_checks
 from ops.doctor.http import new_client
-from ops.doctor.report import ProgressLine, Report
-from ops.doctor.runner import examine
 from ops.doctor.stage import Stage
 from ops.preflight.checks import CHECKS
-from ops.stage import reaching
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import locate
-from ops.terminal import table_width
-from ops.tool import Description, refuse, tell
+from ops.tool import Description, refuse
 
+DEFAULT_PATIENCE: Final = 20.0
 DESCRIPTION: Final = Description(
     help="what would make a deployment fail, before it is tried",
     description="Looks at the account, the region and what the configuration names. Changes nothing, and "
@@ -29,24 +23,13 @@ DESCRIPTION: Final = Description(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options to a command line."""
-    names = [check.name for check in CHECKS]
-    reaching.add_arguments(parser)
-    add = parser.add_argument
-    add("--only", nargs="+", choices=names, metavar="NAME", help="these checks only")
-    add("--skip", nargs="+", choices=names, default=[], metavar="NAME", help="all but these checks")
-    add("--list", action="store_true", help="list the checks and end")
-    add("--json", action="store_true", help="findings as JSON")
-    add("--strict", action="store_true", help="a warning counts as a failure")
-    add("--timeout", type=positive, default=20.0, metavar="S", help="seconds for a check (default: 20)")
+    add_check_arguments(parser, CHECKS, DEFAULT_PATIENCE)
 
 
 def run(given: argparse.Namespace) -> int:
     """Run the checks. Returns the exit status: 0, 1 when something failed, 2 when it could not begin."""
     if given.list:
-        width = max(len(check.name) for check in CHECKS)
-        for check in CHECKS:
-            tell(f"{check.name:<{width}}  {check.about}")
-        return 0
+        return list_checks(CHECKS)
     try:
         where = locate(given)
     except UnusableError as error:
@@ -63,12 +46,4 @@ def run(given: argparse.Namespace) -> int:
             http=http,
             patience=given.timeout,
         )
-        line, started = ProgressLine(sys.stderr, len(checks)), time.monotonic()
-        try:
-            examined = examine(stage, checks, progress=line)
-        finally:
-            line.clear()
-        report = Report(stage, examined, time.monotonic() - started)
-        colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        tell(report.as_json() if given.json else report.as_table(width=table_width(), colours=colours))
-        return report.exit_status(strict=given.strict)
+        return examine_and_tell(stage, checks, given)

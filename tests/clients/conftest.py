@@ -4,7 +4,6 @@ Time is the world's: it goes on for as many seconds as a caller is told to come 
 """
 
 import importlib
-import re
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,11 +13,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from contract.conformity import Conformity
-from contract.routes import ROUTES, Route
+from contract.routes import Route
 from harness.world import World
 from onramp import wiring
 from onramp.settings import CodeExchangeSettings, NumberSubmissionSettings, Settings, SignupQueriesSettings
-from tests.gateway import routed
+from tests.gateway import route_of, routed
 
 FUNCTIONS: Final[Mapping[str, type[Settings]]] = {
     "code_exchange": CodeExchangeSettings,
@@ -70,7 +69,8 @@ class Stage:
     def answer(self, method: str, target: str, headers: dict[str, str], body: str) -> dict[str, Any]:
         """What the function behind a route answers, or the gateway itself to whom it does not know."""
         path = urlsplit(target).path
-        route = _route(method, path)
+        route = route_of(method, path)
+        assert route is not None
         tenant = headers.get("authorization", "").removeprefix(TOKEN)
         if route.access == "jwt" and not tenant:
             answer: dict[str, Any] = {
@@ -88,14 +88,6 @@ class Stage:
         if "Retry-After" in answer["headers"]:
             self.world.run(float(answer["headers"]["Retry-After"]))
         return answer
-
-
-def _route(method: str, path: str) -> Route:
-    return next(
-        route
-        for route in ROUTES
-        if route.method == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route.path), path)
-    )
 
 
 def _event(

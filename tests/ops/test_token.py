@@ -102,7 +102,7 @@ def test_it_runs_only_for_whoever_brings_a_token(
 
     from ops.doctor import command  # noqa: PLC0415 - patched below
 
-    monkeypatch.setattr(command, "_examine", examine)
+    monkeypatch.setattr(command, "examine_and_tell", examine)
     monkeypatch.setattr(command, "prepare", prepare)
     monkeypatch.setattr(type(case.stage.aws), "close", lambda _: None)
     monkeypatch.setattr("sys.stdin", io.StringIO("a.b.c\n"))

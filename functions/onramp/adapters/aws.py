@@ -8,6 +8,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Final
 
 from onramp.adapters.aws_light import AwsError, fits_queue
+from onramp.adapters.wire import is_fresh
 from onramp.domain.errors import UnavailableError
 from onramp.domain.records import Fact
 from onramp.domain.text import iso, whole
@@ -232,8 +233,7 @@ class KmsVault:
 class Secret:
     """The deployer's secret, read once and remembered for `SECRET_SECONDS`.
 
-    Its age is taken by two clocks, and the older counts: a frozen function's monotonic clock may stand still,
-    and a wall clock may be set back. What lacks a value that is asked for is never remembered.
+    Its age is taken by two clocks, see `is_fresh`. What lacks a value that is asked for is never remembered.
     """
 
     def __init__(
@@ -256,7 +256,8 @@ class Secret:
 
     def value(self, name: str) -> str:
         """One value. Raises `UnavailableError`, naming what is missing."""
-        if self._is_old(self._read_at, SECRET_SECONDS) or not _usable(self._values.get(name)):
+        fresh = is_fresh(self._now(), self._read_at, SECRET_SECONDS)
+        if not fresh or not _usable(self._values.get(name)):
             self._read_at = None
             self._remember(self._read(), name)
         return str(self._values[name])
@@ -266,7 +267,7 @@ class Secret:
 
         Whether the value has changed, so that it is worth another try. Never raises: the refusal counts then.
         """
-        if not self._is_old(self._tried_at, RENEWED_SECONDS):
+        if is_fresh(self._now(), self._tried_at, RENEWED_SECONDS):
             return False
         self._tried_at = self._now()
         before = self._values.get(name)
@@ -285,13 +286,6 @@ class Secret:
 
     def _now(self) -> tuple[float, ...]:
         return tuple(clock() for clock in self._clocks)
-
-    def _is_old(self, since: tuple[float, ...] | None, seconds: float) -> bool:
-        """Whether it is older than so many seconds by either clock, or a clock was set back."""
-        if since is None:
-            return True
-        ages = (now - then for now, then in zip(self._now(), since, strict=True))
-        return not all(0 <= age < seconds for age in ages)
 
     def _read(self) -> Mapping[str, object]:
         try:

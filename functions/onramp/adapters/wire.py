@@ -106,8 +106,7 @@ class Connection:
     # -- connecting
 
     def _rested(self) -> bool:
-        """By two clocks: the monotonic one may stand still while a function is frozen."""
-        return not all(0 <= now - then < IDLE_SECONDS for now, then in zip(_now(), self._used, strict=True))
+        return not is_fresh(_now(), self._used, IDLE_SECONDS)
 
     @staticmethod
     def _lives(connection: socket.socket) -> bool:
@@ -244,6 +243,15 @@ def _left(until: float, wait: float) -> float:
     if left <= 0:
         raise TimeoutError("the time for this call is over")
     return min(left, wait)
+
+
+def is_fresh(now: tuple[float, ...], since: tuple[float, ...] | None, seconds: float) -> bool:
+    """Whether something is younger than so many seconds by every clock; what never was is not.
+
+    Two clocks are asked, the wall's and the monotonic one: the latter may stand still while a function is
+    frozen, the former may be set back, and what was set back counts as old.
+    """
+    return since is not None and all(0 <= at - then < seconds for at, then in zip(now, since, strict=True))
 
 
 def _now() -> tuple[float, float]:

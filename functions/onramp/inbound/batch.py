@@ -60,7 +60,7 @@ class Batch:
             until = handle(record)
         except Exception as error:  # noqa: BLE001 - one bad record must not stop its neighbours
             self._telemetry.count("RecordsCrashed")
-            self._telemetry.warn("record crashed", **(told_of(error) | {"message_id": record["messageId"]}))
+            self._telemetry.warn("record crashed", **told_of(error), message_id=record["messageId"])
             received = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
             return pick(CRASH_SECONDS, received - 1)
         return None if until is None else seconds_until(until, self._clock.now())

@@ -6,11 +6,11 @@ Standard library only, see `onramp.inbound.signature`.
 import base64
 import binascii
 import json
-import math
 import time
 from collections.abc import Callable, Mapping
 
 from onramp.adapters.aws_light import fits_queue
+from onramp.adapters.wire import is_fresh
 from onramp.inbound.signature import HEADER, is_signed, usable_secrets
 
 SECRET_SECONDS = 300.0
@@ -29,9 +29,8 @@ class SecretUnusable(Exception):
 class PlatformSecrets:
     """The secrets webhooks are signed with, remembered for `SECRET_SECONDS`.
 
-    Their age is taken by wall time and by monotonic time, whichever is older: one of them may stand still
-    between two invocations. `read` gives the parsed secret. Raises what `read` raises, and `SecretUnusable`;
-    what cannot be used is not remembered.
+    Their age is taken by two clocks, see `is_fresh`. `read` gives the parsed secret. Raises what `read`
+    raises, and `SecretUnusable`; what cannot be used is not remembered.
     """
 
     def __init__(
@@ -48,13 +47,13 @@ class PlatformSecrets:
 
     def current(self) -> tuple[str, ...]:
         """The secrets, read anew when they are old."""
-        if self._age(self._read_at) >= SECRET_SECONDS:
+        if not is_fresh(self._now(), self._read_at, SECRET_SECONDS):
             self._refresh()
         return self._secrets
 
     def renewed(self) -> bool:
         """After a wrong signature: read them anew, unless that has just been done. Whether they changed."""
-        if self._age(self._tried_at) < REFRESH_SECONDS:
+        if is_fresh(self._now(), self._tried_at, REFRESH_SECONDS):
             return False
         before = self._secrets
         self._refresh()
@@ -66,13 +65,6 @@ class PlatformSecrets:
 
     def _now(self) -> tuple[float, ...]:
         return tuple(clock() for clock in self._clocks)
-
-    def _age(self, since: tuple[float, ...] | None) -> float:
-        """Seconds, by the clock that says more; a clock that went back says nothing good either."""
-        if since is None:
-            return math.inf
-        ages = [now - then for now, then in zip(self._now(), since, strict=True)]
-        return math.inf if min(ages) < 0 else max(ages)
 
     def _refresh(self) -> None:
         # Also a failed try counts: forged webhooks must not make us ask AWS for each of them.

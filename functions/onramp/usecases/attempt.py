@@ -121,7 +121,7 @@ def _outcome(ports: Ports, work: Work) -> Outcome:
         return _again(ports, work, "internal_error")
     except Exception as trouble:  # noqa: BLE001 - whatever it is, it must reach the record
         ports.telemetry.count("RecordsCrashed")
-        ports.telemetry.warn("attempt crashed", **(told_of(trouble) | work.fields))
+        ports.telemetry.warn("attempt crashed", **told_of(trouble), **work.fields)
         return _again(ports, work, "internal_error")
     return Done()
 

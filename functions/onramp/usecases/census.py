@@ -148,7 +148,7 @@ def _compare(ports: Ports, channels: Sequence[Channel]) -> list[str]:
                 unknown.append(channel.id)
         except OnrampError as trouble:
             ports.telemetry.count("RecordsCrashed")
-            ports.telemetry.warn("channel not compared", **(told_of(trouble) | {"channel_id": channel.id}))
+            ports.telemetry.warn("channel not compared", **told_of(trouble), channel_id=channel.id)
     _remember(ports, list(seen.values()))
     return unknown
 

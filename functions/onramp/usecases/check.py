@@ -20,7 +20,7 @@ from onramp.domain.number import Number
 from onramp.domain.states import Attention
 from onramp.ports.upstreams import NewKey
 from onramp.usecases.connect import is_set, stored_key
-from onramp.usecases.find_channel import SURELY, read_by_id, read_own
+from onramp.usecases.find_channel import hear_again, read_by_id, read_own
 from onramp.usecases.run import Finish, Run
 
 
@@ -35,8 +35,8 @@ def check(run: Run) -> None:
     except Permanent as refusal:
         if refusal.code != "key_rejected":
             raise
-        if run.number.attempts < SURELY and Attention.CHANNEL_MISSING not in run.number.notices:
-            raise Transient("key_rejected", status=refusal.status) from refusal
+        if Attention.CHANNEL_MISSING not in run.number.notices:
+            hear_again(run, Transient("key_rejected", status=refusal.status))
         _key_is_dead(run)
         return
     _read_second(run)

@@ -102,9 +102,15 @@ def read_surely(run: Run, gate: Gate) -> Channel | None:
     `Transient(channel_missing)` until then.
     """
     channel = read_own(run, gate)
-    if channel is None and run.number.channel_id is not None and run.number.attempts < SURELY:
-        raise Transient("channel_missing")
+    if channel is None and run.number.channel_id is not None:
+        hear_again(run, Transient("channel_missing"))
     return channel
+
+
+def hear_again(run: Run, trouble: Transient) -> None:
+    """Raise `trouble` until it was met `SURELY` times in a row: then it is true."""
+    if run.number.attempts < SURELY:
+        raise trouble
 
 
 def only_one_left(run: Run, gate: Gate) -> Channel | None:
@@ -160,7 +166,8 @@ def _among(run: Run, channels: Sequence[Channel], place: Listing, gate: Gate) ->
         if channel.dead or channel.id is None:
             continue
         if channel.id in run.number.ended_channels:
-            run.returned += [channel.id] if _is_own(run, channel) else []
+            if _is_own(run, channel):
+                run.returned.append(channel.id)
             continue
         _meet(run, channel, place)
         if _is_own(run, channel):

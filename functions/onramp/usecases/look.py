@@ -8,7 +8,7 @@ from onramp.domain.errors import Permanent, Transient
 from onramp.domain.number import Number, Unseen
 from onramp.domain.partner_events import Channel
 from onramp.domain.states import Progress, rank
-from onramp.usecases.find_channel import SURELY, find_channel, only_one_left, read_own, read_surely
+from onramp.usecases.find_channel import find_channel, hear_again, only_one_left, read_own, read_surely
 from onramp.usecases.run import Run
 
 STALE: Final = timedelta(hours=1)
@@ -59,8 +59,7 @@ def _is_gone(run: Run, found: Channel | None) -> bool:
     channel_id = run.number.channel_id
     if channel_id is None or (found is not None and found.id == channel_id):
         return False
-    if run.number.attempts < SURELY:
-        raise Transient("channel_missing")
+    hear_again(run, Transient("channel_missing"))
     if found is None:
         raise Permanent("channel_missing")
     return True

@@ -25,8 +25,6 @@ LATER: Final = timedelta(minutes=5)
 BATCH: Final = 200
 SINGLE_LOOKS: Final = 5
 """So many waiting numbers are looked up one by one in a minute; when more wait, the census finds them."""
-
-
 SOON: Final = timedelta(hours=1)
 """A number whose next look is nearer than that has not waited long: 360dialog should tell of it."""
 CHECKS: Final = 60
@@ -85,5 +83,5 @@ def _postpone(ports: Ports, hits: Sequence[Due], later: timedelta) -> int:
         except Exception as trouble:  # noqa: BLE001 - one hit must not hold up those behind it
             missed += 1
             ports.telemetry.count("RecordsCrashed")
-            ports.telemetry.warn("hit not moved on", **(told_of(trouble) | {"id": "/".join(hit.identity)}))
+            ports.telemetry.warn("hit not moved on", **told_of(trouble), id="/".join(hit.identity))
     return missed

@@ -35,6 +35,8 @@ _STEPS: Final[Mapping[Step, Callable[[Run], None]]] = {
     Step.REACTIVATE: reactivate,
 }
 _WISHES: Final = {Step.CANCEL, Step.REACTIVATE}
+_BESIDE: Final = {Step.CHECK, *_WISHES}
+"""Steps that are none of a number's way: one that is given up fails no number."""
 
 
 def work_on_number(ports: Ports, phone_number_id: str, *, retry: bool = False) -> datetime | None:
@@ -130,7 +132,7 @@ def _write_down(run: Run, number: life.Number, outcome: Outcome) -> Outcome:
 def _give_up(run: Run, number: life.Number, outcome: GivenUp, now: datetime) -> None:
     """No more attempts: the number fails, or goes on where the step was none of its way."""
     code = outcome.code if outcome.code in FAILURES else "internal_error"
-    if run.step is not Step.CHECK and run.step not in _WISHES:
+    if run.step not in _BESIDE:
         life.fail(number, code, run.step, now, outcome.status)
         return
     number.begin_anew()
@@ -162,7 +164,7 @@ def _tell(run: Run, before: life.Number, outcome: Outcome) -> None:
         return
     failure = run.number.failure
     code = failure.code if failure else outcome.code
-    if failure is not None and run.step is not Step.CHECK and run.step not in _WISHES:
+    if failure is not None and run.step not in _BESIDE:
         telemetry.count("NumbersFailed", code=code)
     if code == "partner_configuration":
         telemetry.count("PartnerConfigurationErrors")
