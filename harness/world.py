@@ -25,7 +25,7 @@ from onramp.adapters.memory import MemoryBus, MemoryStore, MemoryTelemetry, Memo
 from onramp.adapters.messaging_api import MessagingApi
 from onramp.adapters.meta_graph import MetaGraph
 from onramp.adapters.partner_api import PartnerApi
-from onramp.adapters.upstream import new_client
+from onramp.adapters.upstream import Credential, new_client
 from onramp.domain.budget import BudgetRule
 from onramp.domain.errors import Problem, SweepIncomplete, UnavailableError, UpstreamError
 from onramp.domain.number import Number
@@ -214,7 +214,7 @@ class World:
             client=dialog,
             base_url=urls.partner,
             partner_id="localPA",
-            partner_key=lambda: PARTNER_KEY,
+            partner_key=Credential(lambda: PARTNER_KEY),
             solution_id="123456789012345",
             messaging_url=urls.messaging,
         )
@@ -225,7 +225,7 @@ class World:
             base_url=urls.meta,
             version="v26.0",
             app_id="1234567890",
-            app_secret=lambda: APP_SECRET,
+            app_secret=Credential(lambda: APP_SECRET),
         )
         return Ports(
             store=watched("store", self.store),

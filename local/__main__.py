@@ -17,8 +17,9 @@ from local.engine import NoEngineError
 from local.journey import JourneyError
 from local.options import PAGE_PORT, add_arguments, from_arguments
 from local.progress import Terminal
+from local.published import run_file
 from local.sam import SAM_FOLDER, NotRunningError, run_sam
-from local.serve import SERVE_FILE, run_serve
+from local.serve import run_serve
 from local.soak import SoakOptions, run_soak
 from local.stack import SynthError
 
@@ -95,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_arguments(serve)
     sam = commands.add_parser("sam", help="write what the SAM CLI needs to run functions on a `serve`")
-    sam.add_argument("--run", type=Path, default=SERVE_FILE, help="what that run tells of itself")
+    sam.add_argument("--run", type=Path, default=run_file(), help="what that run tells of itself")
     sam.add_argument("--into", type=Path, default=SAM_FOLDER, help="folder to write")
     sam.add_argument("--host", help="how a container calls this machine (default: found out)")
     _add_soak(commands.add_parser("soak", help="many signups while everything around them misbehaves"))

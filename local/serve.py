@@ -27,14 +27,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from local.children import LOCAL_HOST, STATE_DIR
+from local.children import LOCAL_HOST, PROJECT_ROOT
 from local.journey import Json, read_channel_key, send_message
 from local.options import RunOptions
 from local.progress import Terminal
+from local.published import published, run_file
 from local.run import LocalStack, local_stack
-
-SERVE_FILE = STATE_DIR / "serve.json"
-"""Where a running ``serve`` tells tools what it told the terminal."""
 
 EXAMPLE_TENANT = "acme"
 QUEUES = ("Jobs", "JobsDlq", "Events", "EventsDlq", "SchedulesDlq", "StreamDlq")
@@ -66,7 +64,7 @@ def run_serve(options: RunOptions, *, page_port: int, terminal: Terminal) -> Non
         with (
             local_stack(replace(options, allowed_origins=origins), progress=terminal.step) as run,
             _page_server(run, listener),
-            _published(describe(run, page_url)),
+            published(describe(run, page_url)),
         ):
             _tell(run, page_url, terminal)
             _wait(run)
@@ -308,19 +306,6 @@ def _page_server(run: LocalStack, listener: socket.socket) -> Iterator[None]:
         thread.join(timeout=5)
 
 
-@contextlib.contextmanager
-def _published(facts: Json) -> Iterator[None]:
-    """Writes the facts of the run to ``.local/serve.json`` while it lasts."""
-    STATE_DIR.mkdir(parents=True, exist_ok=True)
-    SERVE_FILE.unlink(missing_ok=True)
-    with os.fdopen(os.open(SERVE_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(facts, file, indent=2)
-    try:
-        yield
-    finally:
-        SERVE_FILE.unlink(missing_ok=True)
-
-
 def _tell(run: LocalStack, page_url: str, terminal: Terminal) -> None:
     aws = run.aws
     told: tuple[tuple[str, str], ...] = (
@@ -342,7 +327,9 @@ def _tell(run: LocalStack, page_url: str, terminal: Terminal) -> None:
         f"AWS_ACCESS_KEY_ID={aws.access_key} AWS_SECRET_ACCESS_KEY={aws.secret_key} "
         f"AWS_REGION={aws.region} aws --endpoint-url {aws.endpoint} …"
     )
-    terminal.title(f"All of this is in {SERVE_FILE.relative_to(STATE_DIR.parent)}. Ctrl-C stops everything.")
+    file = run_file()
+    shown = file.relative_to(PROJECT_ROOT) if file.is_relative_to(PROJECT_ROOT) else file
+    terminal.title(f"All of this is in {shown}. Ctrl-C stops everything.")
 
 
 def _wait(run: LocalStack, sleep: Callable[[float], None] = time.sleep) -> None:

@@ -1,7 +1,8 @@
 """``onramp pause`` and ``onramp resume``: parts of a stage stand still, and go on.
 
 Workers are paused by switching their event source mappings off, never by a concurrency of 0: a throttled
-function lets Lambda fetch messages that nobody works on, and each fetch counts against them.
+function lets Lambda fetch messages that nobody works on, and each fetch counts against them. One that
+somebody else has set is taken back by `resume`.
 """
 
 import argparse
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from infra.cards import CARDS, NewItems, Queue, Routes
+from infra.cards import CARDS, NewItems, Queue, Routes, Schedule
 from ops.doctor.checks.schedules import rules_of
 from ops.stage import reaching
 from ops.stage.aws import list_resources, read_functions
@@ -41,13 +42,17 @@ RESUME: Final = Description(help="let them go on", description=f"Without names: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """One thing that can be off. `is_on`, `turn` and `is_settled` may raise botocore's errors."""
+    """One thing that can be off. `is_on`, `turn` and `is_settled` may raise botocore's errors.
+
+    `ours` is what `pause` switches off; what is not ours is only told of when somebody has done so.
+    """
 
     part: str
     what: str
     is_on: Callable[[], bool]
     turn: Callable[[bool], None]
     is_settled: Callable[[], bool] = lambda: True
+    ours: bool = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,8 +75,9 @@ def _turn(found: Reached, parts: Sequence[str], *, on: bool) -> int:
     if unknown := sorted(set(parts) - set(PARTS)):
         raise UnusableError(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
     chosen = [switch for switch in switches_of(found) if switch.part in parts]
-    if lacking := sorted(set(parts) - {switch.part for switch in chosen}):
+    if lacking := sorted(set(parts) - {switch.part for switch in chosen if switch.ours}):
         raise Failed(f"the stack has nothing of {', '.join(lacking)}: is it whole?")
+    chosen = [switch for switch in chosen if switch.ours or (on and not switch.is_on())]
     for switch in chosen:
         if switch.is_on() is not on:
             switch.turn(on)
@@ -100,8 +106,7 @@ def switches_of(found: Reached) -> Iterator[Switch]:
     for physical in rules_of(resources).values():
         yield _rule(aws.events, physical)
     for name, function in functions.items():
-        if isinstance(CARDS[name].trigger, Routes) and name != RECEIVER:
-            yield _function(aws.functions, name, function.physical)
+        yield _function(found, name, function.physical)
 
 
 def _mapping(client: Any, uuid: str, names: dict[str, str]) -> Switch:  # noqa: ANN401 - a client
@@ -126,6 +131,10 @@ def _part_of(name: str) -> str:
             return queue.removesuffix("_queue")
         case NewItems():
             return "stream"
+        case Schedule():
+            return "schedules"
+        case Routes():
+            return "api"
         case _:
             return ""
 
@@ -142,17 +151,22 @@ def _rule(client: Any, physical: str) -> Switch:  # noqa: ANN401 - a client
     )
 
 
-def _function(client: Any, name: str, physical: str) -> Switch:  # noqa: ANN401 - a client
-    """A function behind routes: nobody waits in a queue for it, so a concurrency of 0 does no harm."""
+def _function(found: Reached, name: str, physical: str) -> Switch:
+    """A function. Behind routes nobody waits in a queue for it, so that a concurrency of 0 does no harm."""
+    client: Any = found.aws.functions
+    reserved = found.values.get("stage.receiver_concurrency") if name == RECEIVER else None
+    ours = isinstance(CARDS[name].trigger, Routes) and name != RECEIVER
 
     def is_on() -> bool:
         answer = client.get_function_concurrency(FunctionName=physical)
         return bool(answer.get("ReservedConcurrentExecutions") != 0)
 
     def turn(on: bool) -> None:  # noqa: FBT001 - the only argument
-        if on:
+        wanted = (reserved if isinstance(reserved, int) else None) if on else 0
+        if wanted is None:
             client.delete_function_concurrency(FunctionName=physical)
         else:
-            client.put_function_concurrency(FunctionName=physical, ReservedConcurrentExecutions=0)
+            client.put_function_concurrency(FunctionName=physical, ReservedConcurrentExecutions=wanted)
 
-    return Switch(part="api", what=name, is_on=is_on, turn=turn)
+    what = name if ours else f"the concurrency of {name}"
+    return Switch(part=_part_of(name), what=what, is_on=is_on, turn=turn, ours=ours)

@@ -2,8 +2,9 @@
 
 import argparse
 import json
+import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,6 +14,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from onramp.adapters.dynamo.items import digits_key, key_of
 from onramp.adapters.dynamo.table import part
 from onramp.domain.clients import mailbox
+from onramp.domain.errors import Unreadable
 from onramp.domain.number import channel_place, waba_place
 from onramp.domain.phone_numbers import canonical
 from onramp.domain.records import HUB
@@ -42,7 +44,7 @@ _NAMELESS: Final = frozenset({"budget", "census"})
 SHOW: Final = Description(
     help="one record, or all facts of a signup",
     description="Without tokens and keys. What is the default is left out of a record.",
-    epilog="Exit status: 0 shown, 1 there is none, 2 could not begin.",
+    epilog="Exit status: 0 shown, 1 there is none or it cannot be read, 2 could not begin.",
 )
 FIND: Final = Description(
     help="whose number, channel, account or email it is",
@@ -94,11 +96,23 @@ def _show(found: Reached, given: argparse.Namespace) -> int:
     else:
         item = _item(found, *_KINDS[given.kind](given.name))
         items = [item] if item else []
-    for item in items:
-        tell(json.dumps(content_of(item), ensure_ascii=False, indent=None if len(items) > 1 else 2))
+    shown = [_shown(item) for item in items]
+    for content, _ in shown:
+        tell(json.dumps(content, ensure_ascii=False, indent=None if len(items) > 1 else 2))
     if not items:
         tell(f"there is no {given.kind} {given.name}".rstrip())
-    return DONE if items else FAILED
+    return DONE if items and all(whole for _, whole in shown) else FAILED
+
+
+def _shown(item: Item) -> tuple[dict[str, Any], bool]:
+    """A record as it is shown, and whether it could be read."""
+    try:
+        return content_of(item), True
+    except Unreadable as trouble:
+        # Nothing of its text: where it is cut off, a cipher text may begin.
+        head = {name: item[name] for name in ("pk", "sk", "schema", "version") if name in item}
+        told = json.loads(json.dumps(head, default=str))
+        return told | {"problem": f"{trouble}: restore it, or deploy the release that wrote it"}, False
 
 
 def _table(found: Reached) -> str:
@@ -112,6 +126,15 @@ def _item(found: Reached, pk: str, sk: str) -> Item | None:
     key = {"pk": {"S": pk}, "sk": {"S": sk}}
     answer = found.aws.dynamodb.get_item(TableName=_table(found), Key=key, ConsistentRead=True)
     return _plain(answer["Item"]) if "Item" in answer else None
+
+
+def record_of(found: Reached, kind: str, name: str = "") -> Item | None:
+    """What `onramp show` shows of a record; None when there is none that can be read.
+
+    Raises botocore's errors.
+    """
+    item = _item(found, *_KINDS[kind](name))
+    return next(_readable([item] if item else []), None)
 
 
 def _listed(found: Reached, signup_id: str, prefix: str) -> Iterator[Item]:
@@ -131,14 +154,28 @@ def _plain(item: Mapping[str, Any]) -> Item:
 
 
 def content_of(item: Item) -> dict[str, Any]:
-    """What a record says, without what nobody may read."""
+    """What a record says, without what nobody may read. Raises `Unreadable`, naming it and nothing more."""
     packed = item.get("data_zlib")
-    text = zlib.decompress(bytes(packed)) if packed is not None else str(item.get("data", "{}"))
-    content: dict[str, Any] = json.loads(text)
+    try:
+        text = zlib.decompress(bytes(packed)) if packed is not None else str(item.get("data", "{}"))
+        content: Any = json.loads(text)
+    except (ValueError, TypeError, zlib.error):
+        content = None
+    if not isinstance(content, dict):
+        raise Unreadable(f"{item['pk']}/{item['sk']} cannot be read")
     content.pop("token", None)
     if isinstance(content.get("key"), dict):
         content["key"].pop("secret", None)
     return content
+
+
+def _readable(items: Iterable[Item]) -> Iterator[dict[str, Any]]:
+    """What the records say; one that cannot be read is named beside them, and hides no other one."""
+    for item in items:
+        try:
+            yield content_of(item)
+        except Unreadable as trouble:
+            sys.stderr.write(f"{trouble}\n")
 
 
 # --- many ------------------------------------------------------------------------------------------------
@@ -165,8 +202,7 @@ def _by_digits(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, 
 def _by_channel(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     place = channel_place(HUB, given.channel)
     yield from _numbers(found, "by_channel", "channel_key", place)
-    for item in _indexed(found, "by_place", "place_key", place):
-        yield _event(content_of(item))
+    yield from map(_event, _readable(_indexed(found, "by_place", "place_key", place)))
 
 
 def _by_waba(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -174,8 +210,7 @@ def _by_waba(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, An
 
 
 def _numbers(found: Reached, index: str, attribute: str, value: str) -> Iterator[dict[str, Any]]:
-    for item in _indexed(found, index, attribute, value):
-        yield _number(content_of(item))
+    yield from map(_number, _readable(_indexed(found, index, attribute, value)))
 
 
 def _indexed(found: Reached, index: str, attribute: str, value: str) -> Iterator[Item]:
@@ -215,8 +250,7 @@ def _signups(found: Reached) -> Iterator[dict[str, Any]]:
         ExpressionAttributeValues={":sk": {"S": "SIGNUP"}},
     )
     for page in pages:
-        for item in page["Items"]:
-            yield content_of(_plain(item))
+        yield from _readable(map(_plain, page["Items"]))
 
 
 def _client(signup: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -244,11 +244,11 @@ def _write(
 
 
 def without_key(item: Item) -> Item:
-    """A number without its key: when it lives, its next step is to make one. Others stay as they are."""
-    if item["sk"]["S"] != "NUMBER":
-        return item
-    text = item["data"]["S"] if "data" in item else zlib.decompress(item["data_zlib"]["B"]).decode()
-    number: dict[str, Any] = json.loads(text)
+    """A number without its key: when it lives, its next step is to make one. Others stay as they are.
+
+    So does one that cannot be read.
+    """
+    number = _number(item) if item["sk"]["S"] == "NUMBER" else {}
     if number.pop("key", None) is None:
         return item
     number.pop("lease", None)
@@ -257,6 +257,16 @@ def without_key(item: Item) -> Item:
         number["due_at"] = iso(datetime.now(UTC) - timedelta(minutes=2))
         changed |= {"due_shard": {"S": "WORK"}, "due_at": {"S": number["due_at"]}}
     return changed | {"data": {"S": json.dumps(number)}}
+
+
+def _number(item: Item) -> dict[str, Any]:
+    """What a number's item says, nothing when it cannot be read."""
+    try:
+        text = item["data"]["S"] if "data" in item else zlib.decompress(item["data_zlib"]["B"]).decode()
+        number: Any = json.loads(text)
+    except (ValueError, KeyError, zlib.error):
+        return {}
+    return number if isinstance(number, dict) else {}
 
 
 # --- empty -----------------------------------------------------------------------------------------------

@@ -3,10 +3,14 @@
 import argparse
 import json
 import re
+from datetime import UTC, datetime
 from typing import Final
 
+from onramp.domain.census import SOON
 from onramp.domain.records import HUB
+from onramp.domain.text import from_iso, iso
 from ops.doctor.checks.queues import OUTPUTS
+from ops.records import record_of
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
 from ops.tool import DONE, Description, actions, run_action, tell
@@ -16,9 +20,15 @@ DESCRIPTION: Final = Description(
     description="A job for what has nothing due does nothing.",
 )
 _NUMBER: Final = Description(
-    help="a number's next step", description="With --retry a failure that may be retried is cleared first."
+    help="a number's next step",
+    description="With --retry a failure that may be retried is cleared first, and a connected number with "
+    "something wrong (`attention`) is proved and mended.",
 )
-_CENSUS: Final = Description(help="the census", description="Compares all channels at 360dialog with ours.")
+_CENSUS: Final = Description(
+    help="the census",
+    description="Compares all channels at 360dialog with ours. A round begins ten minutes after the last one "
+    "ended, at the earliest; until then the job plans it.",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +51,20 @@ def _number(found: Reached, given: argparse.Namespace) -> int:
 
 
 def _census(found: Reached, _: argparse.Namespace) -> int:
-    return _send(found, [{"census": HUB}])
+    # Read before: the job may begin a round while we look.
+    record = record_of(found, "census") or {}
+    status = _send(found, [{"census": HUB}])
+    ended = record.get("ended_at")
+    if not isinstance(ended, str) or record.get("began_at"):
+        return status
+    at = from_iso(ended)
+    if at + SOON > _now():
+        tell(f"the last round ended at {iso(at)}; the next one begins at {iso(at + SOON)} at the earliest")
+    return status
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _send(found: Reached, jobs: list[dict[str, object]]) -> int:

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aws_lambda_powertools import Logger, Metrics
 
-from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsQueue
+from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsQueue, Wrong
 from onramp.adapters.aws_client import Clients
 from onramp.adapters.dynamo import FACTS_KEPT, DynamoStore
 from onramp.adapters.starting import around_snapshots, on_lambda, started
@@ -46,8 +46,15 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from onramp.adapters.meta_graph import MetaGraph
+    from onramp.adapters.upstream import Credential
     from onramp.ports.services import Vault
     from onramp.ports.upstreams import Meta
+
+_REFUSED: Final = {
+    "meta_app_secret": "MetaConfigurationErrors",
+    "partner_api_key": "PartnerConfigurationErrors",
+}
+"""What is counted when a value of the secret is refused."""
 
 
 class Runtime:
@@ -125,9 +132,26 @@ class Runtime:
 
     def secret(self, secret_id: str) -> Secret:
         """The deployer's secret."""
-        secret = Secret(cast("SecretsManagerClient", self.aws("secretsmanager")), secret_id)
+        client = cast("SecretsManagerClient", self.aws("secretsmanager"))
+        secret = Secret(client, secret_id, told=self._wrong)
         self._secrets.append(secret)
         return secret
+
+    def credential(self, secret_id: str, name: str) -> "Credential":
+        """A value of the deployer's secret, with which an upstream is called."""
+        from onramp.adapters.upstream import Credential  # noqa: PLC0415
+
+        secret = self.secret(secret_id)
+        return Credential(
+            value=lambda: secret.value(name),
+            renewed=lambda: secret.renewed(name),
+            accepted=lambda: secret.accepted(name),
+        )
+
+    def _wrong(self, name: str, why: Wrong) -> None:
+        """The current version of the secret has a wrong value, and the one before it helps out."""
+        self.telemetry.count("ServicesUnavailable" if why is Wrong.MISSING else _REFUSED[name])
+        self.telemetry.warn("a value of the secret is wrong; the one before it is used", value=name, why=why)
 
     def forget(self) -> None:
         """Let go of what a snapshot must not hold: connections, credentials, the deployer's secret."""
@@ -188,15 +212,13 @@ def _meta(runtime: Runtime, settings: _MetaSettings, **waits: float) -> "MetaGra
     """Meta; `waits` are those of `MetaGraph`, in seconds."""
     from onramp.adapters.meta_graph import MetaGraph  # noqa: PLC0415
 
-    secret = runtime.secret(settings.secret_id)
     return MetaGraph(
         client=runtime.http,
         clock=runtime.clock,
         base_url=settings.graph_base_url.rstrip("/"),
         version=settings.graph_version,
         app_id=settings.meta_app_id,
-        app_secret=lambda: secret.value("meta_app_secret"),
-        renew_secret=lambda: secret.renewed("meta_app_secret"),
+        app_secret=runtime.credential(settings.secret_id, "meta_app_secret"),
         **waits,
     )
 
@@ -234,7 +256,6 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
     from onramp.adapters.messaging_api import MessagingApi  # noqa: PLC0415
     from onramp.adapters.partner_api import PartnerApi  # noqa: PLC0415
 
-    secret = runtime.secret(settings.secret_id)
     headers = json_object("MESSAGING_WEBHOOK_HEADERS", settings.messaging_webhook_headers)
     return replace(
         runtime.ports(settings.table_name, settings.facts_kept),
@@ -243,8 +264,7 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
             client=runtime.http,
             base_url=settings.partner_base_url.rstrip("/"),
             partner_id=settings.partner_id,
-            partner_key=lambda: secret.value("partner_api_key"),
-            renew_key=lambda: secret.renewed("partner_api_key"),
+            partner_key=runtime.credential(settings.secret_id, "partner_api_key"),
             solution_id=settings.solution_id,
             messaging_url=settings.messaging_base_url.rstrip("/"),
         ),

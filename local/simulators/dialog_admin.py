@@ -1,7 +1,7 @@
 """Admin routes of the 360dialog simulator: faults, options, events and what has happened."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from starlette.requests import Request
@@ -54,6 +54,7 @@ class PartnerChange:
 
     webhook_url: str | None = None
     platform_secret: str | None = None
+    partner_key: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,11 +131,13 @@ class DialogAdmin:
         return JSONResponse({"reset": True})
 
     async def partner(self, request: Request) -> Response:
-        """Set the webhook address or the platform secret."""
+        """Set the webhook address, the platform secret, or a partner key that kills the present one."""
         wanted = parse(PartnerChange, await read_object(request))
         hub = self.server.hub
         hub.webhook_url = wanted.webhook_url or hub.webhook_url
         hub.platform_secret = wanted.platform_secret or hub.platform_secret
+        settings = self.server.settings
+        self.server.settings = replace(settings, partner_key=wanted.partner_key or settings.partner_key)
         return JSONResponse({"webhook_url": hub.webhook_url})
 
     async def options(self, request: Request) -> Response:

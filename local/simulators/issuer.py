@@ -17,6 +17,7 @@ from local.simulators.settings import Settings, Urls
 from local.simulators.web import BadBodyError, open_app, parse, read_object
 
 KEY_ID = "local-1"
+OTHER_KEY_ID = "local-2"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,8 +33,15 @@ class TokenRequest:
     ttl: int = 3600
     audience: str | None = None
     issuer: str | None = None
-    key_id: str = KEY_ID
+    key_id: str | None = None
     signed_by: Literal["own_key", "other_key"] = "own_key"
+
+
+@dataclass(slots=True, kw_only=True)
+class KeyChange:
+    """Body of `POST /admin/keys`. `replaced`: another key signs and is published in place of the first."""
+
+    replaced: bool
 
 
 class Issuer:
@@ -45,9 +53,14 @@ class Issuer:
         self._base = urls.issuer
         self.name = settings.issuer_name or urls.issuer
         self._now = now
+        self._replaced = False
 
     @cached_property
     def _own_key(self) -> RSAPrivateKey:
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    @cached_property
+    def _new_key(self) -> RSAPrivateKey:
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     @cached_property
@@ -61,6 +74,7 @@ class Issuer:
                 Route("/.well-known/openid-configuration", self.discovery),
                 Route("/jwks.json", self.keys),
                 Route("/token", self.token, methods=["POST"]),
+                Route("/admin/keys", self.change_keys, methods=["POST"]),
             ]
         )
 
@@ -81,16 +95,27 @@ class Issuer:
 
     async def keys(self, _request: Request) -> Response:
         """Answer the public key set."""
-        public = jwt.algorithms.RSAAlgorithm.to_jwk(self._own_key.public_key(), as_dict=True)
-        return JSONResponse({"keys": [{**public, "kid": KEY_ID, "use": "sig", "alg": "RS256"}]})
+        key_id, key = self._current
+        public = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+        return JSONResponse({"keys": [{**public, "kid": key_id, "use": "sig", "alg": "RS256"}]})
+
+    async def change_keys(self, request: Request) -> Response:
+        """Replace the key at once, as no issuer should, or take that back."""
+        self._replaced = parse(KeyChange, await read_object(request)).replaced
+        return JSONResponse({"key_id": self._current[0]})
+
+    @property
+    def _current(self) -> tuple[str, RSAPrivateKey]:
+        return (OTHER_KEY_ID, self._new_key) if self._replaced else (KEY_ID, self._own_key)
 
     async def token(self, request: Request) -> Response:
         """Answer a token for `{tenant or sub, claims?, ttl?, audience?, issuer?, key_id?, signed_by?}`."""
         wanted = parse(TokenRequest, await read_object(request))
         if not (wanted.sub or wanted.tenant):
             raise BadBodyError("sub or tenant is needed")
-        key = self._own_key if wanted.signed_by == "own_key" else self._other_key
-        headers = {"kid": wanted.key_id}
+        key_id, key = self._current
+        key = key if wanted.signed_by == "own_key" else self._other_key
+        headers = {"kid": wanted.key_id or key_id}
         access_token = jwt.encode(self._claims(wanted), key, algorithm="RS256", headers=headers)
         answer = {"access_token": access_token, "token_type": "Bearer", "expires_in": wanted.ttl}
         return JSONResponse(answer)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -89,6 +89,13 @@ class NewSignup(Behaviour):
 
 
 @dataclass(slots=True, kw_only=True)
+class AppChange:
+    """Body of `POST /admin/app`: the app's new secret, in place of the present one at once."""
+
+    app_secret: str
+
+
+@dataclass(slots=True, kw_only=True)
 class MetaAdmin:
     """Changes the Meta simulator from outside. `reset` forgets everything, on both sides."""
 
@@ -109,6 +116,7 @@ class MetaAdmin:
                 Route("/admin/customers/{business_id}", self.change_customer, methods=["PATCH"]),
                 Route("/admin/numbers/{phone_number_id}", self.change_number, methods=["PATCH"]),
                 Route("/admin/wabas/{waba_id}/numbers", self.add_number, methods=["POST"]),
+                Route("/admin/app", self.change_app, methods=["POST"]),
                 Route("/admin/state", self.state),
                 Route("/admin/reset", self.reset, methods=["POST"]),
                 Route("/admin/options", self.options, methods=["GET", "PATCH"]),
@@ -159,6 +167,12 @@ class MetaAdmin:
         if given.get("listed"):
             found[2].listed_from = world.now()
         return self._number_answer(number_id, 200)
+
+    async def change_app(self, request: Request) -> Response:
+        """Reset the app's secret, as a person does in the app's settings."""
+        wanted = parse(AppChange, await read_object(request))
+        self.server.settings = replace(self.server.settings, app_secret=wanted.app_secret)
+        return JSONResponse({"app_id": self.server.settings.app_id})
 
     async def add_number(self, request: Request) -> Response:
         """Let a customer add a number to an account later."""

@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--fix", action="store_true", help="set the partner webhook if it is wrong")
     add("--token", metavar="TOKEN", help="say why this token is refused; - reads it from standard input")
+    add("--number", default="", metavar="ID", help="channel-keys: try the key of this phone number id only")
 
 
 def add_check_arguments(parser: argparse.ArgumentParser, checks: Sequence[Check], patience: float) -> None:
@@ -123,7 +124,10 @@ def prepare(given: argparse.Namespace, http: httpx.Client) -> Stage:
     Raises:
         UnusableError: there is no such stage, or nobody lets us look at it.
     """
-    return stage_of(reach(given), http, fix=given.fix, patience=given.timeout, token=_token(given.token))
+    token = _token(given.token)
+    return stage_of(
+        reach(given), http, fix=given.fix, patience=given.timeout, token=token, number=given.number
+    )
 
 
 def positive(text: str) -> float:

@@ -47,6 +47,7 @@ class Stage:
         fix: whether a check may mend what it finds.
         patience: seconds that a check waits for something to happen.
         token: a front-end's token that somebody wants to know about; empty for none.
+        number: Meta's phone number id of the one whose key is to be tried; empty for a sample.
     """
 
     values: Values
@@ -59,6 +60,7 @@ class Stage:
     fix: bool = False
     patience: float = 40.0
     token: str = field(default="", repr=False)
+    number: str = ""
     secret: Once[Secret] = field(init=False)
     resources: Callable[[], dict[str, dict[str, str]]] = field(init=False)
     functions: Callable[[], dict[str, DeployedFunction]] = field(init=False)

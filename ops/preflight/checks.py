@@ -1,16 +1,15 @@
 """The checks before a deployment. Each reads, none changes anything, and none needs the stack."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
-
-from botocore.exceptions import ClientError
 
 from ops.doctor.catalogue import Check
 from ops.doctor.checks import identity, stack
 from ops.doctor.checks.capacity import account_limit
-from ops.doctor.findings import Finding, Stop, fail, ok, together, warn
+from ops.doctor.findings import Finding, fail, ok, together, warn
 from ops.doctor.stage import Stage
-from ops.stage.aws import error_code
+from ops.preflight import quotas
+from ops.preflight.asking import found, guarded, stands
 
 QUALIFIER: Final = "hnb659fds"
 """The CDK's own, when nobody names another."""
@@ -18,31 +17,8 @@ BOOTSTRAP_VERSION: Final = 6
 """The oldest bootstrap that the stack's assembly takes."""
 CODE_ROOM: Final = 500_000_000
 """Bytes that some releases of all functions need, for each one keeps its packages."""
-_ABSENT: Final = frozenset(
-    {
-        "ValidationError",
-        "ResourceNotFoundException",
-        "ParameterNotFound",
-        "NoSuchEntity",
-        "NotFound",
-        "NotFoundException",
-        "QueueDoesNotExist",
-        "AWS.SimpleQueueService.NonExistentQueue",
-        "NoSuchHostedZone",
-    }
-)
 _BLOCKED: Final = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
 _UNDECIDED: Final = ("REVIEW_IN_PROGRESS",)
-
-
-def _found(ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - as AWS answers
-    """An answer, None when AWS says that there is no such thing."""
-    try:
-        return ask()
-    except ClientError as error:
-        if error_code(error) in _ABSENT:
-            return None
-        raise
 
 
 # --- the account -----------------------------------------------------------------------------------------
@@ -73,7 +49,7 @@ def bootstrap(stage: Stage) -> Finding:
     """Whether the CDK's bootstrap is there, under the right qualifier."""
     qualifier = stage.values.text("stage.qualifier") or QUALIFIER
     name = f"/cdk-bootstrap/{qualifier}/version"
-    answer = _found(lambda: stage.aws.client("ssm").get_parameter(Name=name))
+    answer = found(lambda: stage.aws.client("ssm").get_parameter(Name=name))
     where = f"region {stage.aws.region_name()}, qualifier {qualifier}"
     more = "" if qualifier == QUALIFIER else f" --qualifier {qualifier}"
     advice = f"Run `npx aws-cdk bootstrap -c stage={stage.name}{more}` once for this account and region."
@@ -120,7 +96,7 @@ def issuer(stage: Stage) -> Finding:
     if not pool:
         return ok("no issuer is named: the stack makes a Cognito user pool")
     cognito = stage.aws.client("cognito-idp")
-    if _found(lambda: cognito.describe_user_pool(UserPoolId=pool)) is None:
+    if found(lambda: cognito.describe_user_pool(UserPoolId=pool)) is None:
         return fail(
             f"there is no user pool {pool} in {stage.aws.region_name()}", "Compare [api] user_pool_id."
         )
@@ -138,7 +114,7 @@ def certificate(stage: Stage) -> Finding:
             f"the certificate is in {region}, the stack in {here}",
             f"An HTTP API takes a certificate of its own region: request one for {host} in {here}.",
         )
-    answer = _found(lambda: stage.aws.client("acm").describe_certificate(CertificateArn=arn))
+    answer = found(lambda: stage.aws.client("acm").describe_certificate(CertificateArn=arn))
     if answer is None:
         return fail(f"there is no certificate {arn}", "Compare [api] certificate_arn.")
     return together(
@@ -165,7 +141,7 @@ def hosted_zone(stage: Stage) -> Finding:
     zone_id, host = stage.values.text("api.hosted_zone_id"), stage.values.text("api.domain_name")
     if not zone_id:
         return ok("no DNS record is made by the stack")
-    answer = _found(lambda: stage.aws.client("route53").get_hosted_zone(Id=zone_id))
+    answer = found(lambda: stage.aws.client("route53").get_hosted_zone(Id=zone_id))
     if answer is None:
         return fail(f"there is no hosted zone {zone_id} in this account", "Compare [api] hosted_zone_id.")
     zone = answer["HostedZone"]["Name"].rstrip(".")
@@ -190,7 +166,7 @@ def _boundary(stage: Stage) -> Iterator[Finding]:
     if not named.startswith("arn:"):
         caller = stage.aws.client("sts").get_caller_identity()
         arn = f"arn:{caller['Arn'].split(':')[1]}:iam::{caller['Account']}:policy/{named}"
-    if _found(lambda: stage.aws.client("iam").get_policy(PolicyArn=arn)) is None:
+    if found(lambda: stage.aws.client("iam").get_policy(PolicyArn=arn)) is None:
         yield fail(f"there is no policy {arn}", "Compare [stage] permissions_boundary.")
 
 
@@ -203,7 +179,7 @@ def _topic(stage: Stage) -> Iterator[Finding]:
             f"the topic is in {arn.split(':')[3]}, the stack in {stage.aws.region_name()}",
             "An alarm tells topics of its own region only.",
         )
-    elif _found(lambda: stage.aws.client("sns").get_topic_attributes(TopicArn=arn)) is None:
+    elif found(lambda: stage.aws.client("sns").get_topic_attributes(TopicArn=arn)) is None:
         yield fail(f"there is no topic {arn}", "Compare [stage] alarm_topic_arn.")
 
 
@@ -212,7 +188,7 @@ def _keys(stage: Stage) -> Iterator[Finding]:
         arn = stage.values.text(f"stage.{name}")
         if not arn:
             continue
-        answer = _found(lambda arn=arn: stage.aws.client("kms").describe_key(KeyId=arn))  # type: ignore[misc]
+        answer = found(lambda arn=arn: stage.aws.client("kms").describe_key(KeyId=arn))  # type: ignore[misc]
         state = answer["KeyMetadata"].get("KeyState", "") if answer else "not there"
         if state != "Enabled":
             yield fail(f"[stage] {name}: the key is {state}", "Enable it, or name another one.")
@@ -224,7 +200,7 @@ def _keys(stage: Stage) -> Iterator[Finding]:
 def former_stack(stage: Stage) -> Finding:
     """Whether a stack of this name stands, and lets itself be deployed to."""
     name = stage.stack_name
-    answer = _found(lambda: stage.aws.cloudformation.describe_stacks(StackName=name))
+    answer = found(lambda: stage.aws.cloudformation.describe_stacks(StackName=name))
     if answer is None or not answer["Stacks"]:
         return ok(f"there is no {name} yet")
     status = answer["Stacks"][0]["StackStatus"]
@@ -241,7 +217,7 @@ def former_stack(stage: Stage) -> Finding:
 def left_over(stage: Stage) -> Finding:
     """Names of the stack's own that something else has taken: a first deployment fails there."""
     name = stage.stack_name
-    if _found(lambda: stage.aws.cloudformation.describe_stacks(StackName=name)):
+    if stands(stage):
         return ok("the stack stands: its names are its own")
     problems = [
         fail(
@@ -251,36 +227,26 @@ def left_over(stage: Stage) -> Finding:
         for queue in ("jobs", "events")
         if _has_queue(stage, f"{name}-{queue}")
     ]
-    if _found(lambda: stage.aws.events.describe_event_bus(Name=name)):
+    if found(lambda: stage.aws.events.describe_event_bus(Name=name)):
         problems.append(fail(f"there is an event bus {name} without a stack", "Delete it with its rules."))
     return together(problems, "no name is taken")
 
 
 def _has_queue(stage: Stage, name: str) -> bool:
-    return bool(_found(lambda: stage.aws.sqs.get_queue_url(QueueName=name)))
-
-
-def _guarded(run: Callable[[Stage], Finding]) -> Callable[[Stage], Finding]:
-    """Local runs are on an emulator: there is nothing to be found out about an account."""
-
-    def guarded(stage: Stage) -> Finding:
-        if stage.values.is_local:
-            raise Stop(Finding(level=ok("").level, detail="a local run needs no account"))
-        return run(stage)
-
-    return guarded
+    return bool(found(lambda: stage.aws.sqs.get_queue_url(QueueName=name)))
 
 
 CHECKS: Final = (
     Check("configuration", "the configuration file can be used", configuration),
-    Check("account", "the credentials lead to the account and region that are meant", _guarded(account)),
-    Check("bootstrap", "the CDK has prepared the region", _guarded(bootstrap)),
-    Check("concurrency", "enough functions may run at once", _guarded(concurrency)),
-    Check("code-storage", "there is room for the functions' packages", _guarded(code_storage)),
-    Check("issuer", "the identity provider can be read", _guarded(issuer)),
+    Check("account", "the credentials lead to the account and region that are meant", guarded(account)),
+    Check("bootstrap", "the CDK has prepared the region", guarded(bootstrap)),
+    Check("concurrency", "enough functions may run at once", guarded(concurrency)),
+    Check("code-storage", "there is room for the functions' packages", guarded(code_storage)),
+    *quotas.CHECKS,
+    Check("issuer", "the identity provider can be read", guarded(issuer)),
     Check("certificate", "the certificate is issued, here, for the host name", certificate),
     Check("hosted-zone", "the host name is in the DNS zone", hosted_zone),
     Check("existing", "what the file names as existing is there", existing),
-    Check("former-stack", "a stack of that name can be deployed to", _guarded(former_stack)),
-    Check("left-over", "nothing has taken the stack's names", _guarded(left_over)),
+    Check("former-stack", "a stack of that name can be deployed to", guarded(former_stack)),
+    Check("left-over", "nothing has taken the stack's names", guarded(left_over)),
 )

@@ -10,12 +10,11 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.local_run import run_file
 from ops import ROOT
 from ops.stage.aws import Aws, StackFacts, describe_stack, is_loopback
 from ops.stage.configuration import UnusableError, Values, read_values
 
-_SERVE_FILE: Final = ROOT / ".local" / "serve.json"
-"""Where `make local` says what it runs on."""
 _WEBHOOK_PATH: Final = "/v1/webhooks/360dialog"
 
 
@@ -133,11 +132,14 @@ def _overrides(given: Sequence[str]) -> dict[str, str]:
 
 
 def _local_endpoint(values: Values) -> str | None:
-    """The emulator of the `make local` that is up; None for any other stage, which is on AWS."""
+    """The emulator of the `make local` that is up; None for any other stage, which is on AWS.
+
+    Which one, when several are up, says ``$ONRAMP_LOCAL_RUN``.
+    """
     if not values.is_local:
         return None
     try:
-        return str(json.loads(_SERVE_FILE.read_text(encoding="utf-8"))["aws_endpoint_url"])
+        return str(json.loads(run_file(ROOT).read_text(encoding="utf-8"))["aws_endpoint_url"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnusableError("no local run is up: start `make local`, or name its --endpoint-url") from error
 

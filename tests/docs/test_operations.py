@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +36,7 @@ use_packaged_node()
 
 from infra.constructs.alarms import ALARMS, KEY_ANCHOR  # noqa: E402 - after Node is chosen
 from infra.constructs.api import ACCESS_LOG  # noqa: E402
+from tests.docs.printed import blocks, commands, part, rows  # noqa: E402
 from tests.infra.conftest import synthesize  # noqa: E402
 
 type Template = Mapping[str, Any]
@@ -67,22 +67,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     return synthesize("example", tmp_path_factory.mktemp("assembly-operations"))
 
 
-def part(text: str, heading: str) -> str:
-    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-
-
-def rows(text: str, mark: str) -> list[list[str]]:
-    """The rows of the table behind a comment that begins with `mark`, without its head."""
-    rest = text.partition(f"<!-- {mark}:")[2].partition("-->")[2].lstrip().splitlines()
-    lines = list(takewhile(bool, rest))
-    assert lines, f"there is no table marked {mark}"
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
-
-
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-
-
 # --- the runbook ------------------------------------------------------------------------------------
 
 
@@ -106,19 +90,6 @@ def test_every_failure_has_an_answer() -> None:
 
 
 # --- its commands -------------------------------------------------------------------------------------
-
-_SPAN = re.compile(r"`(onramp [^`]+)`")
-_VAGUE = re.compile(r"…|\bTEXT\b")
-
-
-def commands(text: str) -> Iterator[list[str]]:
-    """Every `onramp` command of a text that is meant as printed, without its first word."""
-    printed = [line for block in blocks(text, "bash") for line in block.replace("\\\n", " ").splitlines()]
-    spans = _SPAN.findall(re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
-    for line in (one.strip().removeprefix(".venv/bin/") for one in (*printed, *spans)):
-        if line.startswith("onramp ") and not _VAGUE.search(line):
-            yield shlex.split(line, comments=True)[1:]
-
 
 COMMANDS = {name: list(commands(TEXTS[name])) for name in HANDS_ON}
 

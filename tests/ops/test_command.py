@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from infra.local_run import RUN_FILE_VARIABLE
 from ops.cli import main
 from ops.doctor import command
 from ops.doctor.catalogue import CHECKS, Check
 from ops.doctor.findings import Finding, fail, ok, skipped, warn
 from ops.doctor.report import ProgressLine, Report
 from ops.doctor.runner import Examined
-from ops.stage import reaching
 from ops.stage.aws import Aws
 from ops.stage.configuration import UnusableError, read_values
 from ops.terminal import table_width
@@ -152,7 +152,7 @@ def test_what_cannot_begin(
 def test_local_without_a_local_run(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(reaching, "_SERVE_FILE", here / "serve.json")
+    monkeypatch.setenv(RUN_FILE_VARIABLE, str(here / "serve.json"))
     assert doctor("--stage", "local") == 2
     assert "start `make local`" in capsys.readouterr().err
     (here / "serve.json").write_text('{"aws_endpoint_url": "http://127.0.0.1:1"}')

@@ -1,11 +1,15 @@
 """`onramp letters` and `onramp wake`: messages are moved one by one, and none is lost."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
-from ops import letters
-from tests.ops.conftest import Case, Desk
+from onramp.domain.census import SOON, Census
+from onramp.domain.text import iso
+from ops import letters, wake
+from ops.doctor.records import ports_of
+from tests.ops.conftest import NOW, Case, Desk
 
 
 def send(case: Case, output: str, body: str, **attributes: str) -> None:
@@ -103,6 +107,28 @@ def test_a_number_gets_its_job(desk: Desk, case: Case) -> None:
     assert desk.run("wake", "census") == 0
     jobs = [json.loads(body) for body, _ in waiting(case, "JobsQueueUrl")]
     assert jobs == [{"census": "default"}, {"phone_number_id": "106540352242922", "retry": True}]
+
+
+@pytest.mark.parametrize(
+    ("ago", "told"),
+    [
+        (
+            timedelta(minutes=4),
+            "the last round ended at {ended}; the next one begins at {begins} at the earliest",
+        ),
+        (timedelta(hours=4), ""),
+    ],
+)
+def test_a_census_that_may_not_begin_yet_says_when(
+    desk: Desk, case: Case, monkeypatch: pytest.MonkeyPatch, ago: timedelta, told: str
+) -> None:
+    monkeypatch.setattr(wake, "_now", lambda: NOW)
+    ended = NOW - ago
+    ports_of(case.stage).store.commit(Census(ended_at=ended))
+    assert desk.run("wake", "census") == 0
+    assert len(waiting(case, "JobsQueueUrl")) == 1
+    assert told.format(ended=iso(ended), begins=iso(ended + SOON)) in desk.out
+    assert ("at the earliest" in desk.out) is bool(told)
 
 
 def test_what_is_no_number_of_metas_is_refused(desk: Desk, case: Case) -> None:

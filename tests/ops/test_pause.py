@@ -26,6 +26,7 @@ class Machinery:
     mappings: dict[str, str] = field(default_factory=lambda: dict.fromkeys(MAPPINGS.values(), "Enabled"))
     rules: dict[str, str] = field(default_factory=lambda: dict.fromkeys(RULES.values(), "ENABLED"))
     zero: set[str] = field(default_factory=set)
+    reserved: dict[str, int] = field(default_factory=dict)
     slow: int = 0
 
     def mapping(self, request: dict[str, Any]) -> Any:
@@ -51,6 +52,12 @@ class Machinery:
             return {}
 
         return change
+
+    def reserve(self, request: dict[str, Any]) -> Any:
+        name, wanted = request["FunctionName"], request["ReservedConcurrentExecutions"]
+        self.reserved[name] = wanted
+        self.zero = {one for one in (*self.zero, name) if self.reserved.get(one) in (0, None)}
+        return {}
 
     def off(self) -> set[str]:
         return (
@@ -87,7 +94,7 @@ def machinery(case: Case, monkeypatch: pytest.MonkeyPatch) -> Machinery:
         get_function_concurrency=lambda r: (
             {"ReservedConcurrentExecutions": 0} if r["FunctionName"] in found.zero else {}
         ),
-        put_function_concurrency=lambda r: found.zero.add(r["FunctionName"]),
+        put_function_concurrency=found.reserve,
         delete_function_concurrency=lambda r: found.zero.discard(r["FunctionName"]),
     )
     pretend(
@@ -119,6 +126,40 @@ def test_it_waits_until_a_mapping_is_really_off(desk: Desk, machinery: Machinery
 def test_the_receiver_is_never_paused(desk: Desk, machinery: Machinery) -> None:
     assert desk.run("pause", "api", "stream") == 0
     assert machinery.off() == {"u-stream", "F-code_exchange", "F-number_submission", "F-signup_queries"}
+
+
+@pytest.mark.parametrize(
+    ("function", "part"),
+    [
+        ("onboarding_worker", "jobs"),
+        ("partner_event_worker", "events"),
+        ("event_publisher", "stream"),
+        ("reconciler", "schedules"),
+        ("webhook_receiver", "api"),
+    ],
+)
+def test_a_concurrency_of_zero_that_somebody_else_has_set_is_shown_and_taken_back(
+    desk: Desk, case: Case, machinery: Machinery, function: str, part: str
+) -> None:
+    pretend(case, "cloudwatch", describe_alarms={"MetricAlarms": []})
+    machinery.zero.add(f"F-{function}")
+    assert desk.run("status", "--json") == 0
+    assert json.loads(desk.out)["off"] == [f"{part}: the concurrency of {function}"]
+    assert desk.run("resume", part) == 0
+    assert f"{part}: the concurrency of {function} on" in desk.out
+    assert machinery.off() == set()
+    assert desk.run("resume", part) == 0
+    assert "concurrency" not in desk.out
+
+
+def test_the_receiver_gets_back_what_the_stage_reserves_for_it(
+    desk: Desk, case: Case, machinery: Machinery
+) -> None:
+    case.configure(stage__receiver_concurrency=20)
+    machinery.zero.add("F-webhook_receiver")
+    assert desk.run("resume") == 0
+    assert machinery.reserved == {"F-webhook_receiver": 20}
+    assert machinery.off() == set()
 
 
 def test_a_part_that_there_is_not(desk: Desk, machinery: Machinery) -> None:

@@ -70,6 +70,65 @@ def test_all_facts_of_a_signup_in_their_order(desk: Desk, connected: tuple[Signu
     assert "number.connected" in facts
 
 
+SECRET_HALF = "cut-off-cipher-text"
+HALVES: dict[str, dict[str, Any]] = {
+    "no JSON": {"data": {"S": f'{{"tenant": "t", "key": {{"secret": "{SECRET_HALF}'}},
+    "no object": {"data": {"S": f'["{SECRET_HALF}"]'}},
+    "not packed": {"data_zlib": {"B": SECRET_HALF.encode()}},
+    "no text": {"data": {"N": "7"}},
+}
+
+
+def damage(case: Case, pk: str, sk: str, half: str) -> None:
+    """Somebody has changed a record by hand."""
+    key = {"pk": {"S": pk}, "sk": {"S": sk}}
+    item = case.stage.aws.dynamodb.get_item(TableName=TABLE, Key=key)["Item"]
+    kept = {name: value for name, value in item.items() if name not in {"data", "data_zlib"}}
+    case.stage.aws.dynamodb.put_item(TableName=TABLE, Item=kept | HALVES[half])
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_a_damaged_record_is_named_and_its_rest_never_shown(
+    desk: Desk, case: Case, connected: tuple[Signup, Number], half: str
+) -> None:
+    _, number = connected
+    damage(case, f"NUMBER#{number.phone_number_id}", "NUMBER", half)
+    assert desk.run("show", "number", number.phone_number_id) == 1
+    shown = json.loads(desk.out)
+    assert (shown["pk"], shown["sk"]) == (f"NUMBER#{number.phone_number_id}", "NUMBER")
+    assert "cannot be read" in shown["problem"]
+    assert SECRET_HALF not in desk.out + desk.err
+
+
+def test_a_damaged_record_hides_no_other_one(
+    desk: Desk, case: Case, connected: tuple[Signup, Number]
+) -> None:
+    signup, number = connected
+    other = {"pk": {"S": "SIGNUP#other"}, "sk": {"S": "SIGNUP"}}
+    case.stage.aws.dynamodb.put_item(TableName=TABLE, Item=other | HALVES["no JSON"])
+    assert desk.run("find", "--email", signup.client.email or "") == 0
+    assert [hit["signup_id"] for hit in hits(desk)] == [signup.id]
+    assert "SIGNUP#other/SIGNUP cannot be read" in desk.err
+    damage(case, f"NUMBER#{number.phone_number_id}", "NUMBER", "no JSON")
+    assert desk.run("find", "--channel", number.channel_id or "") == 0
+    assert all("event_id" in hit for hit in hits(desk))
+    assert f"NUMBER#{number.phone_number_id}/NUMBER cannot be read" in desk.err
+    facts = facts_of(case, signup.id)
+    damage(case, f"SIGNUP#{signup.id}", facts[0], "no JSON")
+    assert desk.run("show", "facts", signup.id) == 1
+    assert len(hits(desk)) == len(facts)
+
+
+def facts_of(case: Case, signup_id: str) -> list[str]:
+    """Sort keys of a signup's facts."""
+    answer = case.stage.aws.dynamodb.query(
+        TableName=TABLE,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+        ExpressionAttributeValues={":pk": {"S": f"SIGNUP#{signup_id}"}, ":sk": {"S": "FACT#"}},
+    )
+    return [item["sk"]["S"] for item in answer["Items"]]
+
+
 @pytest.mark.parametrize("kind", ["signup", "listed", "client", "event", "budget", "census"])
 def test_other_kinds(desk: Desk, connected: tuple[Signup, Number], kind: str) -> None:
     signup, _ = connected
@@ -145,6 +204,15 @@ def test_some_records_are_copied_alone(desk: Desk, case: Case, connected: tuple[
     chosen = [f"SIGNUP#{signup.id}", f"NUMBER#{number.phone_number_id}"]
     assert desk.run("table", "copy", TABLE, "--key", chosen[0], "--key", chosen[1]) == 0
     assert set(keys_of(case, "restored")) == set(chosen)
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_a_damaged_number_is_copied_as_it_is(case: Case, connected: tuple[Signup, Number], half: str) -> None:
+    _, number = connected
+    damage(case, f"NUMBER#{number.phone_number_id}", "NUMBER", half)
+    key = {"pk": {"S": f"NUMBER#{number.phone_number_id}"}, "sk": {"S": "NUMBER"}}
+    item = case.stage.aws.dynamodb.get_item(TableName=TABLE, Key=key)["Item"]
+    assert table.without_key(item) == item
 
 
 def test_a_copy_with_new_keys_connects_its_numbers_anew(
@@ -271,6 +339,27 @@ def test_stored_keys_are_tried_as_servers_use_them(
     case.web.on("GET", f"{number.key.address}/v1/configs/webhook", status, {"url": "https://x.test"})
     finding = case.find("channel-keys")
     assert (finding.level, finding.detail) == (found[0], found[1].format(number.channel_id))
+
+
+@pytest.mark.parametrize(
+    ("status", "level"), [(200, Level.OK), (401, Level.FAIL)], ids=["is good", "is dead"]
+)
+def test_the_key_of_one_number_is_tried_by_its_id(
+    case: Case,
+    connected: tuple[Signup, Number],
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    level: Level,
+) -> None:
+    _, number = connected
+    assert number.key is not None
+    monkeypatch.setattr("ops.doctor.checks.keys.KmsVault.decrypt", lambda *_: PARTNER_KEY)
+    case.web.on("GET", f"{number.key.address}/v1/configs/webhook", status, {"url": "https://x.test"})
+    case.stage.number = number.phone_number_id
+    assert case.find("channel-keys").level is level
+    case.stage.number = "106000000000000"
+    found = case.find("channel-keys")
+    assert (found.level, found.detail.partition(" has no key")[0]) == (Level.SKIPPED, case.stage.number)
 
 
 def test_a_role_that_may_not_open_keys_is_a_warning(case: Case, connected: tuple[Signup, Number]) -> None:

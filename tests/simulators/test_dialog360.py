@@ -10,6 +10,13 @@ from tests.simulators.harness import PARTNER_KEY, SOLUTION_ID, Bench
 pytestmark = pytest.mark.anyio
 
 
+async def test_another_partner_key_kills_the_one_before(bench: Bench) -> None:
+    await bench.dialog.post("/admin/partner", json={"partner_key": "the-next-key"})
+    assert (await bench.partner("GET", "/clients")).status_code == 401
+    url, headers = "/api/v2/partners/localPA/clients", {"x-api-key": "the-next-key"}
+    assert (await bench.dialog.get(url, headers=headers)).status_code == 200
+
+
 async def test_creating_a_client_twice_makes_two(bench: Bench) -> None:
     first, second = await bench.new_client(), await bench.new_client()
     assert first.status_code == second.status_code == 201

@@ -56,3 +56,14 @@ async def test_pages_of_any_origin_may_ask(bench: Bench, server: str) -> None:
     answer = await getattr(bench, server).options(path, headers=headers)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_a_key_can_be_replaced_and_come_back(bench: Bench) -> None:
+    first = (await bench.issuer.get("/jwks.json")).json()
+    assert (await bench.issuer.post("/admin/keys", json={"replaced": True})).json() == {"key_id": "local-2"}
+    [second] = (await bench.issuer.get("/jwks.json")).json()["keys"]
+    assert second["n"] != first["keys"][0]["n"]
+    assert (await verified(bench, tenant="acme"))["sub"] == "acme"
+    await bench.issuer.post("/admin/keys", json={"replaced": False})
+    assert (await bench.issuer.get("/jwks.json")).json() == first
+    assert (await verified(bench, tenant="acme"))["sub"] == "acme"

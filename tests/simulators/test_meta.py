@@ -24,6 +24,14 @@ async def test_a_code_is_exchanged_once(bench: Bench) -> None:
     assert error_of(second) == (100, 36009)
 
 
+async def test_another_app_secret_is_the_only_one_at_once(bench: Bench) -> None:
+    signup = await bench.signup()
+    await bench.meta_admin("app", app_secret="the-next-secret")
+    assert error_of(await bench.exchange(signup["code"])) == (1, None)
+    taken = await bench.exchange(signup["code"], client_secret="the-next-secret")
+    assert taken.status_code == 200
+
+
 async def test_a_code_is_dead_after_thirty_seconds(bench: Bench) -> None:
     in_time, late = await bench.signup(), await bench.signup()
     bench.clock.advance(29.9)

@@ -1,5 +1,6 @@
 """Each function is given exactly the ports that its role may use, and imports no more than they need."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from onramp import settings, wiring
 from onramp.domain.budget import BudgetRule
+from onramp.domain.errors import Permanent
 from onramp.ports import Ports, Rules
 from onramp.ports.upstreams import ChannelWebhook
 
@@ -131,3 +133,61 @@ def test_what_calls_upstreams_is_imported_only_by_functions_that_do(name: str) -
     else:
         assert "httpx" in loaded
         assert len(loaded) == 2
+
+
+# --- a wrong value in the secret
+
+
+class Versions:
+    """Secrets Manager with a current version and the one before."""
+
+    def __init__(self, **stages: str) -> None:
+        self.stages = stages
+
+    def get_secret_value(self, **asked: str) -> dict[str, str]:
+        return {"SecretString": self.stages[asked.get("VersionStage", "AWSCURRENT")]}
+
+
+@pytest.mark.parametrize(
+    ("current", "metric", "why"),
+    [
+        ({"partner_api_key": "mistyped"}, "PartnerConfigurationErrors", "refused"),
+        ({"meta_app_secret": "x"}, "ServicesUnavailable", "missing"),
+        ({}, "ServicesUnavailable", "missing"),
+    ],
+)
+def test_a_wrong_key_does_not_stop_calls_while_the_one_before_it_is_good_and_rings(
+    current: dict[str, str],
+    metric: str,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kind = settings.OnboardingWorkerSettings
+    # A logger keeps the stream that it was made with, and is found by its service's name.
+    named = {"POWERTOOLS_SERVICE_NAME": f"wrong-{metric}-{len(current)}"}
+    runtime = wiring.Runtime(kind.read(environment(kind) | named))
+    versions = Versions(AWSCURRENT=json.dumps(current), AWSPREVIOUS='{"partner_api_key": "good"}')
+    monkeypatch.setattr(runtime, "aws", lambda _: versions)
+    key, sent = runtime.credential("the-secret", "partner_api_key"), list[str]()
+
+    def send() -> str:
+        sent.append(key.value())
+        if sent[-1] != "good":
+            raise Permanent("partner_configuration", status=401)
+        return "done"
+
+    with runtime.invocation(None):
+        assert key.used(send, lambda refusal: refusal.status == 401) == "done"
+        assert key.used(send, lambda refusal: refusal.status == 401) == "done"
+    assert sent[-2:] == ["good", "good"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [told] = [line for line in lines if line.get("level") == "WARNING"]
+    assert (told["message"], told["value"], told["why"]) == (
+        "a value of the secret is wrong; the one before it is used",
+        "partner_api_key",
+        why,
+    )
+    [counted] = [line for line in lines if "_aws" in line]
+    assert counted[metric] == [1.0]
+    assert "mistyped" not in json.dumps(lines)

@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
 from itertools import batched
 from typing import TYPE_CHECKING, Final
 
@@ -230,10 +231,25 @@ class KmsVault:
         return answer["Plaintext"]
 
 
+class Incomplete(UnavailableError):
+    """The secret can be read, and lacks what is asked for."""
+
+
+class Wrong(StrEnum):
+    """Why a value of the version before is used: the current version's is `REFUSED`, or is `MISSING`."""
+
+    REFUSED = "refused"
+    MISSING = "missing"
+
+
 class Secret:
     """The deployer's secret, read once and remembered for `SECRET_SECONDS`.
 
     Its age is taken by two clocks, see `is_fresh`. What lacks a value that is asked for is never remembered.
+
+    A value that is refused after it was read anew, or is missing, is looked up once in `RENEWED_SECONDS` in
+    the version before (`AWSPREVIOUS`), and what is found there is used for as long. `told` hears of it, for
+    the current version is wrong then: the value's name, and why. Nothing of it happens while all is well.
     """
 
     def __init__(
@@ -242,54 +258,101 @@ class Secret:
         secret_id: str,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        told: Callable[[str, Wrong], None] = lambda _name, _why: None,
     ) -> None:
         self._client = client
         self._secret_id = secret_id
         self._clocks = (wall, monotonic)
+        self._told = told
         self._values: Mapping[str, object] = {}
+        self._former: dict[str, str] = {}
+        self._untold = False
         self._read_at: tuple[float, ...] | None = None
         self._tried_at: tuple[float, ...] | None = None
+        self._former_at: tuple[float, ...] | None = None
 
     def forget(self) -> None:
         """Read it anew at the next use."""
-        self._values, self._read_at = {}, None
+        self._values, self._read_at, self._former = {}, None, {}
 
     def value(self, name: str) -> str:
         """One value. Raises `UnavailableError`, naming what is missing."""
-        fresh = is_fresh(self._now(), self._read_at, SECRET_SECONDS)
-        if not fresh or not _usable(self._values.get(name)):
+        if name in self._former and self._is_fresh(self._former_at):
+            return self._former[name]
+        self._former.pop(name, None)
+        if not is_fresh(self._now(), self._read_at, SECRET_SECONDS) or not _usable(self._values.get(name)):
             self._read_at = None
-            self._remember(self._read(), name)
+            try:
+                self._remember(self._read(), name)
+            except Incomplete:
+                if not self._look_back(name):
+                    raise
+                self._untold = False
+                self._told(name, Wrong.MISSING)
+                return self._former[name]
         return str(self._values[name])
 
     def renewed(self, name: str) -> bool:
-        """After a refusal of a value: read the secret anew, unless that has just been done.
+        """After a refusal of a value: read the secret anew, then its version before, each only now and then.
 
-        Whether the value has changed, so that it is worth another try. Never raises: the refusal counts then.
+        Whether there is another value now, so that it is worth another try. Never raises: the refusal counts
+        then.
         """
-        if is_fresh(self._now(), self._tried_at, RENEWED_SECONDS):
+        if not self._is_fresh(self._tried_at):
+            self._tried_at = self._now()
+            refused = self._former.pop(name, None) or self._values.get(name)
+            try:
+                self._remember(self._read(), name)
+            except UnavailableError:
+                return self._look_back(name)
+            if self._values[name] != refused:
+                # Should this one be refused as well, it has a version before it of its own.
+                self._former_at = None
+                return True
+        # One of the version before that is refused, too, is of no use.
+        return self._former.pop(name, None) is None and self._look_back(name)
+
+    def accepted(self, name: str) -> None:
+        """A value was not refused. Is it of the version before, then that is told."""
+        if name in self._former and self._untold:
+            self._untold = False
+            self._told(name, Wrong.REFUSED)
+
+    def _look_back(self, name: str) -> bool:
+        """Whether the version before has another value, which is used then. Never raises."""
+        if self._is_fresh(self._former_at):
             return False
-        self._tried_at = self._now()
-        before = self._values.get(name)
+        self._former_at = self._now()
         try:
-            self._remember(self._read(), name)
+            value = self._read("AWSPREVIOUS").get(name)
         except UnavailableError:
             return False
-        return self._values[name] != before
+        if not _usable(value) or value == self._values.get(name):
+            return False
+        self._former[name] = str(value)
+        self._untold = True
+        return True
 
     def _remember(self, values: Mapping[str, object], name: str) -> None:
-        """Keep what was read, if it has what is asked for. Raises `UnavailableError`."""
+        """Keep what was read, if it has what is asked for. Raises `Incomplete`."""
         if not _usable(values.get(name)):
-            raise UnavailableError(f"the secret has no {name}")
+            raise Incomplete(f"the secret has no {name}")
         self._values = values
         self._read_at = self._now()
+
+    def _is_fresh(self, then: tuple[float, ...] | None) -> bool:
+        return is_fresh(self._now(), then, RENEWED_SECONDS)
 
     def _now(self) -> tuple[float, ...]:
         return tuple(clock() for clock in self._clocks)
 
-    def _read(self) -> Mapping[str, object]:
+    def _read(self, stage: str = "") -> Mapping[str, object]:
+        """A version's content. Raises `UnavailableError`, and `Incomplete` when it is no JSON object."""
         try:
-            answer = self._client.get_secret_value(SecretId=self._secret_id)
+            if stage:
+                answer = self._client.get_secret_value(SecretId=self._secret_id, VersionStage=stage)
+            else:
+                answer = self._client.get_secret_value(SecretId=self._secret_id)
         except AwsError as error:
             raise UnavailableError("secret") from error
         try:
@@ -298,7 +361,7 @@ class Secret:
             values = None
         if not isinstance(values, dict):
             # No cause: a JSON error quotes the text, and this text is the secret.
-            raise UnavailableError("the secret is not a JSON object")
+            raise Incomplete("the secret is not a JSON object")
         return values
 
 

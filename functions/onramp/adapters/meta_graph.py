@@ -10,7 +10,7 @@ from typing import Final
 
 import httpx
 
-from onramp.adapters.upstream import DEADLINE, Kind, Rule, Upstream, call
+from onramp.adapters.upstream import DEADLINE, Credential, Kind, Rule, Upstream, call
 from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient
 from onramp.domain.text import identifier, is_whole, mapping, members, text
 from onramp.ports.services import Clock
@@ -131,8 +131,6 @@ _META_ID: Final = re.compile(r"[0-9]{1,32}")
 class MetaGraph:
     """`Meta` on httpx. `app_secret` is asked for at each use, so that rotation needs no restart.
 
-    `renew_secret` reads a refused one anew; whether it has changed.
-
     `base_url` without version, e.g. `https://graph.facebook.com`; `version` like `v26.0`. `deadline`: of one
     request, in seconds; `patience`: for all pages of a list.
     """
@@ -142,10 +140,9 @@ class MetaGraph:
     base_url: str
     version: str
     app_id: str
-    app_secret: Callable[[], str]
+    app_secret: Credential
     deadline: float = DEADLINE
     patience: float = PATIENCE
-    renew_secret: Callable[[], bool] = lambda: False
 
     def exchange(self, code: str) -> str:
         """The business token for a code: a form POST, which keeps the secret out of URLs [seen].
@@ -154,7 +151,7 @@ class MetaGraph:
         """
 
         def send() -> object:
-            form = {"client_id": self.app_id, "client_secret": self.app_secret(), "code": code}
+            form = {"client_id": self.app_id, "client_secret": self.app_secret.value(), "code": code}
             return call(
                 self.client, EXCHANGE, "POST", self._url("oauth/access_token"), changes=True, data=form
             )
@@ -173,7 +170,7 @@ class MetaGraph:
         """
 
         def send() -> object:
-            app_token = f"{self.app_id}|{self.app_secret()}"
+            app_token = f"{self.app_id}|{self.app_secret.value()}"
             return self._send(INSPECT, "debug_token", {"input_token": token}, app_token)
 
         answer = self._with_secret(send)
@@ -258,19 +255,14 @@ class MetaGraph:
         """A read with the customer's token; the proof shows that its bearer knows our app's secret."""
 
         def send() -> object:
-            proof = hmac.new(self.app_secret().encode(), token.encode(), hashlib.sha256).hexdigest()
+            proof = hmac.new(self.app_secret.value().encode(), token.encode(), hashlib.sha256).hexdigest()
             return self._send(READ, path, {**params, "appsecret_proof": proof}, token)
 
         return self._with_secret(send)
 
     def _with_secret(self, send: Callable[[], object]) -> object:
         """Send, and once more with a secret that was rotated since it was read: Meta did nothing."""
-        try:
-            return send()
-        except Permanent as refusal:
-            if refusal.code != "meta_configuration" or not self.renew_secret():
-                raise
-        return send()
+        return self.app_secret.used(send, lambda refusal: refusal.code == "meta_configuration")
 
     def _send(self, upstream: Upstream, path: str, query: Mapping[str, str], bearer: str) -> object:
         def send() -> object:

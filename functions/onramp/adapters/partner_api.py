@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from onramp.adapters.upstream import Kind, Rule, Upstream, call
+from onramp.adapters.upstream import Credential, Kind, Rule, Upstream, call
 from onramp.domain.clients import mailbox
 from onramp.domain.errors import Ambiguous, Permanent, Transient
 from onramp.domain.partner_events import Channel, read_channel
@@ -79,16 +79,15 @@ class PartnerApi:
 
     `base_url` up to `/api/v2`, `partner_id` like `abcPA`, `solution_id` Meta's multi-partner solution.
     `messaging_url` is the messaging host when a key's answer names none; a key is sent to no other host
-    than that one's or 360dialog's. `renew_key` reads a refused key anew; whether it has changed.
+    than that one's or 360dialog's.
     """
 
     client: httpx.Client
     base_url: str
     partner_id: str
-    partner_key: Callable[[], str]
+    partner_key: Credential
     solution_id: str = ""
     messaging_url: str = ""
-    renew_key: Callable[[], bool] = lambda: False
 
     def list_clients(self, offset: int, gate: Gate, *, email: str | None = None) -> Page[RemoteClient]:
         """A page of clients; with `email` the filter is sent, which has been called unreliable [one]."""
@@ -209,7 +208,7 @@ class PartnerApi:
         wordless: bool = False,
     ) -> object:
         def send() -> object:
-            key = self.partner_key()
+            key = self.partner_key.value()
             gate()
             return call(
                 self.client,
@@ -223,13 +222,7 @@ class PartnerApi:
                 wordless=wordless,
             )
 
-        try:
-            return send()
-        except Permanent as refusal:
-            # The key may have been rotated since it was read; a refused call has done nothing.
-            if refusal.status != REFUSED or not self.renew_key():
-                raise
-        return send()
+        return self.partner_key.used(send, lambda refusal: refusal.status == REFUSED)
 
 
 def _segment(name: str) -> str:

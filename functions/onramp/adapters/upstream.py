@@ -10,7 +10,7 @@ import math
 import re
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -151,6 +151,38 @@ def call(
     if parsed is None and not wordless:
         raise lost(upstream.unavailable, status=response.status_code)
     return parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A key or secret that may be rotated under us.
+
+    `renewed`: after a refusal, whether there is another value by now. `accepted` is told of each that was not
+    refused.
+    """
+
+    value: Callable[[], str]
+    renewed: Callable[[], bool] = lambda: False
+    accepted: Callable[[], None] = lambda: None
+
+    def used[T](self, send: Callable[[], T], is_refusal: Callable[[Permanent], bool]) -> T:
+        """Send, and again with what the value has become, as long as it is refused: nothing was done then.
+
+        Raises what `send` raises.
+        """
+        for last in (False, False, True):
+            try:
+                answer = send()
+            except Permanent as refusal:
+                if not is_refusal(refusal):
+                    self.accepted()
+                    raise
+                if last or not self.renewed():
+                    raise
+            else:
+                self.accepted()
+                return answer
+        raise AssertionError("the last try has ended")
 
 
 def _waits(deadline: float) -> httpx.Timeout:

@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -23,6 +24,15 @@ from onramp.wiring import Runtime
 MAX_BODY: Final = 64 * 1024
 """Bytes of a request."""
 MAX_KEY: Final = 200
+NAMED: Final[Mapping[str, re.Pattern[str]]] = {
+    "signup_id": re.compile(r"[0-9a-f]{32}"),
+    "phone_number_id": re.compile(r"[0-9]{14,20}"),
+    "channel_id": re.compile(r"(?=.*[A-Za-z])[0-9A-Za-z]{4,20}"),
+}
+"""Parameters of a path that log lines name, when they look as our ids, Meta's and 360dialog's do.
+
+A caller may have put anything into the path: what could be a telephone number is no id.
+"""
 HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -90,7 +100,7 @@ class Api:
     def __call__(self, event: dict[str, Any]) -> dict[str, Any]:
         """Answer one request."""
         self._event = event
-        self._logger.append_keys(request_id=self.request_id)
+        self._logger.append_keys(request_id=self.request_id, **_named(event.get("pathParameters") or {}))
         return self._answer(event).event
 
     def _answer(self, event: Mapping[str, Any]) -> Response:
@@ -193,6 +203,15 @@ class Api:
             Problem("internal_error", "Something went wrong. Try again; name the request_id if it stays."),
             self.request_id,
         )
+
+
+def _named(parameters: Mapping[str, object]) -> dict[str, str]:
+    """The ids of a path, for the log."""
+    return {
+        name: str(parameters[name])
+        for name, form in NAMED.items()
+        if name in parameters and form.fullmatch(str(parameters[name]))
+    }
 
 
 def _is_list(claim: str) -> bool:

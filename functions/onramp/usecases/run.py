@@ -72,8 +72,7 @@ class Run:
 
         def edit(number: Number) -> None:
             taken.clear()
-            failure = number.failure
-            if self._retry and failure is not None and failure.retryable:
+            if self._retry and life.can_retry(number):
                 life.retry(number, self.now)
             early = (number.due_at - self.now) if number.due_at and number.lease is None else timedelta(0)
             step = life.take(number, self.owner, self.now)

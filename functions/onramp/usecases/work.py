@@ -42,8 +42,9 @@ _BESIDE: Final = {Step.CHECK, *_WISHES}
 def work_on_number(ports: Ports, phone_number_id: str, *, retry: bool = False) -> datetime | None:
     """Do the next step of a number, if it is due and nobody else is at it.
 
-    `retry` (a job redriven from the dead letters) clears a failure that a retry may mend. Gives the time at
-    which the same message has to come again, if it has to; everything else ends in the record.
+    `retry` (a job redriven from the dead letters, or an operator's) clears a failure that a retry may mend,
+    and proves a connected number that has drifted. Gives the time at which the same message has to come
+    again, if it has to; everything else ends in the record.
     """
     try:
         return comes_back(

@@ -1,7 +1,7 @@
 """Some stored channel keys, tried as the partner's own servers use them."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -9,7 +9,7 @@ from onramp.adapters.aws import KmsVault
 from onramp.adapters.messaging_api import MessagingApi
 from onramp.domain.errors import UpstreamError
 from onramp.domain.number import Number
-from onramp.ports.storage import Line
+from onramp.ports.storage import Line, Store
 from onramp.ports.upstreams import NewKey
 from onramp.usecases.connect import key_context
 from ops.doctor.findings import Finding, fail, skipped, together, warn
@@ -27,6 +27,8 @@ _YEAR: Final = timedelta(days=366)
 def channel_keys(stage: Stage) -> Finding:
     """Read the webhook of some connected channels with the stored key; needs no Partner API call."""
     numbers = _sample(stage)
+    if not numbers and stage.number:
+        return skipped(f"{stage.number} has no key: it is not connected, or not known")
     if not numbers:
         return skipped("no number is connected yet")
     problems = [problem for number in numbers for problem in _try(stage, number)]
@@ -35,10 +37,16 @@ def channel_keys(stage: Stage) -> Finding:
 
 def _sample(stage: Stage) -> list[Number]:
     store = ports_of(stage).store
+    return [number for number in _wanted(stage, store) if number.key and number.cancelled_at is None]
+
+
+def _wanted(stage: Stage, store: Store) -> Sequence[Number]:
+    if stage.number:
+        named = store.read(Number, stage.number)
+        return [named] if named else []
     hits = store.due(stage.clock.now() + _YEAR, POOL, line=Line.CHECK)
     drawn = random.Random(stage.clock.now().timestamp()).sample(list(hits), min(SAMPLE, len(hits)))  # noqa: S311 - a sample, no secret
-    found = store.read_all(Number, [hit.identity for hit in drawn])
-    return [number for number in found if number.key is not None and number.cancelled_at is None]
+    return store.read_all(Number, [hit.identity for hit in drawn])
 
 
 def _try(stage: Stage, number: Number) -> Iterator[Finding]:

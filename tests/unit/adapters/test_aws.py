@@ -431,16 +431,37 @@ class Times:
     def __init__(self) -> None:
         self.wall = 1_700_000_000.0
         self.monotonic = 1_000.0
+        self.told: list[tuple[str, str]] = []
 
     def secret(self, client: Any) -> Secret:
         """The secret by these clocks."""
-        return Secret(client, "the-secret", lambda: self.wall, lambda: self.monotonic)
+        return Secret(
+            client,
+            "the-secret",
+            lambda: self.wall,
+            lambda: self.monotonic,
+            lambda name, why: self.told.append((name, str(why))),
+        )
+
+    def pass_by(self, seconds: float) -> None:
+        """Both clocks go on."""
+        self.wall += seconds
+        self.monotonic += seconds
 
 
 def reads(script: Stubber, **content: object) -> None:
     """The secret is read once more, and has this."""
     answer = {"SecretString": json.dumps(content or SECRET)}
     script.add_response("get_secret_value", answer, {"SecretId": "the-secret"})
+
+
+def looks_back(script: Stubber, content: object = None) -> None:
+    """The version before is read once, and has this; nothing is not there."""
+    asked = {"SecretId": "the-secret", "VersionStage": "AWSPREVIOUS"}
+    if content is None:
+        script.add_client_error("get_secret_value", "ResourceNotFoundException", expected_params=asked)
+    else:
+        script.add_response("get_secret_value", {"SecretString": json.dumps(content)}, asked)
 
 
 def test_the_secret_is_read_once_in_five_minutes(stubs: Stubs) -> None:
@@ -475,6 +496,7 @@ def test_what_is_incomplete_is_not_remembered(stubs: Stubs) -> None:
     client, script = stubs.client("secretsmanager")
     secret = Times().secret(client)
     reads(script, meta_app_secret=APP_SECRET)
+    looks_back(script)
     with pytest.raises(UnavailableError):
         secret.value("partner_api_key")
     reads(script, partner_api_key=PARTNER_KEY)
@@ -491,10 +513,10 @@ def test_after_a_refusal_the_secret_is_read_anew_at_most_each_half_minute(stubs:
     reads(script)
     assert secret.value("meta_app_secret") == APP_SECRET
     reads(script)
+    looks_back(script)
     assert not secret.renewed("meta_app_secret")
     assert not secret.renewed("meta_app_secret")
-    times.wall += RENEWED_SECONDS
-    times.monotonic += RENEWED_SECONDS
+    times.pass_by(RENEWED_SECONDS)
     reads(script, meta_app_secret="new")
     assert secret.renewed("meta_app_secret")
     assert secret.value("meta_app_secret") == "new"
@@ -507,6 +529,7 @@ def test_an_incomplete_secret_takes_no_good_value_away(stubs: Stubs, content: di
     reads(script)
     assert secret.value("meta_app_secret") == APP_SECRET
     reads(script, **content)
+    looks_back(script, SECRET)
     assert not secret.renewed("meta_app_secret")
     assert secret.value("meta_app_secret") == APP_SECRET
 
@@ -517,7 +540,133 @@ def test_a_secret_that_cannot_be_read_anew_leaves_the_refusal_as_it_is(stubs: St
     reads(script)
     secret.value("meta_app_secret")
     script.add_client_error("get_secret_value", "InternalServiceError")
+    script.add_client_error("get_secret_value", "InternalServiceError")
     assert not secret.renewed("meta_app_secret")
+
+
+# --- the version before
+
+
+FORMER = {"meta_app_secret": "former", "partner_api_key": "former-key"}
+
+
+def test_a_value_that_stays_refused_is_taken_from_the_version_before_and_that_is_told(stubs: Stubs) -> None:
+    client, script = stubs.client("secretsmanager")
+    times = Times()
+    secret = times.secret(client)
+    reads(script)
+    secret.value("partner_api_key")
+    reads(script)
+    looks_back(script, FORMER)
+    assert secret.renewed("partner_api_key")
+    assert secret.value("partner_api_key") == "former-key"
+    assert times.told == []
+    secret.accepted("partner_api_key")
+    secret.accepted("partner_api_key")
+    assert times.told == [("partner_api_key", "refused")]
+
+
+def test_a_new_value_that_is_refused_too_gives_way_to_the_one_before_it(stubs: Stubs) -> None:
+    client, script = stubs.client("secretsmanager")
+    secret = Times().secret(client)
+    reads(script, partner_api_key="stale")
+    secret.value("partner_api_key")
+    reads(script, partner_api_key="mistyped")
+    assert secret.renewed("partner_api_key")
+    looks_back(script, {"partner_api_key": "stale-no-more"})
+    assert secret.renewed("partner_api_key")
+    assert secret.value("partner_api_key") == "stale-no-more"
+
+
+def test_each_new_version_has_one_before_it(stubs: Stubs) -> None:
+    client, script = stubs.client("secretsmanager")
+    times = Times()
+    secret = times.secret(client)
+    reads(script, meta_app_secret="x")
+    looks_back(script, FORMER)
+    assert secret.value("partner_api_key") == "former-key"
+    reads(script, partner_api_key="mistyped")
+    assert secret.renewed("partner_api_key")
+    looks_back(script, FORMER)
+    assert secret.renewed("partner_api_key")
+    assert secret.value("partner_api_key") == "former-key"
+    secret.accepted("partner_api_key")
+    assert times.told == [("partner_api_key", "missing"), ("partner_api_key", "refused")]
+
+
+def test_a_former_value_that_is_refused_as_well_is_let_go(stubs: Stubs) -> None:
+    client, script = stubs.client("secretsmanager")
+    times = Times()
+    secret = times.secret(client)
+    reads(script)
+    secret.value("partner_api_key")
+    reads(script)
+    looks_back(script, FORMER)
+    assert secret.renewed("partner_api_key")
+    assert not secret.renewed("partner_api_key")
+    assert not secret.renewed("partner_api_key")
+    assert secret.value("partner_api_key") == PARTNER_KEY
+    assert times.told == []
+
+
+def test_the_current_value_gets_its_chance_again_every_half_minute(stubs: Stubs) -> None:
+    client, script = stubs.client("secretsmanager")
+    times = Times()
+    secret = times.secret(client)
+    reads(script)
+    secret.value("partner_api_key")
+    for _ in range(2):
+        reads(script)
+        looks_back(script, FORMER)
+        assert secret.renewed("partner_api_key")
+        secret.accepted("partner_api_key")
+        times.pass_by(RENEWED_SECONDS - 0.1)
+        assert secret.value("partner_api_key") == "former-key"
+        times.pass_by(0.1)
+        assert secret.value("partner_api_key") == PARTNER_KEY
+    assert times.told == [("partner_api_key", "refused")] * 2
+    reads(script, partner_api_key="mended")
+    assert secret.renewed("partner_api_key")
+    assert secret.value("partner_api_key") == "mended"
+
+
+@pytest.mark.parametrize("content", [SECRET, {"partner_api_key": " "}, {}, ["x"], None])
+def test_a_version_before_that_has_nothing_else_changes_nothing(stubs: Stubs, content: object) -> None:
+    client, script = stubs.client("secretsmanager")
+    secret = Times().secret(client)
+    reads(script)
+    secret.value("partner_api_key")
+    reads(script)
+    looks_back(script, content)
+    assert not secret.renewed("partner_api_key")
+    assert secret.value("partner_api_key") == PARTNER_KEY
+
+
+@pytest.mark.parametrize("content", [{"meta_app_secret": "x"}, {"partner_api_key": ""}])
+def test_what_is_missing_is_taken_from_the_version_before(stubs: Stubs, content: dict[str, str]) -> None:
+    client, script = stubs.client("secretsmanager")
+    times = Times()
+    secret = times.secret(client)
+    reads(script, **content)
+    looks_back(script, FORMER)
+    assert secret.value("partner_api_key") == "former-key"
+    assert secret.value("partner_api_key") == "former-key"
+    secret.accepted("partner_api_key")
+    assert times.told == [("partner_api_key", "missing")]
+    times.pass_by(RENEWED_SECONDS)
+    reads(script)
+    assert secret.value("partner_api_key") == PARTNER_KEY
+
+
+def test_a_snapshot_holds_no_value_of_the_version_before(stubs: Stubs) -> None:
+    client, script = stubs.client("secretsmanager")
+    secret = Times().secret(client)
+    reads(script, meta_app_secret="x")
+    looks_back(script, FORMER)
+    secret.value("partner_api_key")
+    secret.forget()
+    reads(script)
+    assert secret.value("partner_api_key") == PARTNER_KEY
 
 
 def test_a_machine_that_has_just_started_reads_the_secret_too(stubs: Stubs) -> None:
@@ -531,6 +680,7 @@ def test_what_is_missing_is_named(stubs: Stubs, value: object) -> None:
     client, script = stubs.client("secretsmanager")
     content = {**SECRET, "partner_api_key": value} if value is not None else {"meta_app_secret": APP_SECRET}
     script.add_response("get_secret_value", {"SecretString": json.dumps(content)})
+    script.add_client_error("get_secret_value", "ResourceNotFoundException")
     with pytest.raises(UnavailableError, match="no partner_api_key") as raised:
         Secret(client, "x").value("partner_api_key")
     assert_silent("".join(traceback.format_exception(raised.value)))
@@ -543,6 +693,7 @@ def test_what_is_missing_is_named(stubs: Stubs, value: object) -> None:
 def test_a_secret_that_is_no_object_is_named_and_never_shown(stubs: Stubs, content: str) -> None:
     client, script = stubs.client("secretsmanager")
     script.add_response("get_secret_value", {"SecretString": content})
+    script.add_response("get_secret_value", {"SecretString": content})
     with pytest.raises(UnavailableError, match="not a JSON object") as raised:
         Secret(client, "x").value("meta_app_secret")
     assert raised.value.__cause__ is None
@@ -552,6 +703,7 @@ def test_a_secret_that_is_no_object_is_named_and_never_shown(stubs: Stubs, conte
 
 def test_a_binary_secret_is_no_object(stubs: Stubs) -> None:
     client, script = stubs.client("secretsmanager")
+    script.add_response("get_secret_value", {"SecretBinary": APP_SECRET.encode()})
     script.add_response("get_secret_value", {"SecretBinary": APP_SECRET.encode()})
     with pytest.raises(UnavailableError, match="not a JSON object"):
         Secret(client, "x").value("meta_app_secret")

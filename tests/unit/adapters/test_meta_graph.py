@@ -23,6 +23,7 @@ from onramp.adapters.meta_graph import (
     MetaGraph,
 )
 from onramp.adapters.system import SystemClock
+from onramp.adapters.upstream import Credential
 from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient, UpstreamError
 from onramp.domain.text import identifier
 from onramp.ports.upstreams import PhoneFacts, WabaFacts
@@ -57,7 +58,7 @@ class Bench:
             base_url=BASE,
             version="v26.0",
             app_id=APP_ID,
-            app_secret=app_secret,
+            app_secret=Credential(app_secret),
         )
 
 
@@ -697,8 +698,8 @@ def rotated(*answers: Answer) -> Bench:
         secrets.append("new")
         return len(secrets) == 2
 
-    bench = Bench(*answers, app_secret=lambda: secrets[-1])
-    bench.graph = replace(bench.graph, renew_secret=renew)
+    bench = Bench(*answers)
+    bench.graph = replace(bench.graph, app_secret=Credential(lambda: secrets[-1], renew))
     return bench
 
 
@@ -727,4 +728,4 @@ def test_a_refusal_of_the_code_itself_reads_no_secret() -> None:
     bench = rotated(error(100, 36007))
     with pytest.raises(Permanent):
         bench.graph.exchange(CODE)
-    assert bench.graph.app_secret() == "old"
+    assert bench.graph.app_secret.value() == "old"

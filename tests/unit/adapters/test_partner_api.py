@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from onramp.adapters.partner_api import FARTHEST, PAGE, PartnerApi
+from onramp.adapters.upstream import Credential
 from onramp.domain.errors import Ambiguous, Permanent, PutOff, Transient
 from onramp.domain.states import Progress
 from onramp.ports.upstreams import NewKey, RemoteClient, Submission
@@ -47,7 +48,7 @@ class Bench:
             client=self.wire.client,
             base_url=BASE,
             partner_id="localPA",
-            partner_key=lambda: PARTNER_KEY,
+            partner_key=Credential(lambda: PARTNER_KEY),
             solution_id="123456789012345",
             messaging_url=self.messaging_url,
         )
@@ -135,7 +136,7 @@ def test_no_slot_is_used_up_when_our_own_key_cannot_be_read() -> None:
     def broken() -> str:
         raise RuntimeError
 
-    api = PartnerApi(client=one.wire.client, base_url=BASE, partner_id="localPA", partner_key=broken)
+    api = replace(one.api, partner_key=Credential(broken))
     with pytest.raises(RuntimeError):
         api.read_channel("oneCH", gate)
     assert gate.passed == 0
@@ -586,9 +587,9 @@ def rotating(one: Bench, *, changes: bool) -> PartnerApi:
 
     def renew() -> bool:
         keys.append("new" if changes else "old")
-        return changes
+        return changes and len(keys) == 2
 
-    return replace(one.api, partner_key=lambda: keys[-1], renew_key=renew)
+    return replace(one.api, partner_key=Credential(lambda: keys[-1], renew))
 
 
 def test_a_refused_key_is_read_anew_and_the_call_made_once_more_in_a_slot_of_its_own() -> None:
@@ -609,6 +610,33 @@ def test_a_new_key_that_is_refused_too_is_not_read_again() -> None:
     with pytest.raises(Permanent, match="partner_configuration"):
         rotating(one, changes=True).make_key("oneCH", one.gate)
     assert one.gate.passed == 2
+
+
+def test_the_key_before_it_is_the_third_and_last_that_is_tried() -> None:
+    keys, told = ["old"], list[str]()
+
+    def renew() -> bool:
+        keys.append(f"another-{len(keys)}")
+        return True
+
+    key = Credential(lambda: keys[-1], renew, lambda: told.append(keys[-1]))
+    one = bench(says({}, 401), says({}, 401), clients())
+    replace(one.api, partner_key=key).list_clients(0, one.gate)
+    assert [request.headers["x-api-key"] for request in one.wire.requests] == keys
+    assert (told, one.gate.passed) == (["another-2"], 3)
+    one = bench(says({}, 401), says({}, 401), says({}, 401))
+    with pytest.raises(Permanent, match="partner_configuration"):
+        replace(one.api, partner_key=key).list_clients(0, one.gate)
+    assert (told, one.gate.passed) == (["another-2"], 3)
+
+
+def test_a_refusal_of_what_was_asked_accepts_the_key() -> None:
+    told = list[str]()
+    one = bench(says({}, 404))
+    api = replace(one.api, partner_key=Credential(lambda: "k", lambda: True, lambda: told.append("k")))
+    with pytest.raises(Permanent, match="channel_missing"):
+        api.read_channel("oneCH", one.gate)
+    assert told == ["k"]
 
 
 def test_no_other_refusal_makes_the_key_be_read_anew() -> None:

@@ -253,11 +253,25 @@ def test_a_table_that_does_not_answer_is_told_and_may_be_tried_again(bench: Benc
     watch.assert_silent()
 
 
-@pytest.mark.parametrize("secret", ["{}", "no json", json.dumps({"meta_app_secret": 7})])
+UNUSABLE = pytest.mark.parametrize("secret", ["{}", "no json", json.dumps({"meta_app_secret": 7})])
+
+
+@UNUSABLE
 def test_a_secret_nobody_can_use_is_our_trouble(bench: Bench, watch: Watch, secret: str) -> None:
-    boto3.client("secretsmanager").put_secret_value(SecretId="the-secret", SecretString=secret)
+    for version in ("{}", secret):
+        boto3.client("secretsmanager").put_secret_value(SecretId="the-secret", SecretString=version)
     exchange(bench, bench.opened()).problem(503, "unavailable")
     assert bench.meta.asked == []
+    watch.assert_silent()
+
+
+@UNUSABLE
+def test_while_the_version_before_it_is_good_no_customer_notices(
+    bench: Bench, watch: Watch, secret: str
+) -> None:
+    boto3.client("secretsmanager").put_secret_value(SecretId="the-secret", SecretString=secret)
+    assert exchange(bench, bench.opened()).status == 200
+    assert "a value of the secret is wrong; the one before it is used" in watch.read()
     watch.assert_silent()
 
 

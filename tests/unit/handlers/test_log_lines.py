@@ -75,6 +75,40 @@ def test_the_lines_of_requests_are_signed_by_their_function(
     assert_silent(json.dumps(written))
 
 
+NEVER = "0" * 32
+OTHER = "106540352242999"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "named"),
+    [
+        ("POST", f"/v1/signups/{NEVER}/code", {"signup_id": NEVER}),
+        ("POST", f"/v1/signups/{NEVER}/numbers", {"signup_id": NEVER}),
+        ("POST", f"/v1/signups/{NEVER}/retry", {"signup_id": NEVER}),
+        ("GET", f"/v1/signups/{NEVER}", {"signup_id": NEVER}),
+        ("POST", f"/v1/numbers/{OTHER}/retry", {"phone_number_id": OTHER}),
+        ("POST", f"/v1/numbers/{OTHER}/cancel", {"phone_number_id": OTHER}),
+        ("POST", f"/v1/numbers/{OTHER}/check", {"phone_number_id": OTHER}),
+        ("GET", f"/v1/numbers/{OTHER}", {"phone_number_id": OTHER}),
+        ("GET", "/v1/channels/smplD4CH/api-key", {"channel_id": "smplD4CH"}),
+        # What somebody wrote into the path and is no id is not repeated.
+        ("POST", "/v1/numbers/491512345678/retry", {}),
+        ("GET", "/v1/channels/491512345678/api-key", {}),
+        ("POST", f"/v1/signups/{CODE}/numbers", {}),
+    ],
+)
+def test_a_refusal_names_what_was_asked_for(
+    bench: Bench, capsys: pytest.CaptureFixture[str], method: str, path: str, named: dict[str, str]
+) -> None:
+    bench.call(method, path, {} if method == "POST" else None)
+    bench.call("GET", "/v1/signups", tenant=["a"])
+    refusal, another = lines(capsys)
+    ids = {"signup_id", "phone_number_id", "channel_id"}
+    assert refusal["message"] == "refused"
+    assert {name: refusal[name] for name in ids & refusal.keys()} == named
+    assert not ids & another.keys()
+
+
 class Workers:
     """The workers on ports in memory, with the log that they have in Lambda."""
 

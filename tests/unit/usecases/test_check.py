@@ -159,6 +159,32 @@ def test_a_dead_key_that_works_again_needs_nobody(bench: Bench) -> None:
     assert bench.told()[-1] == "number.attention_ended"
 
 
+def test_an_operators_retry_makes_another_key_for_a_dead_one_and_only_then(bench: Bench) -> None:
+    connected(bench)
+    first = key(bench)
+    assert bench.work(retry=True) is None
+    assert key(bench) == first
+    kill_key(bench)
+    day(bench)
+    bench.work(retry=True)
+    assert key(bench) != first
+    assert bench.number().attention is None
+    second = key(bench)
+    bench.work(retry=True)
+    assert key(bench) == second
+
+
+def test_an_operators_retry_sets_a_webhook_back_that_was_only_reported(bench: Bench) -> None:
+    bench.rule(mend_webhooks=False)
+    connected(bench)
+    bench.messaging.webhook = ELSEWHERE
+    day(bench)
+    assert bench.number().attention is Attention.WEBHOOK_DRIFT
+    bench.work(retry=True)
+    assert bench.messaging.webhook == WEBHOOK
+    assert bench.number().attention is None
+
+
 def test_a_retry_makes_another_key_for_a_dead_one(bench: Bench) -> None:
     connected(bench)
     kill_key(bench)
