@@ -125,7 +125,7 @@ def _table(found: Reached) -> str:
 def _item(found: Reached, pk: str, sk: str) -> Item | None:
     key = {"pk": {"S": pk}, "sk": {"S": sk}}
     answer = found.aws.dynamodb.get_item(TableName=_table(found), Key=key, ConsistentRead=True)
-    return _plain(answer["Item"]) if "Item" in answer else None
+    return plain(answer["Item"]) if "Item" in answer else None
 
 
 def record_of(found: Reached, kind: str, name: str = "") -> Item | None:
@@ -145,16 +145,17 @@ def _listed(found: Reached, signup_id: str, prefix: str) -> Iterator[Item]:
         ConsistentRead=True,
     )
     for page in pages:
-        yield from map(_plain, page["Items"])
+        yield from map(plain, page["Items"])
 
 
-def _plain(item: Mapping[str, Any]) -> Item:
+def plain(item: Mapping[str, Any]) -> Item:
+    """An item as DynamoDB answers it, without its types."""
     read = TypeDeserializer().deserialize
     return {name: read(value) for name, value in item.items()}
 
 
-def content_of(item: Item) -> dict[str, Any]:
-    """What a record says, without what nobody may read. Raises `Unreadable`, naming it and nothing more."""
+def unpacked(item: Item) -> dict[str, Any]:
+    """What a record says, secrets included. Raises `Unreadable`, naming it and nothing more."""
     packed = item.get("data_zlib")
     try:
         text = zlib.decompress(bytes(packed)) if packed is not None else str(item.get("data", "{}"))
@@ -163,6 +164,12 @@ def content_of(item: Item) -> dict[str, Any]:
         content = None
     if not isinstance(content, dict):
         raise Unreadable(f"{item['pk']}/{item['sk']} cannot be read")
+    return content
+
+
+def content_of(item: Item) -> dict[str, Any]:
+    """What a record says, without what nobody may read. Raises `Unreadable`."""
+    content = unpacked(item)
     content.pop("token", None)
     if isinstance(content.get("key"), dict):
         content["key"].pop("secret", None)
@@ -250,7 +257,7 @@ def _signups(found: Reached) -> Iterator[dict[str, Any]]:
         ExpressionAttributeValues={":sk": {"S": "SIGNUP"}},
     )
     for page in pages:
-        yield from _readable(map(_plain, page["Items"]))
+        yield from _readable(map(plain, page["Items"]))
 
 
 def _client(signup: Mapping[str, Any]) -> Mapping[str, Any]:

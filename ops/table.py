@@ -4,14 +4,15 @@ import argparse
 import json
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
+from onramp.domain.errors import Unreadable
 from onramp.domain.text import iso
+from ops.records import plain, unpacked
 from ops.stage.aws import Aws
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
@@ -262,11 +263,9 @@ def without_key(item: Item) -> Item:
 def _number(item: Item) -> dict[str, Any]:
     """What a number's item says, nothing when it cannot be read."""
     try:
-        text = item["data"]["S"] if "data" in item else zlib.decompress(item["data_zlib"]["B"]).decode()
-        number: Any = json.loads(text)
-    except (ValueError, KeyError, zlib.error):
+        return unpacked(plain(item))
+    except Unreadable:
         return {}
-    return number if isinstance(number, dict) else {}
 
 
 # --- empty -----------------------------------------------------------------------------------------------

@@ -39,24 +39,24 @@ class Quota:
 
 
 def _event_buses(stage: Stage) -> int:
-    return sum(len(page["EventBuses"]) for page in _pages(stage.aws.events.list_event_buses))
+    return sum(map(len, _parts(stage.aws.events.list_event_buses, "EventBuses")))
 
 
 def _rules(stage: Stage) -> int:
-    return sum(len(page["Rules"]) for page in _pages(stage.aws.events.list_rules))
+    return sum(map(len, _parts(stage.aws.events.list_rules, "Rules")))
 
 
 def _apis(stage: Stage) -> int:
-    return sum(len(page["Items"]) for page in _pages(stage.aws.apis.get_apis))
+    return sum(map(len, _parts(stage.aws.apis.get_apis, "Items")))
 
 
-def _pages(ask: Callable[..., Any]) -> Iterator[Any]:
-    """The pages of a list, whether the library knows how to turn them or not."""
+def _parts(ask: Callable[..., Any], member: str, token: str = "NextToken") -> Iterator[list[Any]]:  # noqa: S107
+    """A list, page by page, whether the library knows how to turn them or not; `token` names the next one."""
     answer = ask()
-    yield answer
-    while token := answer.get("NextToken"):
-        answer = ask(NextToken=token)
-        yield answer
+    yield answer[member]
+    while following := answer.get(token):
+        answer = ask(**{token: following})
+        yield answer[member]
 
 
 def _tables(stage: Stage) -> int:
@@ -122,10 +122,17 @@ ROLES: Final = 8
 """Roles that the stack makes."""
 
 
-def _checked(quota: Quota) -> Callable[[Stage], Finding]:
+def _for_new(about: str, check: Callable[[Stage], Finding]) -> Callable[[Stage], Finding]:
+    """A check of what only a first deployment needs."""
+
+    def checked(stage: Stage) -> Finding:
+        return ok(f"the stack stands: it has its {about}") if stands(stage) else check(stage)
+
+    return guarded(checked)
+
+
+def _left(quota: Quota) -> Callable[[Stage], Finding]:
     def check(stage: Stage) -> Finding:
-        if stands(stage):
-            return _has(quota.about)
         limit = _limit(stage, quota)
         return _room(
             quota.about,
@@ -137,10 +144,6 @@ def _checked(quota: Quota) -> Callable[[Stage], Finding]:
         )
 
     return check
-
-
-def _has(about: str) -> Finding:
-    return ok(f"the stack stands: it has its {about}")
 
 
 def _room(about: str, used: int, limit: int, *, needs: int, where: str, sure: bool = True) -> Finding:
@@ -171,13 +174,11 @@ def user_pools(stage: Stage) -> Finding:
     """The region's user pools, when the stack makes one."""
     if stage.values.text("api.jwt_issuer") or stage.values.text("api.user_pool_id"):
         return ok("the stack makes no user pool")
-    return _checked(USER_POOLS)(stage)
+    return _left(USER_POOLS)(stage)
 
 
 def roles(stage: Stage) -> Finding:
     """The account's roles, of all regions; IAM itself says how many there may be."""
-    if stands(stage):
-        return _has("roles")
     summary: Any = stage.aws.client("iam").get_account_summary()["SummaryMap"]
     return _room(
         "roles",
@@ -190,10 +191,9 @@ def roles(stage: Stage) -> Finding:
 
 def log_policies(stage: Stage) -> Finding:
     """Room for the policy by which API Gateway may write its access log."""
-    if stands(stage):
-        return _has("access log")
-    pages = _logs_pages(stage.aws.client("logs").describe_resource_policies)
-    policies = {one["policyName"]: one.get("policyDocument", "") for page in pages for one in page}
+    # CloudWatch Logs spells its tokens small.
+    parts = _parts(stage.aws.client("logs").describe_resource_policies, "resourcePolicies", "nextToken")
+    policies = {one["policyName"]: one.get("policyDocument", "") for part in parts for one in part}
     own = policies.get(LOG_DELIVERY)
     if own is None and len(policies) >= LOG_POLICIES:
         return fail(
@@ -208,21 +208,16 @@ def log_policies(stage: Stage) -> Finding:
     return ok("the access log has room in the resource policies of CloudWatch Logs")
 
 
-def _logs_pages(ask: Callable[..., Any]) -> Iterator[Any]:
-    """CloudWatch Logs spells its tokens small."""
-    answer = ask()
-    yield answer["resourcePolicies"]
-    while token := answer.get("nextToken"):
-        answer = ask(nextToken=token)
-        yield answer["resourcePolicies"]
-
-
 CHECKS: Final = (
     *(
-        Check(f"quota-{quota.name}", f"there is room for {quota.about}", guarded(_checked(quota)))
+        Check(f"quota-{quota.name}", f"there is room for {quota.about}", _for_new(quota.about, _left(quota)))
         for quota in QUOTAS
     ),
-    Check("quota-user-pools", "there is room for a user pool", guarded(user_pools)),
-    Check("quota-roles", "there is room for the functions' roles", guarded(roles)),
-    Check("quota-log-policies", "API Gateway may be let write its access log", guarded(log_policies)),
+    Check("quota-user-pools", "there is room for a user pool", _for_new(USER_POOLS.about, user_pools)),
+    Check("quota-roles", "there is room for the functions' roles", _for_new("roles", roles)),
+    Check(
+        "quota-log-policies",
+        "API Gateway may be let write its access log",
+        _for_new("access log", log_policies),
+    ),
 )

@@ -4,11 +4,20 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
-from tests.drills.more_troubles import CANCEL, census, is_checked, is_well, well
 from tests.drills.stage import Drill, eventually
+from tests.drills.steps import (
+    CANCEL,
+    attention,
+    census,
+    comes_as,
+    connect,
+    is_checked,
+    is_well,
+    no_recent_census,
+    nothing,
+    well,
+)
 from tests.drills.trouble import Counted, Found, Trouble, Type
-from tests.drills.troubles import no_recent_census
-from tests.flow.walks import Tenant
 
 REDRIVE: Final = "Redrive dead letters"
 RECORDS: Final = "Some records"
@@ -145,7 +154,8 @@ def nobody_pays_for_it(drill: Drill) -> None:
 class Unauthorized:
     """What everybody is answered: on AWS the alarm counts it in the API's access log."""
 
-    told = "alarm `callers-unauthorized` (every caller: 401)"
+    alarm = "callers-unauthorized"
+    told = f"alarm `{alarm}` (every caller: 401)"
 
     def appears(self, drill: Drill) -> None:
         eventually(lambda: answered(drill) == HTTPStatus.UNAUTHORIZED, "callers are answered 401")
@@ -171,8 +181,7 @@ def key_replaced(drill: Drill) -> None:
 
 def signs_in(drill: Drill) -> None:
     """The customer's page has a new token."""
-    front_end = drill.exits.enter_context(drill.run.front_end(drill.tenant.name))
-    drill.tenant = Tenant(run=drill.run, name=drill.tenant.name, front_end=front_end)
+    comes_as(drill, drill.tenant.name)
 
 
 def old_key_signs_on(drill: Drill) -> None:
@@ -255,16 +264,12 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
     ),
     Trouble(
         name="channel's webhook set elsewhere",
-        before=lambda drill: drill.connect(),
+        before=connect,
         broken=set_elsewhere_again_and_again,
-        meanwhile=lambda _: None,
+        meanwhile=nothing,
         sign=Counted("NumbersAttention", "numbers-attention"),
         typed=(
-            Type(
-                section="numbers-attention",
-                command="onramp logs --since 2h --where metric=NumbersAttention --by of,phone_number_id,code",
-                shows="webhook_drift",
-            ),
+            attention("webhook_drift"),
             Type(
                 section="numbers-attention",
                 command="onramp show number 106540352242922",
@@ -302,7 +307,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
     ),
     Trouble(
         name="channel that is billed and unknown",
-        before=lambda drill: drill.connect(),
+        before=connect,
         broken=channel_of_nobody,
         meanwhile=census,
         sign=Counted("ChannelsUnknown", "channels-unknown"),
@@ -313,13 +318,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
                 '--where message="a billed channel is not ours" --by channel_id',
                 shows="channel_id=",
             ),
-            Type(
-                section=CANCEL,
-                command="onramp channel cancel smplD4CH --client smplB2CL",
-                lines=lambda _: ["local"],
-                at_terminal=True,
-                shows="will end channel",
-            ),
+            CANCEL,
         ),
         healed=nobody_pays_for_it,
         ends="the unknown channel will end, and the number is connected by its own",

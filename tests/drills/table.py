@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.drills import given_up, more_troubles, troubles
+from tests.drills import given_up, numbers_and_keys, troubles
 from tests.drills.book import ROOT, book_of
 from tests.drills.trouble import Trouble
 
 TROUBLES: Final[tuple[Trouble, ...]] = (
     *troubles.TROUBLES,
-    *more_troubles.TROUBLES,
+    *numbers_and_keys.TROUBLES,
     *given_up.TROUBLES,
 )
 DOCUMENT: Final[Path] = ROOT / "docs" / "drills.md"

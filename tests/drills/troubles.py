@@ -1,16 +1,21 @@
 """Troubles with the upstreams' settings, with secrets, and with what is switched off by hand."""
 
 import secrets
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 from local.bus import listening
 from tests.drills.stage import Drill, eventually, numbers_of
+from tests.drills.steps import (
+    ROTATED,
+    is_in,
+    no_recent_census,
+    popup_again,
+    webhooks_come_again,
+)
 from tests.drills.trouble import Act, Counted, Found, Trouble, Type
 
 ELSEWHERE: Final = "http://127.0.0.1:1/somebody/elses/hook"
-ROTATE: Final = "Rotate a secret"
 
 
 # --- webhooks -------------------------------------------------------------------------------------------
@@ -24,12 +29,6 @@ def webhooks_stop(drill: Drill) -> None:
     drill.dialog.call("POST", "webhook-faults", {"drop": 1.0})
 
 
-def no_recent_census(drill: Drill) -> None:
-    """As after a quiet night: a round begins at once when it is asked for."""
-    key = {name: {"S": text} for name, text in (("pk", "CENSUS#default"), ("sk", "CENSUS"))}
-    drill.run.aws.dynamodb.delete_item(TableName=drill.run.table_name, Key=key)
-
-
 def three_are_healed(drill: Drill) -> None:
     """Three numbers go on by looks, as the sweep wakes them each minute; another one has just begun."""
     drill.submit(wabas=[{"numbers": [{}, {}, {}]}])
@@ -40,18 +39,6 @@ def three_are_healed(drill: Drill) -> None:
 
     eventually(swept, "three numbers are healed")
     drill.submit()
-
-
-def webhooks_come_again(drill: Drill) -> None:
-    """What the receiver has refused was sent again, and taken."""
-
-    def delivered() -> bool:
-        sent = drill.dialog.call("GET", "state")["deliveries"]
-        own = [one for one in sent if one["subject"] == drill.own["channel_id"]]
-        return bool(own) and all(one["outcome"] == "delivered" for one in own)
-
-    drill.is_connected()
-    eventually(delivered, "360dialog's webhooks are taken")
 
 
 # --- secrets --------------------------------------------------------------------------------------------
@@ -76,13 +63,6 @@ def code_is_refused(drill: Drill) -> None:
     drill.open()
     answer = drill.send_code()
     assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.BAD_GATEWAY, "meta_configuration")
-
-
-def popup_again(drill: Drill) -> None:
-    """The same signup goes on: the customer goes through the popup until the code is taken."""
-    eventually(lambda: drill.send_code().is_success, "a code is exchanged with the new secret")
-    drill.tenant.front_end.submit(drill.own["signup_id"])
-    drill.is_connected()
 
 
 # --- what is switched off -------------------------------------------------------------------------------
@@ -141,10 +121,6 @@ def worker_throttled(drill: Drill) -> None:
     drill.run.aws.functions.put_function_concurrency(
         FunctionName=drill.run.deployed.functions["onboarding_worker"], ReservedConcurrentExecutions=0
     )
-
-
-def is_in(status: str) -> Callable[[Drill], bool]:
-    return lambda drill: drill.is_(status)
 
 
 TROUBLES: Final = (
@@ -222,7 +198,7 @@ TROUBLES: Final = (
                 command="onramp secret set partner_api_key",
                 lines=lambda drill: [drill.stage.keys.partner_api_key],
             ),
-            Type(section=ROTATE, command="onramp doctor --only secret meta-app partner-key webhook-event"),
+            ROTATED,
             Type(section="partner-configuration", command="onramp resume jobs"),
             Type(
                 section="A number that failed",
@@ -253,7 +229,7 @@ TROUBLES: Final = (
                 command="onramp secret set meta_app_secret",
                 lines=lambda drill: [drill.stage.keys.meta_app_secret],
             ),
-            Type(section=ROTATE, command="onramp doctor --only secret meta-app partner-key webhook-event"),
+            ROTATED,
         ),
         healed=popup_again,
         ends="the customer goes through the popup again, on the same signup, and the number is connected",

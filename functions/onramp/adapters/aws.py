@@ -346,13 +346,11 @@ class Secret:
     def _now(self) -> tuple[float, ...]:
         return tuple(clock() for clock in self._clocks)
 
-    def _read(self, stage: str = "") -> Mapping[str, object]:
+    def _read(self, stage: str | None = None) -> Mapping[str, object]:
         """A version's content. Raises `UnavailableError`, and `Incomplete` when it is no JSON object."""
         try:
-            if stage:
-                answer = self._client.get_secret_value(SecretId=self._secret_id, VersionStage=stage)
-            else:
-                answer = self._client.get_secret_value(SecretId=self._secret_id)
+            version = {"VersionStage": stage} if stage else {}
+            answer = self._client.get_secret_value(SecretId=self._secret_id, **version)
         except AwsError as error:
             raise UnavailableError("secret") from error
         try:

@@ -31,6 +31,8 @@ TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0)
 """Seconds for each single wait."""
 DEADLINE: Final = 15.0
 """Seconds for a whole call: an answer that comes drop by drop keeps every single wait short."""
+TRIES: Final = 3
+"""Sends of one call at most: with the value that is remembered, the current one, and the one before."""
 IDLE_SECONDS: Final = 5.0
 """A connection that has rested longer, by the wall clock too, is not used again: the clock by which httpx
 counts may stand still while a function is frozen."""
@@ -170,19 +172,19 @@ class Credential:
 
         Raises what `send` raises.
         """
-        for last in (False, False, True):
+        left = TRIES
+        while True:
+            left -= 1
             try:
                 answer = send()
             except Permanent as refusal:
                 if not is_refusal(refusal):
                     self.accepted()
-                    raise
-                if last or not self.renewed():
-                    raise
-            else:
-                self.accepted()
-                return answer
-        raise AssertionError("the last try has ended")
+                elif left and self.renewed():
+                    continue
+                raise
+            self.accepted()
+            return answer
 
 
 def _waits(deadline: float) -> httpx.Timeout:

@@ -13,12 +13,26 @@ from local import deploy
 from local.journey import read_channel_key
 from tests.drills.book import printed
 from tests.drills.stage import Drill, eventually
+from tests.drills.steps import (
+    CANCEL,
+    ROTATE,
+    ROTATED,
+    attention,
+    census,
+    comes_as,
+    connect,
+    is_checked,
+    is_in,
+    is_well,
+    no_recent_census,
+    nothing,
+    popup_again,
+    webhooks_come_again,
+    well,
+)
 from tests.drills.trouble import Counted, Trouble, Type
-from tests.drills.troubles import ROTATE, is_in, no_recent_census, popup_again, webhooks_come_again
-from tests.flow.walks import Tenant
 
 FAILED: Final = "A number that failed"
-CANCEL: Final = "Cancel a channel at 360dialog"
 DEAD: Final = "Connected, but its key is dead"
 
 
@@ -42,10 +56,6 @@ def partner_key_mistyped(drill: Drill) -> None:
     wrong = drill.stage.keys.as_secret() | {"partner_api_key": secrets.token_hex(24)}
     deploy.put_secret(drill.run.aws, drill.run.secret_id, wrong)
     drill.dialog.call("POST", "faults", {"kind": "error_before", "status": 401, "times": 1})
-
-
-def connects_all_the_same(drill: Drill) -> None:
-    drill.connect()
 
 
 # --- the envelope key -----------------------------------------------------------------------------------
@@ -97,22 +107,6 @@ def another_key_in_the_hub(drill: Drill) -> None:
     drill.dialog.call("POST", f"channels/{drill.own['channel_id']}/hub", {"action": "make_key"})
 
 
-def is_checked(drill: Drill) -> None:
-    """The daily check, which the tenant may ask for at any time."""
-    path = f"/v1/numbers/{drill.own['phone_number_id']}/check"
-    answer = drill.tenant.front_end.call("POST", path, body={})
-    assert answer.status_code == HTTPStatus.ACCEPTED, answer.text
-
-
-def is_well(drill: Drill) -> bool:
-    return bool(drill.number()["status"] == "connected" and not drill.number().get("attention"))
-
-
-def well(drill: Drill) -> None:
-    drill.is_connected()
-    eventually(lambda: is_well(drill), "nothing of the number needs a person")
-
-
 # --- the solution ---------------------------------------------------------------------------------------
 
 
@@ -147,11 +141,6 @@ def second_channel(drill: Drill) -> None:
     made = drill.dialog.call("POST", f"channels/{kept}/second", {})
     drill.memory["kept"] = kept
     drill.own["channel_id"] = made["id"]
-
-
-def census(drill: Drill) -> None:
-    """The daily round, now."""
-    drill.run.invoke("reconciler", {"task": "census"})
 
 
 def second_has_ended(drill: Drill) -> None:
@@ -199,9 +188,7 @@ def agency_connects_it(drill: Drill) -> None:
 def customer_comes_alone(drill: Drill) -> None:
     """The customer proves the number as another tenant."""
     drill.memory["agency"] = drill.tenant
-    name = f"{drill.tenant.name}-alone"
-    front_end = drill.exits.enter_context(drill.run.front_end(name))
-    drill.tenant = Tenant(run=drill.run, name=name, front_end=front_end)
+    comes_as(drill, f"{drill.tenant.name}-alone")
     signup_id, shared = drill.open(), drill.tenant.popup_again(drill.own["business_id"])
     drill.tenant.front_end.send_code(signup_id, shared["code"], shared["session_info"])
 
@@ -236,7 +223,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
                 status=1,
             ),
             Type(section=ROTATE, command="onramp secret undo"),
-            Type(section=ROTATE, command="onramp doctor --only secret meta-app partner-key webhook-event"),
+            ROTATED,
         ),
         healed=webhooks_come_again,
         ends="the number is connected, and what was refused has been sent again and taken",
@@ -244,7 +231,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
     Trouble(
         name="partner key mistyped",
         broken=partner_key_mistyped,
-        meanwhile=connects_all_the_same,
+        meanwhile=connect,
         sign=Counted("PartnerConfigurationErrors", "partner-configuration"),
         typed=(
             Type(
@@ -254,13 +241,13 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
                 shows="refuses the key",
             ),
             Type(section=ROTATE, command="onramp secret undo"),
-            Type(section=ROTATE, command="onramp doctor --only secret meta-app partner-key webhook-event"),
+            ROTATED,
         ),
         ends="the number is connected all the while, with the key before it",
     ),
     Trouble(
         name="envelope key disabled",
-        before=lambda drill: drill.connect(),
+        before=connect,
         broken=envelope_key_disabled,
         meanwhile=nobody_is_served,
         sign=Counted("ServicesUnavailable", "services-unavailable", times=5),
@@ -278,16 +265,12 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
     ),
     Trouble(
         name="second key made in the Hub",
-        before=lambda drill: drill.connect(),
+        before=connect,
         broken=another_key_in_the_hub,
         meanwhile=is_checked,
         sign=Counted("NumbersAttention", "numbers-attention"),
         typed=(
-            Type(
-                section="numbers-attention",
-                command="onramp logs --since 2h --where metric=NumbersAttention --by of,phone_number_id,code",
-                shows="key_dead",
-            ),
+            attention("key_dead"),
             Type(
                 section=DEAD,
                 command="onramp doctor --only channel-keys --number 106540352242922",
@@ -338,28 +321,18 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
     ),
     Trouble(
         name="second channel of a number",
-        before=lambda drill: drill.connect(),
+        before=connect,
         broken=second_channel,
         meanwhile=census,
         sign=Counted("NumbersAttention", "numbers-attention"),
         typed=(
-            Type(
-                section="numbers-attention",
-                command="onramp logs --since 2h --where metric=NumbersAttention --by of,phone_number_id,code",
-                shows="second_channel",
-            ),
+            attention("second_channel"),
             Type(
                 section="numbers-attention",
                 command="onramp show number 106540352242922",
                 shows="second_channel",
             ),
-            Type(
-                section=CANCEL,
-                command="onramp channel cancel smplD4CH --client smplB2CL",
-                lines=lambda _: ["local"],
-                at_terminal=True,
-                shows="will end channel",
-            ),
+            CANCEL,
         ),
         healed=second_has_ended,
         ends="the number is connected by the channel that was kept, and the other one has ended",
@@ -368,7 +341,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
         name="number that belongs to somebody else",
         before=agency_connects_it,
         broken=customer_comes_alone,
-        meanwhile=lambda _: None,
+        meanwhile=nothing,
         sign=Answered("number_taken"),
         typed=(
             Type(
@@ -376,13 +349,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
                 command="onramp show number 106540352242922",
                 shows='"tenant"',
             ),
-            Type(
-                section=CANCEL,
-                command="onramp channel cancel smplD4CH --client smplB2CL",
-                lines=lambda _: ["local"],
-                at_terminal=True,
-                shows="will end channel",
-            ),
+            CANCEL,
         ),
         healed=agency_has_ended,
         ends="the former owner's channel has ended, and the number is connected for the one who proved it",
