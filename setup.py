@@ -10,7 +10,13 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
-PACKED = ("functions", "requirements/runtime.txt", "config/example.toml")
+PACKED = (
+    "functions",
+    "requirements/runtime.txt",
+    "config/example.toml",
+    "web/page",
+    "web/dist/onramp.js",
+)
 
 
 class BuildWithProject(build_py):

@@ -30,7 +30,7 @@ from onramp.ports.upstreams import Page
 from onramp.usecases import read
 from onramp.usecases.census import work_on_census
 from onramp.usecases.exchange_code import exchange_code
-from onramp.usecases.open_signup import open_signup
+from onramp.usecases.open_signup import Wanted, open_signup
 from onramp.usecases.submit_numbers import submit_numbers
 from onramp.usecases.sweep import sweep
 
@@ -167,9 +167,7 @@ def measure(records: int) -> dict[str, Spent]:
                 open_signup(
                     ports,
                     tenant=TENANT,
-                    client=client,
-                    plan_tier="regular",
-                    reference="order-4711",
+                    wanted=Wanted(client=client, plan_tier="regular", reference="order-4711"),
                     idempotency_key="order-4711",
                 )
             )

@@ -100,9 +100,9 @@ class Standing:
 
     keys: int = 3
     secrets: int = 1
-    alarms: int = 51
+    alarms: int = 52
     dashboards: int = 1
-    metrics: int = 65
+    metrics: int = 66
 
 
 STANDING: Final = Standing()

@@ -8,9 +8,10 @@ from typing import Any, Final
 from onramp.adapters.aws import SOURCE
 from onramp.domain.errors import FAILURES
 from onramp.domain.facts import FACTS, FactKind, FactType
+from onramp.domain.outcome import OutcomeType
 from onramp.domain.signup import PROVED_BY_GRANT, PROVED_BY_USE
 from onramp.domain.states import Attention, Step
-from onramp.inbound.models import SIGNUP_ID, WISHES
+from onramp.inbound.models import LINK_ID, SIGNUP_ID, WISHES
 from onramp.usecases.exchange_code import TOLD
 
 type Json = dict[str, Any]
@@ -63,8 +64,19 @@ _MEMBERS: Final[Json] = {
         "examples": ["aCH,bCH"],
     },
     "code": {"description": "A code that says more.", "examples": ["submission_rejected"]},
+    "error_code": {"description": "Meta's code of the error.", "examples": ["524126"]},
+    "outcome": {"description": "How the popup ended.", "examples": ["cancelled"]},
+    "session_id": {
+        "description": "Meta's id of the visit, for its support.",
+        "examples": ["f34b51dab5e0498"],
+    },
     "count": {"description": "How many.", "examples": ["2"]},
+    "expires_at": {
+        "description": "Until when the link waits; ISO 8601.",
+        "examples": ["2026-11-30T09:00:00.000Z"],
+    },
     "life": {"description": "Which life of the number begins or goes on.", "examples": ["2"]},
+    "link_id": {"description": "Our id of the link.", "examples": [LINK_ID]},
     "other_channel_id": {"description": "360dialog's id of the other channel.", "examples": ["smplD4CH"]},
     "proof": {"description": "How the ownership was proved.", "examples": ["granted_ids"]},
     "reason": {"description": "360dialog's or Meta's word for it.", "examples": ["DISPLAY_NAME_REJECTED"]},
@@ -78,6 +90,14 @@ _MEMBERS: Final[Json] = {
 }
 """Further members, by name: each is a text or null."""
 
+_OWN: Final[Mapping[tuple[str, str], Json]] = {
+    (FactType.SIGNUP_OUTCOME, "step"): {
+        "description": "Meta's word for the screen it ended at.",
+        "examples": ["PHONE_NUMBER_VERIFICATION"],
+    },
+}
+"""Members that mean something else in one event."""
+
 _WORDS: Final[Mapping[tuple[str, str], list[str]]] = {
     (FactType.NUMBER_FAILED, "code"): list(FAILURES),
     (FactType.NUMBER_FAILED, "step"): list(Step),
@@ -88,6 +108,7 @@ _WORDS: Final[Mapping[tuple[str, str], list[str]]] = {
     (FactType.NUMBER_WISH_REFUSED, "code"): list(FAILURES),
     (FactType.NUMBER_WISH_REFUSED, "step"): list(WISHES),
     (FactType.SIGNUP_AUTHORIZED, "proof"): [PROVED_BY_GRANT, PROVED_BY_USE],
+    (FactType.SIGNUP_OUTCOME, "outcome"): list(OutcomeType),
     (FactType.SIGNUP_EXCHANGE_FAILED, "code"): sorted(TOLD),
 }
 """Members that hold one of our own words."""
@@ -141,7 +162,7 @@ def _event(name: str, kind: FactKind) -> Json:
 
 
 def _member(name: str, member: str) -> Json:
-    schema = {"type": ["string", "null"], **_MEMBERS[member]}
+    schema = {"type": ["string", "null"], **_OWN.get((name, member), _MEMBERS[member])}
     words = _WORDS.get((name, member))
     if words is not None:
         schema |= {"enum": [*words, None], "examples": [words[0]]}

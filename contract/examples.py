@@ -8,28 +8,38 @@ from contract.samples import AT, CHANNEL_ID, CLIENT_ID, PHONE_NUMBER_ID, TENANT,
 from onramp.domain import number as life
 from onramp.domain.errors import PROBLEMS, Problem
 from onramp.domain.facts import FactType
+from onramp.domain.launch import STANDARD, Flow, launch_of
+from onramp.domain.link import Link
 from onramp.domain.number import ChannelKey, Number, WabaOf, Wish
 from onramp.domain.records import Fact
 from onramp.domain.signup import Client, ListedNumber, Signup, Waba
 from onramp.domain.states import Progress, Step
 from onramp.inbound.models import (
     CURSOR,
+    LINK_ID,
     SIGNUP_ID,
     ConfigAnswer,
     KeyAnswer,
+    LinkedSignupView,
+    LinkList,
+    LinkView,
+    MadeLinkView,
     NumberList,
     NumberView,
+    PageView,
     SignupList,
     SignupSummary,
     SignupView,
 )
 from onramp.inbound.problems import content_of
+from onramp.usecases.links import MadeLink
 from onramp.usecases.read import Whole
 
 type Json = dict[str, Any]
 
 ADDRESS: Final = "https://waba-v2.360dialog.io"
 REQUEST_ID: Final = "sample00EAMFiA="
+_FLOW: Final = Flow("9876543210", {"setup": {"solutionID": "123456789012345"}})
 _LISTED: Final = (
     ListedNumber(
         phone_number_id=PHONE_NUMBER_ID,
@@ -111,12 +121,19 @@ class _Sample:
             self.facts += record.told
             record.told.clear()
         numbers = {PHONE_NUMBER_ID: self.number} if self.signup.submitted else {}
-        return Whole(self.signup, self.listed, numbers, self.facts)
+        open_ = self.signup.waba is None
+        launch = launch_of({STANDARD: _FLOW}, self.signup.flow, self.signup.prefill) if open_ else None
+        return Whole(self.signup, self.listed, numbers, self.facts, launch)
 
     @property
     def shown(self) -> SignupView:
         """What a reader sees."""
         return SignupView.of(self.whole, self.now)
+
+    @property
+    def shown_by_link(self) -> LinkedSignupView:
+        """What its customer sees, who has come by a link."""
+        return LinkedSignupView.behind(self.whole, _link(), self.now)
 
     @property
     def number_shown(self) -> NumberView:
@@ -128,16 +145,22 @@ def answers() -> dict[str, Json]:
     """The examples of good answers, by the names that `contract.operations` uses."""
     sample = _Sample()
     shown = {"opened": sample.shown}
+    linked = {}
     sample.authorize()
     shown["authorized"] = sample.shown
+    linked["linked_authorized"] = sample.shown_by_link
     sample.submit()
     shown["onboarding"] = sample.shown
+    linked["linked_onboarding"] = sample.shown_by_link
     pending = sample.number_shown
     sample.connect()
     shown["connected"] = sample.shown
+    linked["linked_connected"] = sample.shown_by_link
     number = sample.number_shown
     made = {
         **shown,
+        **linked,
+        **_links(),
         "signups": SignupList(signups=[SignupSummary.of(sample.whole, sample.now)], cursor=CURSOR),
         "pending_number": pending,
         "failed_number": _failed(),
@@ -148,11 +171,45 @@ def answers() -> dict[str, Json]:
             app_id="1234567890",
             config_id="9876543210",
             graph_version="v26.0",
-            extras={"setup": {"solutionID": "123456789012345"}},
+            extras=dict(_FLOW.extras),
+            sdk_url="https://connect.facebook.net/en_US/sdk.js",
+            flows=[STANDARD, "coexistence"],
+            page=PageView(
+                name="Example Partner",
+                logo_url="https://www.example.com/logo.svg",
+                accent="#0b7a4b",
+                accent_dark="#5fd39b",
+                support_url="mailto:help@example.com",
+            ),
         ),
         "key": KeyAnswer(channel_id=CHANNEL_ID, address=ADDRESS, api_key="the-key"),
     }
     return {name: model.model_dump(mode="json") for name, model in made.items()} | {"empty": {}}
+
+
+def _link() -> Link:
+    return Link(
+        id=LINK_ID,
+        tenant=TENANT,
+        signup_id=SIGNUP_ID,
+        reference="customer-4711",
+        language="en",
+        success_url="https://app.example.com/done?plan=2",
+        failure_url="https://app.example.com/failed",
+        created_at=AT,
+        expires_at=AT + timedelta(days=7),
+    )
+
+
+def _links() -> dict[str, LinkView | LinkList]:
+    taken_back = _link()
+    taken_back.revoke(AT + timedelta(hours=1))
+    made = MadeLink(_link(), f"{LINK_ID}.c2FtcGxlLXNlY3JldC10aGF0LW9wZW5zLW5vdGhpbmc")
+    return {
+        "made_link": MadeLinkView.at(made, "https://api.example.com/signup", AT),
+        "revoked_link": LinkView.of(taken_back, AT + timedelta(hours=1)),
+        "links": LinkList(links=[LinkView.of(_link(), AT)], cursor=CURSOR),
+    }
 
 
 def _failed() -> NumberView:
@@ -203,5 +260,9 @@ _MORE: Final[Mapping[str, Json]] = {
         ]
     },
     "number_taken": {"phone_number_id": PHONE_NUMBER_ID},
+    **{
+        code: {"refresh_url": f"https://app.example.com/new-link?link={LINK_ID}&reference=customer-4711"}
+        for code in ("link_expired", "link_revoked", "link_used")
+    },
     "exchange_in_progress": {"retry_after": 2},
 }

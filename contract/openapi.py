@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from contract import examples
 from contract.operations import Answer, Operation, operations
 from contract.routes import Access, Route
-from contract.samples import CHANNEL_ID, PHONE_NUMBER_ID, body_of
+from contract.samples import CHANNEL_ID, PHONE_NUMBER_ID, TENANT, body_of
 from contract.schemas import reference, schemas_of, with_examples
 from onramp.domain.errors import PROBLEMS
 from onramp.inbound.http import MAX_BODY, MAX_KEY
-from onramp.inbound.models import SIGNUP_ID, FieldError, ProblemAnswer
+from onramp.inbound.models import LINK_ID, SIGNUP_ID, FieldError, ProblemAnswer
 from onramp.inbound.receiving import MAX_BODY as MAX_WEBHOOK
 from onramp.inbound.signature import HEADER
 from onramp.usecases.read import LATER, SOON
@@ -43,6 +43,7 @@ TOO_MANY: Final = 429
 
 SECURITY: Final[Mapping[Access, list[Json]]] = {
     "jwt": [{"jwt": []}],
+    "link": [{"link": []}],
     "iam": [{"sigv4": []}],
     "signed": [{"platformSignature": []}],
     "public": [],
@@ -56,6 +57,15 @@ SECURITY_SCHEMES: Final[Json] = {
         "description": (
             "A token of the deployer's identity provider. One of its claims names the tenant: one text, not a"
             " list."
+        ),
+    },
+    "link": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "<link_id>.<secret>.<visit>",
+        "description": (
+            "What the link's address has behind its `#`, a dot, and a random text of 16 to 128 letters,"
+            " digits, `-` and `_` that the browser makes once for this link and keeps."
         ),
     },
     "sigv4": {
@@ -86,6 +96,22 @@ PARAMETERS: Final[Json] = {
         "example": SIGNUP_ID,
         "schema": {"type": "string"},
     },
+    "Tenant": {
+        "name": "tenant",
+        "in": "path",
+        "required": True,
+        "description": "The tenant, as the claim of its tokens names it.",
+        "example": TENANT,
+        "schema": {"type": "string"},
+    },
+    "LinkId": {
+        "name": "link_id",
+        "in": "path",
+        "required": True,
+        "description": "The link's id.",
+        "example": LINK_ID,
+        "schema": {"type": "string"},
+    },
     "PhoneNumberId": {
         "name": "phone_number_id",
         "in": "path",
@@ -106,8 +132,8 @@ PARAMETERS: Final[Json] = {
         "name": "Idempotency-Key",
         "in": "header",
         "description": (
-            "Any text of your own. The same key with the same body gives the first signup again for 24 hours,"
-            " with another body 422."
+            "Any text of your own. The same key with the same body gives the first signup, or link, again for"
+            " 24 hours, with another body 422."
         ),
         "example": "5f0c1f0e-order-4711",
         "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY},
@@ -175,6 +201,8 @@ WEBHOOK_PROBLEM: Final = ("type", "title", "status", "detail", "code", "retryabl
 TAGS: Final[Mapping[str, str]] = {
     "browser": "Before anybody has signed in.",
     "signups": "For your front end, one tenant at a time: one visit of one customer to the popup.",
+    "links": "For your front end: links for customers who have no login of yours.",
+    "linked signup": "For the browser of a customer who has a link: one signup, the link's own.",
     "numbers": "For your front end, one tenant at a time: phone numbers, for as long as they live.",
     "servers": "For your own servers.",
     "360dialog": "For 360dialog.",
@@ -232,6 +260,11 @@ def _known(answers: Mapping[str, Json]) -> dict[str, object]:
     connected = answers["connected"]
     return {
         "SignupView": connected,
+        "LinkedSignupView": answers["linked_connected"],
+        "FollowedLinkView": answers["linked_connected"]["link"],
+        "LinkView": answers["revoked_link"],
+        "MadeLinkView": answers["made_link"],
+        "LinkList": answers["links"],
         "SignupSummary": answers["signups"]["signups"][0],
         "SignupList": answers["signups"],
         "NumberView": answers["number"],
@@ -248,6 +281,8 @@ def _known(answers: Mapping[str, Json]) -> dict[str, object]:
         "Body": {},
         "NumbersBody": body_of("number_submission/submit_named_numbers"),
         "OpenSignupForClient": body_of("code_exchange/open_signup"),
+        "LinkedNumbersBody": body_of("number_submission/submit_numbers_by_link"),
+        "MakeLinkForClient": body_of("code_exchange/make_link"),
         "OpenSignupForClientId": body_of("code_exchange/open_signup_known_client"),
         "ExchangedCode": body_of("code_exchange/exchange_code"),
         "ChosenWaba": body_of("code_exchange/choose_waba"),
@@ -261,7 +296,7 @@ class _Document:
         self._examples = examples.answers()
         listed = [operation for _, operation in operations()]
         queries = {operation.query for operation in listed if operation.query}
-        incoming = [operation.body for operation in listed if operation.body]
+        incoming = list(dict.fromkeys(operation.body for operation in listed if operation.body))
         outgoing: list[type[BaseModel]] = [
             answer.model
             for operation in listed

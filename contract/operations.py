@@ -1,22 +1,31 @@
 """What each route takes and answers, in words and models; `contract.openapi` makes the document from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pydantic import BaseModel
 
 from contract.routes import ROUTES, Route
+from onramp.domain.outcome import MOST as MOST_OUTCOMES
 from onramp.inbound.models import (
     Body,
     CodeBody,
     ConfigAnswer,
     KeyAnswer,
+    LinkedNumbersBody,
+    LinkedSignupView,
+    LinkList,
+    LinkQuery,
+    LinkView,
+    MadeLinkView,
+    MakeLinkBody,
     NumberList,
     NumberQuery,
     NumbersBody,
     NumberView,
     OpenSignupBody,
+    OutcomeBody,
     SignupList,
     SignupQuery,
     SignupView,
@@ -97,7 +106,98 @@ def _wish(name: str, summary: str, *, about: str, example: str, problem: str, sa
     )
 
 
-OPERATIONS: Final[Mapping[str, Operation]] = {
+LINK: Final = ("unauthenticated", "link_expired", "link_revoked", "link_used")
+"""Problems of a caller who has come with a link."""
+_BY_ROLE: Final = (
+    " For your servers: the caller's IAM identity needs `execute-api:Invoke` on this route, and the path"
+    " names the tenant."
+)
+
+
+def _links(name: str, *, by_role: bool) -> Operation:
+    """A route of the makers of links, for a tenant's own token or for a role of the account."""
+    made = _OF_LINKS[name]
+    if not by_role:
+        return made
+    return replace(
+        made,
+        name=f"{name}ForTenant",
+        tag="servers",
+        about=f"{made.about}{_BY_ROLE}",
+        # The gateway refuses a caller whom it does not know.
+        problems=tuple(code for code in made.problems if code != "unauthenticated"),
+        samples={what: f"{sample}_for_tenant" for what, sample in (made.samples or {}).items()} or None,
+    )
+
+
+_OF_LINKS: Final[Mapping[str, Operation]] = {
+    "makeLink": Operation(
+        name="makeLink",
+        tag="links",
+        summary="Make a link to a new signup",
+        about=(
+            "For a customer who has no login of yours: send them the `url`, which is shown here alone. The"
+            " signup is opened with it and waits as long. Opening the link spends nothing; the first code"
+            " that brings a token does, and from then on only the browser it came from goes on with it. The"
+            " same `Idempotency-Key` gives the same link with another `url`; both lead in."
+        ),
+        answers={201: Answer(about="The link.", model=MadeLinkView, example="made_link")},
+        problems=("unauthenticated", *BODY, "idempotency_key_reused", *OURS),
+        body=MakeLinkBody,
+        samples={"new_client": "code_exchange/make_link"},
+        headers=("IdempotencyKey",),
+    ),
+    "listLinks": Operation(
+        name="listLinks",
+        tag="links",
+        summary="The tenant's links, the last to end first",
+        about=(
+            "Links are forgotten 30 days after their end. A page may hold less than `limit`, nothing even,"
+            " and yet have a `cursor`: go on until there is none."
+        ),
+        answers={200: Answer(about="A page.", model=LinkList, example="links")},
+        problems=("unauthenticated", "invalid_request", *OURS),
+        query=LinkQuery,
+    ),
+    "revokeLink": Operation(
+        name="revokeLink",
+        tag="links",
+        summary="Take a link back",
+        about=(
+            "It lets nobody in any more, not even who has used it. A repeat changes nothing, nor does it"
+            " where the link has expired. Its signup and numbers stay as they are."
+        ),
+        answers={200: Answer(about="The link.", model=LinkView, example="revoked_link")},
+        problems=("unauthenticated", *BODY, "not_found", *OURS),
+        body=Body,
+        body_required=False,
+        samples={"empty": "code_exchange/revoke_link"},
+    ),
+}
+
+
+def _by_link(key: str, *, name: str, about: str, sample: str | None = None) -> Operation:
+    """The route of a customer with a link that does what `key` does for its tenant's token."""
+    own = _OWN[key]
+    return replace(
+        own,
+        name=name,
+        tag="linked signup",
+        about=about,
+        answers={
+            status: replace(given, model=LinkedSignupView, example=f"linked_{given.example}")
+            if given.model
+            else given
+            for status, given in own.answers.items()
+        },
+        # There is no id in the path, and so nothing that is not found.
+        problems=(*LINK, *(code for code in own.problems if code not in {"unauthenticated", "not_found"})),
+        body=LinkedNumbersBody if own.body is NumbersBody else own.body,
+        samples={"by_link": sample} if sample else None,
+    )
+
+
+_OWN: Final[Mapping[str, Operation]] = {
     "GET /v1/config": Operation(
         name="readConfig",
         tag="browser",
@@ -112,7 +212,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         summary="Open a signup",
         about=(
             "Name the customer by `client` or by `client_id`, one of the two. Open the signup before the"
-            " popup: afterwards every second counts. It waits 24 hours for its code."
+            " popup: afterwards every second counts. It waits 24 hours for its code. While it is open its"
+            " `launch` holds what `FB.login` is given: the flow's configuration with `prefill` put in."
         ),
         answers={201: Answer(about="The signup.", model=SignupView, example="opened", headers=("Location",))},
         problems=("unauthenticated", *BODY, "idempotency_key_reused", *OURS),
@@ -120,6 +221,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         samples={
             "new_client": "code_exchange/open_signup",
             "known_client": "code_exchange/open_signup_known_client",
+            "prefilled": "code_exchange/open_signup_prefilled",
         },
         headers=("IdempotencyKey",),
     ),
@@ -182,6 +284,20 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "choice_after_waba_ambiguous": "code_exchange/choose_waba",
         },
     ),
+    "POST /v1/signups/{signup_id}/outcome": Operation(
+        name="tellOutcome",
+        tag="signups",
+        summary="What became of a popup that brought no code",
+        about=(
+            "For the statistic of where customers give up, and for the signup's timeline, which keeps"
+            f" {MOST_OUTCOMES}; further ones are counted. Send it with `keepalive`: it may be the last thing"
+            " that a page does. The signup stays open."
+        ),
+        answers={204: Answer(about="It is noted.")},
+        problems=("unauthenticated", *BODY, "not_found", *OURS),
+        body=OutcomeBody,
+        samples={"cancelled": "code_exchange/tell_outcome"},
+    ),
     "POST /v1/signups/{signup_id}/numbers": Operation(
         name="submitNumbers",
         tag="signups",
@@ -228,6 +344,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         body_required=False,
         samples={"empty": "number_submission/retry"},
     ),
+    "POST /v1/signup-links": _links("makeLink", by_role=False),
+    "GET /v1/signup-links": _links("listLinks", by_role=False),
+    "POST /v1/signup-links/{link_id}/revoke": _links("revokeLink", by_role=False),
+    "POST /v1/tenants/{tenant}/signup-links": _links("makeLink", by_role=True),
+    "GET /v1/tenants/{tenant}/signup-links": _links("listLinks", by_role=True),
+    "POST /v1/tenants/{tenant}/signup-links/{link_id}/revoke": _links("revokeLink", by_role=True),
     "GET /v1/numbers": Operation(
         name="listNumbers",
         tag="numbers",
@@ -323,6 +445,44 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         samples={"channel_live": "webhook_receiver/channel_live"},
     ),
 }
+_BY_LINK: Final[Mapping[str, Operation]] = {
+    "GET /v1/linked-signup": _by_link(
+        "GET /v1/signups/{signup_id}",
+        name="readLinkedSignup",
+        about=f"{_POLLING} `link` has the addresses to return to, complete with what is known by now.",
+    ),
+    "POST /v1/linked-signup/code": _by_link(
+        "POST /v1/signups/{signup_id}/code",
+        name="exchangeLinkedCode",
+        about=(
+            "As for a signup's id. The link is spent in the write that stores what the code has brought, and"
+            " is the `visit`'s that sent it; a code that brings nothing spends nothing."
+        ),
+        sample="code_exchange/exchange_code_by_link",
+    ),
+    "POST /v1/linked-signup/outcome": _by_link(
+        "POST /v1/signups/{signup_id}/outcome",
+        name="tellLinkedOutcome",
+        about="As for a signup's id. It spends nothing.",
+        sample="code_exchange/tell_outcome_by_link",
+    ),
+    "POST /v1/linked-signup/numbers": _by_link(
+        "POST /v1/signups/{signup_id}/numbers",
+        name="submitLinkedNumbers",
+        about="As for a signup's id. The price plan is the one that the link was made with.",
+        sample="number_submission/submit_numbers_by_link",
+    ),
+    "POST /v1/linked-signup/retry": _by_link(
+        "POST /v1/signups/{signup_id}/retry",
+        name="retryLinkedSignup",
+        about=_RETRYING,
+        sample="number_submission/retry_by_link",
+    ),
+}
+
+"""What a customer with a link calls, made from what a tenant calls."""
+
+OPERATIONS: Final[Mapping[str, Operation]] = {**_OWN, **_BY_LINK}
 """By the route's key."""
 
 

@@ -1,15 +1,23 @@
-"""The routes of the API, in one table, and who is let through to the function behind each."""
+"""The routes of the API, in one table, and who is let through to the function behind each.
+
+The hosted page's are a table of their own: they answer files to a person's browser, are no part of the
+contract, and a stage may go without them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-type Access = Literal["public", "jwt", "signed", "iam"]
+type Access = Literal["public", "jwt", "link", "signed", "iam"]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route. `access`: anybody, a token's owner, 360dialog by its signature, or a role of the account."""
+    """One route.
+
+    `access`: anybody, a token's owner, a customer with a signup link, 360dialog by its signature, or a role
+    of the account.
+    """
 
     method: Literal["GET", "POST"]
     path: str
@@ -28,8 +36,20 @@ ROUTES: Final[Sequence[Route]] = (
     Route("GET", "/v1/signups", "signup_queries", "jwt"),
     Route("GET", "/v1/signups/{signup_id}", "signup_queries", "jwt"),
     Route("POST", "/v1/signups/{signup_id}/code", "code_exchange", "jwt"),
+    Route("POST", "/v1/signups/{signup_id}/outcome", "code_exchange", "jwt"),
     Route("POST", "/v1/signups/{signup_id}/numbers", "number_submission", "jwt"),
     Route("POST", "/v1/signups/{signup_id}/retry", "number_submission", "jwt"),
+    Route("POST", "/v1/signup-links", "code_exchange", "jwt"),
+    Route("GET", "/v1/signup-links", "signup_queries", "jwt"),
+    Route("POST", "/v1/signup-links/{link_id}/revoke", "code_exchange", "jwt"),
+    Route("POST", "/v1/tenants/{tenant}/signup-links", "code_exchange", "iam"),
+    Route("GET", "/v1/tenants/{tenant}/signup-links", "signup_queries", "iam"),
+    Route("POST", "/v1/tenants/{tenant}/signup-links/{link_id}/revoke", "code_exchange", "iam"),
+    Route("GET", "/v1/linked-signup", "signup_queries", "link"),
+    Route("POST", "/v1/linked-signup/code", "code_exchange", "link"),
+    Route("POST", "/v1/linked-signup/outcome", "code_exchange", "link"),
+    Route("POST", "/v1/linked-signup/numbers", "number_submission", "link"),
+    Route("POST", "/v1/linked-signup/retry", "number_submission", "link"),
     Route("GET", "/v1/numbers", "signup_queries", "jwt"),
     Route("GET", "/v1/numbers/{phone_number_id}", "signup_queries", "jwt"),
     Route("POST", "/v1/numbers/{phone_number_id}/retry", "number_submission", "jwt"),
@@ -39,3 +59,9 @@ ROUTES: Final[Sequence[Route]] = (
     Route("GET", "/v1/channels/{channel_id}/api-key", "signup_queries", "iam"),
     Route("POST", "/v1/webhooks/360dialog", "webhook_receiver", "signed"),
 )
+
+PAGES: Final[Sequence[Route]] = (
+    Route("GET", "/signup", "hosted_page", "public"),
+    Route("GET", "/signup/{file}", "hosted_page", "public"),
+)
+"""The hosted page, where `page.enabled`. A parameter holds one segment: no file is deeper."""

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from contract.routes import ROUTES, Access
+from contract.routes import PAGES, ROUTES, Access
 from onramp.adapters.dynamo import FACTS_KEPT
 from onramp.adapters.dynamo.items import fact_item
 from onramp.domain.facts import FactType
 from onramp.domain.records import Fact
-from onramp.inbound.models import SIGNUP_ID
+from onramp.inbound.models import LINK_ID, SIGNUP_ID
 from onramp.inbound.receiving import for_queue
 from onramp.inbound.signature import HEADER
 
@@ -33,7 +33,7 @@ CHANNEL_ID: Final = "smplA1CH"
 CLIENT_ID: Final = "smplB2CL"
 TENANT: Final = "tenant-sample"
 _MILLISECONDS: Final = int(AT.timestamp() * 1000)
-_ACCESS: Final[Mapping[str, Access]] = {route.key: route.access for route in ROUTES}
+_ACCESS: Final[Mapping[str, Access]] = {route.key: route.access for route in (*ROUTES, *PAGES)}
 
 
 def body_of(name: str) -> object:
@@ -59,6 +59,27 @@ def samples() -> dict[str, Json]:
             1, "POST /v1/signups", body=_OPEN, headers={"idempotency-key": "5f0c1f0e-order-4711"}
         ),
         "code_exchange/open_signup_known_client": _request(2, "POST /v1/signups", body=known_client),
+        "code_exchange/open_signup_prefilled": _request(20, "POST /v1/signups", body=_PREFILLED),
+        "code_exchange/tell_outcome": _request(
+            21, "POST /v1/signups/{signup_id}/outcome", signup, body=_OUTCOME
+        ),
+        "code_exchange/make_link": _request(
+            22, "POST /v1/signup-links", body=_LINK, headers={"idempotency-key": "5f0c1f0e-link-4711"}
+        ),
+        "code_exchange/make_link_for_tenant": _request(
+            23, "POST /v1/tenants/{tenant}/signup-links", {"tenant": TENANT}, body=_LINK
+        ),
+        "code_exchange/revoke_link": _request(
+            24, "POST /v1/signup-links/{link_id}/revoke", {"link_id": LINK_ID}, body={}
+        ),
+        "code_exchange/revoke_link_for_tenant": _request(
+            25,
+            "POST /v1/tenants/{tenant}/signup-links/{link_id}/revoke",
+            {"tenant": TENANT, "link_id": LINK_ID},
+            body={},
+        ),
+        "code_exchange/exchange_code_by_link": _request(26, "POST /v1/linked-signup/code", body=_CODE),
+        "code_exchange/tell_outcome_by_link": _request(27, "POST /v1/linked-signup/outcome", body=_OUTCOME),
         "code_exchange/exchange_code": _request(3, "POST /v1/signups/{signup_id}/code", signup, body=_CODE),
         "code_exchange/choose_waba": _request(
             4, "POST /v1/signups/{signup_id}/code", signup, body={"waba_id": WABA_ID}
@@ -73,6 +94,10 @@ def samples() -> dict[str, Json]:
             body={"phone_number_ids": [PHONE_NUMBER_ID], "plan_tier": "regular"},
         ),
         "number_submission/retry": _request(7, "POST /v1/signups/{signup_id}/retry", signup, body={}),
+        "number_submission/submit_numbers_by_link": _request(
+            28, "POST /v1/linked-signup/numbers", body={"phone_number_ids": [PHONE_NUMBER_ID]}
+        ),
+        "number_submission/retry_by_link": _request(29, "POST /v1/linked-signup/retry", body={}),
         "number_submission/retry_number": _request(
             8, "POST /v1/numbers/{phone_number_id}/retry", number, body={}
         ),
@@ -89,6 +114,11 @@ def samples() -> dict[str, Json]:
         "signup_queries/list_signups": _request(
             11, "GET /v1/signups", query={"status": "attention", "limit": "10"}
         ),
+        "signup_queries/list_links": _request(30, "GET /v1/signup-links", query={"status": "open"}),
+        "signup_queries/list_links_for_tenant": _request(
+            31, "GET /v1/tenants/{tenant}/signup-links", {"tenant": TENANT}
+        ),
+        "signup_queries/read_by_link": _request(32, "GET /v1/linked-signup"),
         "signup_queries/read_number": _request(12, "GET /v1/numbers/{phone_number_id}", number),
         "signup_queries/list_numbers": _request(13, "GET /v1/numbers", query={"status": "failed"}),
         "signup_queries/read_api_key": _request(
@@ -97,6 +127,10 @@ def samples() -> dict[str, Json]:
         "webhook_receiver/channel_live": _webhook(15, _partner_event(4, "live").encode()),
         "webhook_receiver/channel_created_base64": _webhook(
             16, _partner_event(1, "created", "Bäckerei Beispiel").encode(), in_base64=True
+        ),
+        "hosted_page/page": _request(40, "GET /signup"),
+        "hosted_page/file": _request(
+            41, "GET /signup/{file}", {"file": "page.js"}, headers={"accept-encoding": "gzip, deflate, br"}
         ),
         "onboarding_worker/job": _batch("Jobs", [_message(1, json.dumps(number))]),
         "onboarding_worker/job_redriven": _batch(
@@ -139,6 +173,33 @@ _OPEN: Final = {
         "user_name": "Alex Example",
     },
     "reference": "customer-4711",
+}
+_PREFILLED: Final = {
+    **_OPEN,
+    "flow": "standard",
+    "prefill": {
+        "business": {
+            "name": "Example Bakery Ltd",
+            "email": "owner@bakery.example.com",
+            "phone": {"code": "1", "number": "555 010 0100"},
+            "website": "https://bakery.example.com",
+            "address": {"street_address1": "1 Example Street", "city": "Exampleton", "country": "US"},
+            "timezone": "UTC-08:00",
+        },
+        "phone": {"display_name": "Example Bakery", "category": "FOOD", "description": "Bread and cakes"},
+    },
+}
+_LINK: Final = {
+    **_OPEN,
+    "language": "en",
+    "success_url": "https://app.example.com/done?plan=2",
+    "failure_url": "https://app.example.com/failed",
+    "expires_in_days": 7,
+}
+_OUTCOME: Final = {
+    "outcome": "cancelled",
+    "step": "PHONE_NUMBER_VERIFICATION",
+    "session_id": "f34b51dab5e0498",
 }
 _CODE: Final = {
     "code": "AQBsampleCodeFromThePopup",
@@ -234,6 +295,8 @@ _PAGE: Final = {
 _SENT: Final[Mapping[Access, Mapping[str, str]]] = {
     "public": _PAGE,
     "jwt": {**_PAGE, "authorization": "Bearer sample"},
+    # No secret of any link: it is refused.
+    "link": {**_PAGE, "authorization": f"Bearer {LINK_ID}.{'0' * 43}.sample-visit-0001"},
     "iam": {
         **_FORWARDED,
         "accept": "application/json",

@@ -91,7 +91,7 @@ def _left_out(schema: Json) -> Json:
         return made
     del made["anyOf"]
     said = [choice for choice in choices if choice != _NULL]
-    return (said[0] if len(said) == 1 else {"oneOf": said}) | made
+    return (said[0] if len(said) == 1 else {"anyOf": said}) | made
 
 
 def _split(schemas: dict[str, Json], name: str, ways: Mapping[str, Way]) -> None:

@@ -1,18 +1,36 @@
-"""`POST /v1/signups` and `POST /v1/signups/{id}/code`: opens signups and exchanges codes while they live."""
+"""Opens signups and makes links to them, exchanges codes, and takes what became of popups without one."""
 
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from onramp import wiring
-from onramp.domain.signup import Client
+from onramp.domain.launch import STANDARD
+from onramp.domain.signup import Client, Signup
 from onramp.inbound.http import Api, Response, answer
-from onramp.inbound.models import CodeBody, KnownClient, OpenSignupBody, SignupView
+from onramp.inbound.models import (
+    Body,
+    CodeBody,
+    KnownClient,
+    LinkedSignupView,
+    LinkView,
+    MadeLinkView,
+    MakeLinkBody,
+    OpenSignupBody,
+    OutcomeBody,
+    SignupView,
+)
+from onramp.ports import Ports
 from onramp.settings import CodeExchangeSettings
 from onramp.usecases import read
 from onramp.usecases.exchange_code import choose_waba, exchange_code
-from onramp.usecases.open_signup import open_signup
+from onramp.usecases.links import Linked, WantedLink, linked, make_link, revoke_link
+from onramp.usecases.open_signup import Wanted, open_signup
+from onramp.usecases.outcome import note_outcome
 from onramp.wiring import Runtime
+
+PAGE: Final = "/signup"
+"""Where the page behind a link is, below the API's own address."""
 
 
 def asked_client(body: OpenSignupBody) -> Client:
@@ -22,6 +40,17 @@ def asked_client(body: OpenSignupBody) -> Client:
     if body.client is not None:
         return Client(name=body.client.name, email=body.client.email, user_name=body.client.user_name)
     return Client(id=body.client_id)
+
+
+def wanted_signup(body: OpenSignupBody, default_plan_tier: str) -> Wanted:
+    """What a request wants a signup to be."""
+    return Wanted(
+        client=asked_client(body),
+        plan_tier=body.plan_tier or default_plan_tier,
+        reference=body.reference,
+        flow=body.flow or STANDARD,
+        prefill=body.prefill.stored() if body.prefill else None,
+    )
 
 
 @cache
@@ -39,9 +68,7 @@ def function() -> tuple[Runtime, Api]:
         signup = open_signup(
             ports,
             tenant=tenant,
-            client=asked_client(body),
-            plan_tier=body.plan_tier or settings.default_plan_tier,
-            reference=body.reference,
+            wanted=wanted_signup(body, settings.default_plan_tier),
             idempotency_key=api.idempotency_key(),
         )
         runtime.logger.append_keys(signup_id=signup.id)
@@ -51,14 +78,74 @@ def function() -> tuple[Runtime, Api]:
     @api.route("POST /v1/signups/{signup_id}/code")
     def exchange(signup_id: str) -> Response:
         signup = read.own_signup(ports, api.tenant, signup_id)
-        body = api.body(CodeBody)
-        if body.waba_id is not None:
-            signup = choose_waba(ports, signup, body.waba_id)
-        else:
-            signup = exchange_code(ports, signup, body.code or "", body.session_info)
+        signup = _exchanged(ports, signup, api.body(CodeBody))
         return answer(HTTPStatus.OK, SignupView.of(read.whole(ports, signup), ports.clock.now()))
 
+    @api.route("POST /v1/signups/{signup_id}/outcome")
+    def tell_outcome(signup_id: str) -> Response:
+        signup = read.own_signup(ports, api.tenant, signup_id)
+        note_outcome(ports, signup, api.body(OutcomeBody).told)
+        return answer(HTTPStatus.NO_CONTENT)
+
+    _for_makers_of_links(runtime, api, ports, settings)
+    _for_customers_with_links(runtime, api, ports)
     return runtime, api
+
+
+def _exchanged(ports: Ports, signup: Signup, body: CodeBody, visit: str | None = None) -> Signup:
+    if body.waba_id is not None:
+        return choose_waba(ports, signup, body.waba_id)
+    return exchange_code(ports, signup, body.code or "", body.session_info, visit)
+
+
+def _for_makers_of_links(runtime: Runtime, api: Api, ports: Ports, settings: CodeExchangeSettings) -> None:
+    """The routes of a tenant, and of a role that names one."""
+
+    @api.route("POST /v1/signup-links")
+    @api.route("POST /v1/tenants/{tenant}/signup-links")
+    def make() -> Response:
+        tenant = api.tenant
+        body = api.body(MakeLinkBody)
+        wanted = WantedLink(
+            signup=wanted_signup(body, settings.default_plan_tier),
+            language=body.language,
+            success_url=body.success_url,
+            failure_url=body.failure_url,
+            days=body.expires_in_days,
+        )
+        made = make_link(ports, tenant=tenant, wanted=wanted, idempotency_key=api.idempotency_key())
+        runtime.logger.append_keys(signup_id=made.link.signup_id, link_id=made.link.id)
+        page = f"{api.address(settings.api_address)}{PAGE}"
+        return answer(HTTPStatus.CREATED, MadeLinkView.at(made, page, ports.clock.now()))
+
+    @api.route("POST /v1/signup-links/{link_id}/revoke")
+    @api.route("POST /v1/tenants/{tenant}/signup-links/{link_id}/revoke")
+    def revoke(link_id: str) -> Response:
+        tenant = api.tenant
+        api.body(Body)
+        link = revoke_link(ports, tenant, link_id)
+        return answer(HTTPStatus.OK, LinkView.of(link, ports.clock.now()))
+
+
+def _for_customers_with_links(runtime: Runtime, api: Api, ports: Ports) -> None:
+    """The routes of one signup, for the customer who has its link."""
+
+    def came() -> Linked:
+        found = linked(ports, api.bearer)
+        runtime.logger.append_keys(signup_id=found.signup.id, link_id=found.link.id)
+        return found
+
+    @api.route("POST /v1/linked-signup/code")
+    def exchange_by_link() -> Response:
+        found = came()
+        signup = _exchanged(ports, found.signup, api.body(CodeBody), found.visit)
+        view = LinkedSignupView.behind(read.whole(ports, signup), found.link, ports.clock.now())
+        return answer(HTTPStatus.OK, view)
+
+    @api.route("POST /v1/linked-signup/outcome")
+    def tell_outcome_by_link() -> Response:
+        note_outcome(ports, came().signup, api.body(OutcomeBody).told)
+        return answer(HTTPStatus.NO_CONTENT)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -9,10 +9,18 @@ from onramp import wiring
 from onramp.domain.number import Number
 from onramp.domain.signup import Signup
 from onramp.inbound.http import Api, Response, answer
-from onramp.inbound.models import Body, NumbersBody, NumberView, SignupView
+from onramp.inbound.models import (
+    Body,
+    LinkedNumbersBody,
+    LinkedSignupView,
+    NumbersBody,
+    NumberView,
+    SignupView,
+)
 from onramp.ports import Ports
 from onramp.settings import NumberSubmissionSettings
 from onramp.usecases import read
+from onramp.usecases.links import Linked, linked
 from onramp.usecases.submit_numbers import submit_numbers
 from onramp.usecases.wishes import (
     cancel_number,
@@ -65,10 +73,35 @@ def function() -> tuple[Runtime, Api]:
 
         return take
 
+    _for_customers_with_links(runtime, api, ports)
     for key, wish in OF_A_NUMBER.items():
         api.route(key)(taking(wish))
 
     return runtime, api
+
+
+def _for_customers_with_links(runtime: Runtime, api: Api, ports: Ports) -> None:
+    """The routes of one signup, for the customer who has its link."""
+
+    def came() -> Linked:
+        found = linked(ports, api.bearer)
+        runtime.logger.append_keys(signup_id=found.signup.id, link_id=found.link.id)
+        return found
+
+    def accepted_by_link(found: Linked, signup: Signup) -> Response:
+        view = LinkedSignupView.behind(read.whole(ports, signup), found.link, ports.clock.now())
+        return answer(HTTPStatus.ACCEPTED, view)
+
+    @api.route("POST /v1/linked-signup/numbers")
+    def submit_by_link() -> Response:
+        found, body = came(), api.body(LinkedNumbersBody)
+        return accepted_by_link(found, submit_numbers(ports, found.signup, body.phone_number_ids or (), None))
+
+    @api.route("POST /v1/linked-signup/retry")
+    def retry_by_link() -> Response:
+        found = came()
+        api.body(Body)
+        return accepted_by_link(found, retry_signup(ports, found.signup))
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -1,27 +1,54 @@
-"""The reading routes: configuration, signups and numbers, one or many, and a channel's key."""
+"""The reading routes: configuration, signups, numbers and links, one or many, and a channel's key."""
 
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from onramp import wiring
+from onramp.domain.launch import STANDARD, Flows
 from onramp.inbound.http import Api, Response, answer
 from onramp.inbound.models import (
     ConfigAnswer,
     KeyAnswer,
+    LinkedSignupView,
+    LinkList,
+    LinkQuery,
+    LinkView,
     NumberList,
     NumberQuery,
     NumberView,
+    PageView,
     SignupList,
     SignupQuery,
     SignupSummary,
     SignupView,
     fitting,
 )
-from onramp.settings import SignupQueriesSettings, json_object
+from onramp.ports import Ports
+from onramp.settings import SettingsError, SignupQueriesSettings, json_object
 from onramp.usecases import read
+from onramp.usecases.links import link_cursor, linked, links
 from onramp.usecases.list_numbers import Glances
 from onramp.wiring import Runtime
+
+SDK: Final = "/en_US/sdk.js"
+"""Where Meta's SDK is on its host; a browser may ask for another locale."""
+
+
+def public_config(settings: SignupQueriesSettings, flows: Flows) -> ConfigAnswer:
+    """What every browser may know. Raises `SettingsError`."""
+    standard = flows.get(STANDARD)
+    if standard is None:
+        raise SettingsError(f"SIGNUP_FLOWS has no flow {STANDARD}")
+    return ConfigAnswer(
+        app_id=settings.meta_app_id,
+        config_id=standard.config_id,
+        graph_version=settings.graph_version,
+        extras=dict(standard.extras),
+        sdk_url=f"{settings.meta_sdk_base_url.rstrip('/')}{SDK}",
+        flows=list(flows),
+        page=PageView.model_validate(json_object("SIGNUP_PAGE", settings.signup_page)),
+    )
 
 
 @cache
@@ -30,12 +57,7 @@ def function() -> tuple[Runtime, Api]:
     settings = SignupQueriesSettings.read()
     runtime = Runtime(settings)
     ports = wiring.signup_queries(runtime, settings)
-    config = ConfigAnswer(
-        app_id=settings.meta_app_id,
-        config_id=settings.meta_config_id,
-        graph_version=settings.graph_version,
-        extras=json_object("SIGNUP_EXTRAS", settings.signup_extras),
-    )
+    config = public_config(settings, ports.rules.flows)
     api = Api(runtime, settings.tenant_claim)
     glances = Glances()
 
@@ -78,7 +100,29 @@ def function() -> tuple[Runtime, Api]:
             HTTPStatus.OK, KeyAnswer(channel_id=channel_id, address=key.address, api_key=key.api_key)
         )
 
+    _of_links(runtime, api, ports, glances)
     return runtime, api
+
+
+def _of_links(runtime: Runtime, api: Api, ports: Ports, glances: Glances) -> None:
+    """A tenant's links, and the signup behind one, for the customer who has it."""
+
+    @api.route("GET /v1/signup-links")
+    @api.route("GET /v1/tenants/{tenant}/signup-links")
+    def read_links() -> Response:
+        tenant, query = api.tenant, api.query(LinkQuery)
+        page = links(ports, tenant, query.status, query.cursor, query.limit)
+        now = ports.clock.now()
+        shown, cursor = fitting(page, lambda link: LinkView.of(link, now), link_cursor)
+        return answer(HTTPStatus.OK, LinkList(links=shown, cursor=cursor))
+
+    @api.route("GET /v1/linked-signup")
+    def read_by_link() -> Response:
+        found = linked(ports, api.bearer)
+        runtime.logger.append_keys(signup_id=found.signup.id, link_id=found.link.id)
+        whole = glances.shown(ports, read.whole(ports, found.signup))
+        now = ports.clock.now()
+        return api.shown(LinkedSignupView.behind(whole, found.link, now), read.come_back_to(whole, now))
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from onramp.ports.upstreams import ChannelWebhook, NewKey
 from onramp.usecases.census import work_on_census
 from onramp.usecases.connect import key_context
 from onramp.usecases.exchange_code import exchange_code
-from onramp.usecases.open_signup import open_signup
+from onramp.usecases.open_signup import Wanted, open_signup
 from onramp.usecases.publish_facts import publish_facts
 from onramp.usecases.submit_numbers import submit_numbers
 from onramp.usecases.sweep import sweep
@@ -77,6 +77,9 @@ class WorldClock:
     def new_id(self) -> str:
         self._ids += 1
         return f"id{self._ids:06d}"
+
+    def new_secret(self) -> str:
+        return f"{self._rng.getrandbits(128):043d}"
 
 
 @dataclass(order=True)
@@ -330,9 +333,11 @@ class World:
             lambda: open_signup(
                 self.ports,
                 tenant=tenant,
-                client=Client(name="Example", email=email, user_name="Owner"),
-                plan_tier="regular",
-                reference="ref",
+                wanted=Wanted(
+                    client=Client(name="Example", email=email, user_name="Owner"),
+                    plan_tier="regular",
+                    reference="ref",
+                ),
                 idempotency_key=key,
             )
         )

@@ -3,7 +3,7 @@
 A finding that is not here fails the synthesis; a line that matches no finding fails a test.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aws_cdk as cdk
@@ -24,7 +24,8 @@ class Acknowledged:
     """One finding: the rule, the constructs below the Onramp, and why it stays.
 
     A path that ends in ``*`` means all constructs beside each other whose names begin so. ``{key_route}`` in
-    a rule is the ARN of the route for keys, as cdk-nag spells it.
+    a rule is the ARN of the route for keys, as cdk-nag spells it; ``{link_routes}`` stands for each of those
+    for makers of links.
     """
 
     rule: str
@@ -88,8 +89,29 @@ ACKNOWLEDGED = (
     ),
     Acknowledged(
         "AwsSolutions-APIG4",
+        ("Api/Http/GET--signup", "Api/Http/GET--signup--{file}"),
+        "The hosted page's own files, the same for everybody; its function can read nothing else.",
+    ),
+    Acknowledged(
+        "AwsSolutions-APIG4",
         ("Api/Http/POST--v1--webhooks--360dialog",),
         "360dialog has no token of ours: the function checks the signature over the raw bytes.",
+    ),
+    Acknowledged(
+        "AwsSolutions-APIG4",
+        (
+            "Api/Http/GET--v1--linked-signup",
+            "Api/Http/POST--v1--linked-signup--code",
+            "Api/Http/POST--v1--linked-signup--numbers",
+            "Api/Http/POST--v1--linked-signup--outcome",
+            "Api/Http/POST--v1--linked-signup--retry",
+        ),
+        "A customer with a signup link has no token of the partner's: the function checks the link's own.",
+    ),
+    Acknowledged(
+        "AwsSolutions-IAM5[Resource::{link_routes}]",
+        ("Api/LinkMaker",),
+        "The wildcard is the tenant, and the link: a partner's own server makes links for all its customers.",
     ),
     Acknowledged(
         "AwsSolutions-IAM5[Resource::{key_route}]",
@@ -109,21 +131,33 @@ ACKNOWLEDGED = (
 )
 
 
-def acknowledge(onramp: IConstruct, lines: Iterable[Acknowledged], *, key_route: str) -> None:
+def acknowledge(
+    onramp: IConstruct, lines: Iterable[Acknowledged], *, key_route: str, link_routes: Sequence[str]
+) -> None:
     """Write the table into an Onramp. Lines for what a stage does not have (its user pool) are left out.
 
     Args:
         onramp: the construct that the paths are below.
         lines: the table.
         key_route: the ARN of the route for keys, with what only CloudFormation knows as tokens.
+        link_routes: the same of the routes for makers of links.
     """
-    spelled = _as_nag_spells(cdk.Stack.of(onramp).resolve(key_route))
+    stack = cdk.Stack.of(onramp)
+    spelled = {
+        name: [_as_nag_spells(stack.resolve(arn)) for arn in arns]
+        for name, arns in (("{key_route}", [key_route]), ("{link_routes}", link_routes))
+    }
     for line in lines:
         for path in line.paths:
             for construct in _find(onramp, path):
-                cdk.Validations.of(construct).acknowledge(
-                    cdk.Acknowledgment(id=line.rule.replace("{key_route}", spelled), reason=line.reason)
-                )
+                for rule in _spelled(line.rule, spelled):
+                    cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=rule, reason=line.reason))
+
+
+def _spelled(rule: str, arns: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """A rule as cdk-nag spells it, once for each ARN that it stands for."""
+    name = next((name for name in arns if name in rule), None)
+    return [rule] if name is None else [rule.replace(name, arn) for arn in arns[name]]
 
 
 def _find(onramp: IConstruct, path: str) -> Sequence[IConstruct]:

@@ -1,9 +1,10 @@
 """Packages the functions' code without Docker: the same input gives the same bytes, on any machine.
 
-Two bundles: ``receiver`` has the webhook receiver and just what it imports, nothing of others, so that it
-starts fast; ``app`` has the other functions, our package, and the locked dependencies for Lambda's platform.
-Both carry bytecode for exactly Lambda's Python, and the few roots that AWS's certificates lead to. A bundle
-is named after its inputs, and made once.
+Three bundles: ``receiver`` has the webhook receiver and just what it imports, nothing of others, so that it
+starts fast; ``page`` likewise the function that serves the hosted page, and the page's files with the browser
+module; ``app`` has the other functions, our package, and the locked dependencies for Lambda's platform.
+All carry bytecode for exactly Lambda's Python; who calls AWS, the few roots that its certificates lead to. A
+bundle is named after its inputs, and made once.
 """
 
 import hashlib
@@ -14,18 +15,24 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import certifi
 
 from infra import paths
 from infra.cards import PackageName
 from infra.imports import ForeignImportError, modules_needed
+from infra.joining import JoinError, join
 
 RECEIVER = "webhook_receiver.py"
+HOSTED_PAGE = "hosted_page.py"
+PAGE_FOLDER = "page"
+"""Where the page's files are in its bundle."""
+PAGE_ENTRY = "page.js"
+PAGE_SUFFIXES = frozenset({".css", ".html", ".js", ".json", ".svg"})
 # Ours, but nothing that runs on Lambda: the table in memory that tests and the bench use.
 LEFT_OUT = frozenset({"onramp/adapters/memory.py"})
 PYTHON = (3, 13)
@@ -44,6 +51,7 @@ AWS_ROOTS = frozenset(
     }
 )
 AWS_ROOTS_FILE = Path("onramp/adapters/aws_roots.pem")
+CALLS_NOBODY: frozenset[PackageName] = frozenset({"page"})
 UNUSED_NAMES = frozenset({"__pycache__", "bin", "examples", "tests"})
 UNUSED_METADATA = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
 UNUSED_SUFFIXES = (".pyc", ".pyi", ".pth", ".lock")
@@ -70,6 +78,8 @@ class Sources:
 
     functions: Path = field(default=paths.FUNCTIONS)
     lock: Path = field(default=paths.RUNTIME_LOCK)
+    page: Path = field(default=paths.PAGE)
+    module: Path = field(default=paths.BROWSER_MODULE)
     kept: Path = field(default=paths.BUNDLES)
 
 
@@ -81,16 +91,19 @@ def build_bundles(*, local: bool, sources: Sources | None = None) -> dict[Packag
         sources: where the inputs are; the project's by default.
 
     Raises:
-        BundleError: an input is missing, the receiver imports what it must not, or the installer fails.
+        BundleError: an input is missing, the receiver or the page's function imports what it must not, or the
+            installer fails.
     """
     sources = sources or Sources()
     if sys.version_info[:2] != PYTHON:
         raise BundleError(f"bytecode must be made by Python {'.'.join(map(str, PYTHON))}")
     machine = _host_machine() if local else LAMBDA_MACHINE
-    receiver = _receiver_files(sources)
+    receiver = _alone(RECEIVER, "the receiver", sources)
+    page = _alone(HOSTED_PAGE, "the hosted page", sources) | page_files(sources)
     app = _app_files(sources)
     return {
         "receiver": Bundle(_kept("receiver", receiver, sources, None), machine),
+        "page": Bundle(_kept("page", page, sources, None), machine),
         "app": Bundle(_kept("app", app, sources, "host" if local else LAMBDA_PLATFORM), machine),
     }
 
@@ -101,7 +114,7 @@ def empty_bundles(*, local: bool) -> dict[PackageName, Bundle]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "README").write_text("No code: the template was made with skip_bundling.\n", encoding="utf-8")
     machine = _host_machine() if local else LAMBDA_MACHINE
-    return {"receiver": Bundle(folder, machine), "app": Bundle(folder, machine)}
+    return {name: Bundle(folder, machine) for name in get_args(PackageName)}
 
 
 def _host_machine() -> str:
@@ -111,18 +124,43 @@ def _host_machine() -> str:
 # --- inputs ------------------------------------------------------------------------------------------
 
 
-def _receiver_files(sources: Sources) -> list[Path]:
-    entry = sources.functions / RECEIVER
+# A file by its name in the bundle: where it is, or what is in it.
+type Files = Mapping[str, Path | bytes]
+
+
+def _alone(name: str, whose: str, sources: Sources) -> dict[str, Path | bytes]:
+    """A function that does with the standard library, and our modules that it needs."""
+    entry = sources.functions / name
     if not entry.is_file():
-        raise BundleError(f"{sources.functions.name}/{RECEIVER} is missing")
+        raise BundleError(f"{sources.functions.name}/{name} is missing")
     try:
-        return modules_needed(entry=entry, root=sources.functions)
+        return _named(modules_needed(entry=entry, root=sources.functions), sources)
     except ForeignImportError as error:
-        raise BundleError(f"the receiver must do with the standard library: {error}") from error
+        raise BundleError(f"{whose} must do with the standard library: {error}") from error
 
 
-def _app_files(sources: Sources) -> list[Path]:
-    handlers = [path for path in sources.functions.glob("*.py") if path.name != RECEIVER]
+def page_files(sources: Sources) -> dict[str, Path | bytes]:
+    """The hosted page's files by their names in its bundle; its modules are one. Raises `BundleError`."""
+    own = [path for path in sources.page.rglob("*") if path.is_file() and path.suffix in PAGE_SUFFIXES]
+    entry = sources.page / PAGE_ENTRY
+    if entry not in own or not sources.module.is_file():
+        raise BundleError(f"no {PAGE_ENTRY} in {sources.page.name}, or no {sources.module.name}")
+    try:
+        script = join(entry).encode()
+    except JoinError as error:
+        raise BundleError(f"the hosted page's modules cannot be joined: {error}") from error
+    files = {path.relative_to(sources.page).as_posix(): path for path in own if path.suffix != ".js"}
+    named: dict[str, Path | bytes] = {**files, PAGE_ENTRY: script, sources.module.name: sources.module}
+    return {f"{PAGE_FOLDER}/{name}": content for name, content in named.items()}
+
+
+def _named(files: Iterable[Path], sources: Sources) -> dict[str, Path | bytes]:
+    return {path.relative_to(sources.functions).as_posix(): path for path in files}
+
+
+def _app_files(sources: Sources) -> dict[str, Path | bytes]:
+    alone = {RECEIVER, HOSTED_PAGE}
+    handlers = [path for path in sources.functions.glob("*.py") if path.name not in alone]
     package = [path for path in (sources.functions / "onramp").rglob("*") if path.is_file()]
     left_out = {sources.functions / name for name in LEFT_OUT}
     files = [
@@ -130,23 +168,22 @@ def _app_files(sources: Sources) -> list[Path]:
     ]
     if not files or not sources.lock.is_file():
         raise BundleError(f"nothing to package in {sources.functions.name}, or no {sources.lock.name}")
-    return sorted(files)
+    return _named(files, sources)
 
 
-def _key(files: list[Path], sources: Sources, target: str | None) -> str:
+def _key(files: Files, sources: Sources, target: str | None) -> str:
     """Names a bundle by all that goes into it, this module included."""
     digest = hashlib.sha256(f"{sys.version}|{target}|".encode())
-    for path in (Path(__file__), Path(certifi.where()), *([sources.lock] if target else []), *files):
-        inside = path.is_relative_to(sources.functions)
-        name = path.relative_to(sources.functions).as_posix() if inside else path.name
-        digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    around = (Path(__file__), Path(certifi.where()), *([sources.lock] if target else []))
+    for name, content in (*((path.name, path) for path in around), *sorted(files.items())):
+        digest.update(f"{name}\0".encode() + hashlib.sha256(_bytes(content)).digest())
     return digest.hexdigest()[:20]
 
 
 # --- making ------------------------------------------------------------------------------------------
 
 
-def _kept(name: PackageName, files: list[Path], sources: Sources, target: str | None) -> Path:
+def _kept(name: PackageName, files: Files, sources: Sources, target: str | None) -> Path:
     finished = sources.kept / f"{name}-{_key(files, sources, target)}"
     if finished.is_dir():
         return finished
@@ -158,12 +195,12 @@ def _kept(name: PackageName, files: list[Path], sources: Sources, target: str | 
         if target:
             install(folder, sources.lock, target)
             _prune(folder)
-        for path in files:
-            copy = folder / path.relative_to(sources.functions)
+        for inside, content in files.items():
+            copy = folder / inside
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
+            copy.write_bytes(_bytes(content))
         roots = folder / AWS_ROOTS_FILE
-        if roots.parent.is_dir():
+        if name not in CALLS_NOBODY and roots.parent.is_dir():
             roots.write_text(aws_roots(), encoding="ascii")
         compile_code(folder)
         _level(folder)
@@ -175,6 +212,10 @@ def _kept(name: PackageName, files: list[Path], sources: Sources, target: str | 
                 raise
     _forget_old(name, sources.kept)
     return finished
+
+
+def _bytes(content: Path | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()
 
 
 def aws_roots() -> str:

@@ -32,7 +32,7 @@ from infra.grants import (
 from infra.metrics import METRICS
 from onramp import settings
 
-PackageName = Literal["receiver", "app"]
+PackageName = Literal["receiver", "page", "app"]
 LONGEST_TIMEOUT = 900
 """Lambda's own limit, in seconds."""
 WAITED_FOR = 1024
@@ -134,6 +134,7 @@ _CARDS = (
         metrics=(
             "MetaConfigurationErrors",
             "MetaRefusals",
+            "PopupOutcomes",
             "ServicesUnavailable",
             "SignupsAuthorized",
             "SignupsOpened",
@@ -187,6 +188,17 @@ _CARDS = (
             "WebhooksRejected",
             "WebhooksTooLarge",
         ),
+    ),
+    Card(
+        name="hosted_page",
+        about="Serves the page behind a signup link",
+        timeout=5,
+        package="page",
+        settings=settings.HOSTED_PAGE,
+        trigger=Routes(),
+        # Its files are in its package: it reads nothing of ours, and calls nobody.
+        grants=(),
+        metrics=(),
     ),
     Card(
         name="onboarding_worker",

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infra.config_rules import LOCAL_STAGE, RULES, Around
 from infra.config_values import (
+    LONGEST_PAGE_NAME,
     LOOPBACK_HOSTS,
     RETENTIONS,
     Account,
@@ -24,23 +25,29 @@ from infra.config_values import (
     Boundary,
     Certificate,
     Claim,
+    Colour,
     Digits,
     Domain,
     Emails,
     Extras,
+    Flows,
     GraphVersion,
     Headers,
     Issuer,
     Key,
     MessagingWebhook,
     Origins,
+    PageAddress,
+    PageName,
     PartnerId,
     Principals,
     Qualifier,
     Region,
     Retention,
     SolutionId,
+    SomeOrigins,
     StageName,
+    SupportAddress,
     Switch,
     Tags,
     Topic,
@@ -58,9 +65,12 @@ __all__ = [
     "BusConfig",
     "ConfigError",
     "DeploymentConfig",
+    "FlowConfig",
+    "LinksConfig",
     "MessagingConfig",
     "MetaConfig",
     "NumbersConfig",
+    "PageConfig",
     "PartnerConfig",
     "StageConfig",
     "load_config",
@@ -81,6 +91,7 @@ LONGEST_WINDOW = 3600
 # API Gateway's limit for a whole account, unless AWS has raised it.
 MOST_REQUESTS = 10_000
 MOST_RUNS = 1000
+LONGEST_LINK_DAYS = 30
 
 Wait = Annotated[Whole, Field(ge=1, le=LONGEST_WAIT)]
 
@@ -182,8 +193,25 @@ class PartnerConfig(_Section):
     ] = 600
 
 
+class FlowConfig(_Section):
+    """``[meta.flows.<name>]``: another login configuration that a signup may name.
+
+    `solution` says whether the popup is told the solution of ``[partner]``.
+    """
+
+    config_id: Annotated[
+        Digits, wants("the digits of a Facebook Login for Business configuration, in quotes")
+    ]
+    extras: Annotated[Extras, wants("a table, [meta.flows.<name>.extras]")] = Field(default_factory=dict)
+    solution: Annotated[Switch, wants("true or false, without quotes")] = True
+
+
 class MetaConfig(_Section):
-    """``[meta]``: the Meta app and the Graph API."""
+    """``[meta]``: the Meta app, the Graph API, and what the browser opens the popup with.
+
+    `config_id` and `extras` are those of the flow ``standard``; `flows` are the others, by name.
+    `sdk_base_url` is where the browser loads Meta's SDK from.
+    """
 
     app_id: Annotated[Digits, wants("the digits of your Meta app's id, in quotes")]
     config_id: Annotated[
@@ -191,9 +219,13 @@ class MetaConfig(_Section):
     ]
     graph_version: Annotated[GraphVersion, wants('a version of the Graph API, such as "v26.0"')]
     graph_base_url: Annotated[Address, wants("an https address, in quotes")] = "https://graph.facebook.com"
+    sdk_base_url: Annotated[Address, wants("an https address, in quotes")] = "https://connect.facebook.net"
     extras: Annotated[Extras, wants("a table, [meta.extras], or JSON when it is given for one run")] = Field(
         default_factory=dict
     )
+    flows: Annotated[
+        Flows[FlowConfig], wants("a table of flows, each [meta.flows.<name>] with its config_id")
+    ] = Field(default_factory=dict)
 
 
 class ApiConfig(_Section):
@@ -274,6 +306,46 @@ class BusConfig(_Section):
     ] = 0
 
 
+class LinksConfig(_Section):
+    """``[links]``: signup links, which a customer opens without a login of the partner's.
+
+    A link lives `days` unless its maker says less. Return addresses must be at one of `return_origins`. A
+    customer with a dead link is offered `refresh_url`. `makers` are the ARNs that may make links by IAM.
+    """
+
+    days: Annotated[
+        Whole,
+        Field(ge=1, le=LONGEST_LINK_DAYS),
+        wants(f"a whole number of days from 1 to {LONGEST_LINK_DAYS}"),
+    ] = 7
+    return_origins: Annotated[
+        SomeOrigins, wants('a list of origins, such as ["https://app.your-company.com"]')
+    ] = ()
+    refresh_url: Annotated[PageAddress | None, wants("the https address of a page of yours, in quotes")] = (
+        None
+    )
+    makers: Annotated[
+        Principals,
+        wants('a list of ARNs, "arn:aws:iam::<account>:role/<name>", user/<name>, or root for an account'),
+    ] = ()
+
+
+class PageConfig(_Section):
+    """``[page]``: the hosted page behind a link, and whose it looks like.
+
+    `accent` is for light and `accent_dark` for dark surroundings.
+    """
+
+    enabled: Annotated[Switch, wants("true or false, without quotes")] = True
+    name: Annotated[PageName, wants(f"one line of at most {LONGEST_PAGE_NAME} characters")] = ""
+    logo_url: Annotated[PageAddress | None, wants("the https address of a picture, in quotes")] = None
+    accent: Annotated[Colour, wants('a colour as six hexadecimal digits, such as "#0b7a4b"')] = "#0b7a4b"
+    accent_dark: Annotated[Colour, wants('a colour as six hexadecimal digits, such as "#5fd39b"')] = "#5fd39b"
+    support_url: Annotated[
+        SupportAddress | None, wants("an https address, or mailto: with an email address, in quotes")
+    ] = None
+
+
 class DeploymentConfig(_Section):
     """Everything a deployment is told, frozen. Only the stage ``local`` may use plain http, on loopback."""
 
@@ -284,6 +356,8 @@ class DeploymentConfig(_Section):
     messaging: MessagingConfig
     numbers: NumbersConfig = NumbersConfig()
     bus: BusConfig = BusConfig()
+    links: LinksConfig = LinksConfig()
+    page: PageConfig = PageConfig()
 
     @property
     def is_local(self) -> bool:

@@ -6,10 +6,13 @@ Each rule names the values that it needs and is asked only when all of them can 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from infra.config_values import is_public
+
+if TYPE_CHECKING:
+    from infra.config import FlowConfig
 
 LOCAL_STAGE = "local"
 EXAMPLE_STAGE = "example"
@@ -22,12 +25,22 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Values of ``config/example.toml`` that belong to nobody."""
+EXAMPLE_FLOWS = frozenset({"9876543210", "8765432109"})
+"""Configurations of flows in ``config/example.toml``; they belong to nobody either."""
 EXAMPLE_HOSTS = ("example.com", "example.net", "example.org")
 # Where these stand in a Cognito domain, AWS refuses it.
 RESERVED_WORDS = ("aws", "amazon", "cognito")
 LONGEST_WAITS_SECONDS = 7 * 24 * 3600
 SLOWEST_CALL_SECONDS = 60
-ADDRESSES = ("partner.base_url", "meta.graph_base_url", "api.jwt_issuer", "messaging.base_url")
+ADDRESSES = (
+    "partner.base_url",
+    "meta.graph_base_url",
+    "meta.sdk_base_url",
+    "api.jwt_issuer",
+    "messaging.base_url",
+)
+PAGES = ("links.refresh_url", "page.logo_url", "page.support_url")
+"""Addresses that a customer's browser opens."""
 ARNS = (
     "stage.alarm_topic_arn",
     "stage.permissions_boundary",
@@ -35,6 +48,7 @@ ARNS = (
     "stage.envelope_key_arn",
     "api.certificate_arn",
 )
+PRINCIPALS = ("api.key_readers", "bus.readers", "links.makers")
 # What must be where the stack is, and why.
 REGIONAL: Mapping[str, str] = MappingProxyType(
     {
@@ -143,7 +157,7 @@ def _certificate_account(around: Around, account: str | None, arn: str | None) -
 
 def _partitions(around: Around, region: str | None, *given: str | tuple[str, ...] | None) -> Found:
     known = region or around.region
-    for name, value in zip((*ARNS, "api.key_readers", "bus.readers"), given, strict=True):
+    for name, value in zip((*ARNS, *PRINCIPALS), given, strict=True):
         for arn in (value,) if isinstance(value, str) else value or ():
             if known and arn.startswith("arn:") and (there := arn.split(":")[1]) != partition_of(known):
                 yield name, f"{arn!r} is of the partition {there!r}, {known} of {partition_of(known)!r}"
@@ -193,18 +207,22 @@ def _https(around: Around, stage: str, *given: str | None) -> Found:
 
 
 def _origins(around: Around, stage: str, origins: tuple[str, ...], localhost: object) -> Found:
+    yield from _unsafe("api.allowed_origins", around, stage, origins, localhost)
+
+
+def _unsafe(place: str, around: Around, stage: str, origins: tuple[str, ...], localhost: object) -> Found:
     if (around.stage or stage) == LOCAL_STAGE:
         return
     for number, origin in enumerate(origins):
-        name = f"api.allowed_origins.{number}"
+        name = f"{place}.{number}"
         host = _host(origin)
         if not origin.startswith("http://") or (localhost and host == "localhost"):
             continue
         told = f"{origin!r} must use https outside the stage {LOCAL_STAGE}"
         if localhost:
-            yield name, f"{told}; localhost_origins allows http://localhost, not {host}"
+            yield name, f"{told}; [api] localhost_origins allows http://localhost, not {host}"
         else:
-            yield name, f"{told}; pages on http://localhost need localhost_origins = true"
+            yield name, f"{told}; pages on http://localhost need [api] localhost_origins = true"
 
 
 # --- values that belong together -----------------------------------------------------------------------
@@ -258,14 +276,57 @@ def _waits(_: Around, waits: tuple[int, ...]) -> Found:
 
 
 def _solution(_: Around, solution: str, extras: Mapping[str, Any]) -> Found:
-    setup = extras.get("setup")
-    given = setup.get("solutionID") if isinstance(setup, Mapping) else None
-    if given is None:
-        told = f'lacks setup.solutionID: write setup = {{ solutionID = "{solution}" }} below [meta.extras]'
-        yield "meta.extras", told
-    elif given != solution:
+    yield from _other_solution("meta.extras", solution, extras)
+
+
+def _flows(_: Around, solution: str, flows: Mapping[str, "FlowConfig"]) -> Found:
+    for name, flow in flows.items():
+        place = f"meta.flows.{name}.extras"
+        if flow.solution:
+            yield from _other_solution(place, solution, flow.extras)
+        elif solution_in(flow.extras) is not None:
+            yield place, "names a solution, and solution = false says that the popup is told none"
+
+
+def _other_solution(place: str, solution: str, extras: Mapping[str, Any]) -> Found:
+    given = solution_in(extras)
+    if given is not None and given != solution:
         told = f"names the solution {given!r}, [partner] solution_id is {solution!r}"
-        yield "meta.extras", f"{told}: they must be the same, as text"
+        yield place, f"{told}: leave it out, the server puts the right one in"
+
+
+def solution_in(extras: Mapping[str, Any]) -> object:
+    """The solution that extras name; None where they name none."""
+    setup = extras.get("setup")
+    return setup.get("solutionID") if isinstance(setup, Mapping) else None
+
+
+def _setup(_: Around, extras: Mapping[str, Any], flows: Mapping[str, "FlowConfig"]) -> Found:
+    for place, one in (
+        ("meta.extras", extras),
+        *((f"meta.flows.{n}.extras", f.extras) for n, f in flows.items()),
+    ):
+        if "setup" in one and not isinstance(one["setup"], Mapping):
+            yield place, "has a setup that is no table: what the popup is prepared with stands in it"
+
+
+def _example_flows(around: Around, stage: str, flows: Mapping[str, "FlowConfig"]) -> Found:
+    for name, flow in flows.items():
+        if _is_real(around, stage) and flow.config_id in EXAMPLE_FLOWS:
+            yield (
+                f"meta.flows.{name}.config_id",
+                f"is still {flow.config_id!r}, the one of example.toml; put your own",
+            )
+
+
+def _pages(around: Around, stage: str, *given: str | None) -> Found:
+    for name, value in zip(PAGES, given, strict=True):
+        if value and value.startswith("http://") and (around.stage or stage) != LOCAL_STAGE:
+            yield name, f"{value!r} must use https outside the stage {LOCAL_STAGE}"
+
+
+def _return_origins(around: Around, stage: str, origins: tuple[str, ...], localhost: object) -> Found:
+    yield from _unsafe("links.return_origins", around, stage, origins, localhost)
 
 
 RULES: tuple[Rule, ...] = (
@@ -275,11 +336,16 @@ RULES: tuple[Rule, ...] = (
     Rule(("stage.region",), _possible_region),
     Rule(("stage.region", *REGIONAL), _regional),
     Rule(("stage.region", "api.user_pool_id"), _pool),
-    Rule(("stage.region", *ARNS, "api.key_readers", "bus.readers"), _partitions),
+    Rule(("stage.region", *ARNS, *PRINCIPALS), _partitions),
     Rule(("stage.name", *EXAMPLES), _examples),
     Rule(("partner.budget_calls", "partner.budget_window_seconds"), _budget),
     Rule(("partner.retry_schedule_seconds",), _waits),
     Rule(("partner.solution_id", "meta.extras"), _solution),
+    Rule(("partner.solution_id", "meta.flows"), _flows),
+    Rule(("meta.extras", "meta.flows"), _setup),
+    Rule(("stage.name", "meta.flows"), _example_flows),
+    Rule(("stage.name", *PAGES), _pages),
+    Rule(("stage.name", "links.return_origins", "api.localhost_origins"), _return_origins),
     Rule(("stage.name", *ADDRESSES), _https),
     Rule(("stage.name", "api.allowed_origins", "api.localhost_origins"), _origins),
     Rule(("api.jwt_issuer", "api.jwt_audience", "api.user_pool_id"), _identity),
@@ -296,6 +362,8 @@ RULES: tuple[Rule, ...] = (
             "api.allowed_origins",
             "api.domain_name",
             "messaging.webhook_url",
+            "links.return_origins",
+            *PAGES,
         )
     ),
 )

@@ -7,7 +7,7 @@ field's description says what the value must be (`infra/mistakes.py`).
 import ipaddress
 import math
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
@@ -37,6 +37,11 @@ _LONGEST_TAG_VALUE = 256
 _MOST_TAGS = 40
 _OWN_TAGS = frozenset({"application", "stage"})
 _MOST_DIGITS = 15
+_FLOW = re.compile("[a-z][a-z0-9_-]{0,39}")
+_MOST_FLOWS = 20
+STANDARD_FLOW = "standard"
+"""The flow of a signup that names none: [meta] config_id and extras."""
+LONGEST_PAGE_NAME = 60
 # What CloudWatch Logs knows, in days.
 RETENTIONS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -151,6 +156,23 @@ def _messaging_webhook(url: str) -> str:
     return url
 
 
+def _page_address(url: str) -> str:
+    parts = _split(url)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK_HOSTS:
+        raise ValueError(f"{url!r} must use https")
+    if "#" in url:
+        raise ValueError(f"{url!r} must not have a fragment")
+    return url
+
+
+def _support_address(url: str) -> str:
+    if not url.lower().startswith("mailto:"):
+        return _page_address(url)
+    if not re.fullmatch(_EMAIL, url.partition(":")[2]):
+        raise ValueError(f"{url!r} needs one email address behind mailto:, and nothing else")
+    return url
+
+
 def is_public(host: str) -> bool:
     """Whether a host name or address can mean something on the internet."""
     host = host.rstrip(".")
@@ -203,10 +225,33 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+def _flows(flows: object) -> object:
+    if not isinstance(flows, dict):
+        return flows
+    if len(flows) > _MOST_FLOWS:
+        raise ValueError(f"holds {len(flows)} flows; there may be {_MOST_FLOWS}")
+    for name in flows:
+        if name == STANDARD_FLOW:
+            raise ValueError(
+                f"{name!r} is the flow of [meta] config_id and extras: put its values there, or rename it"
+            )
+        if not _FLOW.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name of a flow: 1 to 40 lower-case letters, digits, - and _, a letter first"
+            )
+    return flows
+
+
 def _once(names: dict[str, str], what: str) -> None:
     lower = [name.lower() for name in names]
     if twice := sorted(name for name in names if lower.count(name.lower()) > 1):
         raise ValueError(f"{' and '.join(map(repr, twice))} are the same {what}")
+
+
+def _line(text: str) -> str:
+    if text != text.strip() or not text.isprintable():
+        raise ValueError(f"must be one line of at most {LONGEST_PAGE_NAME} characters, no blanks at its ends")
+    return text
 
 
 def _tags(tags: dict[str, str]) -> dict[str, str]:
@@ -268,6 +313,11 @@ GraphVersion = Annotated[str, _text(r"^v[0-9]{1,3}\.[0-9]{1,2}$")]
 Address = Annotated[str, AfterValidator(_address)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Origins = Annotated[tuple[Origin, ...], Field(min_length=1), AfterValidator(_distinct)]
+SomeOrigins = Annotated[tuple[Origin, ...], AfterValidator(_distinct)]
+PageAddress = Annotated[str, AfterValidator(_page_address)]
+SupportAddress = Annotated[str, AfterValidator(_support_address)]
+PageName = Annotated[str, StringConstraints(max_length=LONGEST_PAGE_NAME), AfterValidator(_line)]
+Colour = Annotated[str, _text("^#[0-9a-fA-F]{6}$")]
 Issuer = Annotated[str, AfterValidator(_issuer)]
 Audience = Annotated[tuple[Annotated[str, _text(r"^[!-~]{1,256}$")], ...], AfterValidator(_distinct)]
 Claim = Annotated[str, _text("^[A-Za-z0-9_:./-]{1,100}$")]
@@ -277,3 +327,5 @@ MessagingWebhook = Annotated[str, AfterValidator(_messaging_webhook)]
 Headers = Annotated[dict[str, str], AfterValidator(_headers)]
 Tags = Annotated[dict[str, str], AfterValidator(_tags)]
 Extras = Annotated[dict[str, JsonValue], BeforeValidator(_json)]
+_Flow = TypeVar("_Flow")
+Flows = Annotated[dict[str, _Flow], BeforeValidator(_flows)]

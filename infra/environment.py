@@ -4,12 +4,14 @@ A variable's value is one of the configuration, a name of the deployment's own, 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
+from typing import Any
 
 from infra.cards import CARDS
-from infra.config import ConfigError, DeploymentConfig
+from infra.config import ConfigError, DeploymentConfig, FlowConfig
+from infra.config_values import STANDARD_FLOW
 from infra.metrics import NAMESPACE
 
 CONFIGURED: Mapping[str, str] = MappingProxyType(
@@ -17,10 +19,9 @@ CONFIGURED: Mapping[str, str] = MappingProxyType(
         "STAGE": "stage.name",
         "FACTS_KEPT_DAYS": "stage.facts_kept_days",
         "META_APP_ID": "meta.app_id",
-        "META_CONFIG_ID": "meta.config_id",
         "GRAPH_VERSION": "meta.graph_version",
         "GRAPH_BASE_URL": "meta.graph_base_url",
-        "SIGNUP_EXTRAS": "meta.extras",
+        "META_SDK_BASE_URL": "meta.sdk_base_url",
         "TENANT_CLAIM": "api.tenant_claim",
         "PARTNER_ID": "partner.partner_id",
         "SOLUTION_ID": "partner.solution_id",
@@ -39,6 +40,51 @@ CONFIGURED: Mapping[str, str] = MappingProxyType(
 )
 """The value of the configuration, as ``section.key``, that each of these variables carries."""
 
+
+def signup_flows(config: DeploymentConfig) -> dict[str, dict[str, Any]]:
+    """What the popup is opened with, by the flow's name; the solution is put in where it is a solution's."""
+    standard = FlowConfig(config_id=config.meta.config_id, extras=config.meta.extras)
+    return {
+        name: {"config_id": flow.config_id, "extras": _extras(flow, config.partner.solution_id)}
+        for name, flow in {STANDARD_FLOW: standard, **config.meta.flows}.items()
+    }
+
+
+def _extras(flow: FlowConfig, solution_id: str) -> dict[str, Any]:
+    if not flow.solution:
+        return dict(flow.extras)
+    setup = flow.extras.get("setup")
+    given = setup if isinstance(setup, dict) else {}
+    return {**flow.extras, "setup": {**given, "solutionID": solution_id}}
+
+
+def signup_page(config: DeploymentConfig) -> dict[str, object]:
+    """Whose the signup looks like, for the page and for a browser module on other pages."""
+    return config.page.model_dump(exclude={"enabled"})
+
+
+def signup_links(config: DeploymentConfig) -> dict[str, object]:
+    """What holds for signup links; who makes them, the gateway knows."""
+    return config.links.model_dump(mode="json", exclude={"makers"})
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A variable made of several values: which of them may be large, and how."""
+
+    of: str
+    make: Callable[[DeploymentConfig], object]
+
+
+MADE: Mapping[str, Made] = MappingProxyType(
+    {
+        "SIGNUP_FLOWS": Made("meta.extras and meta.flows", signup_flows),
+        "SIGNUP_LINKS": Made("links", signup_links),
+        "SIGNUP_PAGE": Made("page", signup_page),
+    }
+)
+"""The variables that carry more than one value, as JSON."""
+
 FIXED: Mapping[str, str] = MappingProxyType({"LOG_LEVEL": "INFO", "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE})
 """What is the same for all functions and stages."""
 
@@ -51,7 +97,11 @@ _TELLING = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceNames:
-    """What only the deployment knows; each field is the variable of the same name in capitals."""
+    """What only the deployment knows; each field is the variable of the same name in capitals.
+
+    `api_address` leaves to the gateway what it tells with each call: a stack's own address is not known
+    before its functions are.
+    """
 
     table_name: str
     bus_name: str
@@ -61,6 +111,7 @@ class ResourceNames:
     jobs_dlq_url: str
     events_queue_url: str
     events_dlq_url: str
+    api_address: str = "https://{domain_name}"
 
 
 def environment_of(*, function: str, config: DeploymentConfig, resources: ResourceNames) -> dict[str, str]:
@@ -73,6 +124,7 @@ def environment_of(*, function: str, config: DeploymentConfig, resources: Resour
         **FIXED,
         "POWERTOOLS_SERVICE_NAME": function,
         **{name: _text(_value(config, path)) for name, path in CONFIGURED.items()},
+        **{name: _text(made.make(config)) for name, made in MADE.items()},
         **{name.upper(): value for name, value in asdict(resources).items()},
     }
     return {name: values[name] for name in sorted(CARDS[function].variables)}
@@ -92,8 +144,9 @@ def check_sizes(config: DeploymentConfig) -> None:
 
 
 def _too_large(size: int, variables: Mapping[str, str]) -> str:
-    own = sorted(set(variables) & set(CONFIGURED), key=lambda name: len(variables[name]), reverse=True)
-    parts = ", ".join(f"{CONFIGURED[name]} {len(variables[name].encode())}" for name in own[:_TELLING])
+    names = {**CONFIGURED, **{name: made.of for name, made in MADE.items()}}
+    own = sorted(set(variables) & set(names), key=lambda name: len(variables[name]), reverse=True)
+    parts = ", ".join(f"{names[name]} {len(variables[name].encode())}" for name in own[:_TELLING])
     return (
         f"its environment would have about {size} bytes, Lambda takes {LARGEST_ENVIRONMENT}; shorten the "
         f"largest values of the configuration, in bytes: {parts}"
@@ -106,8 +159,10 @@ def _value(config: DeploymentConfig, path: str) -> object:
 
 
 def _text(value: object) -> str:
-    """A value as a variable holds it: lists separated by commas, tables as JSON."""
+    """A value as a variable holds it: lists separated by commas, tables as JSON, nothing for None."""
     match value:
+        case None:
+            return ""
         case tuple():
             return ",".join(map(str, value))
         case dict():

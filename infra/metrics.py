@@ -20,6 +20,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         "SignupsOpened": Metric("A signup was opened."),
         "SignupsAuthorized": Metric("A code was exchanged and the customer's WABA proved."),
+        "PopupOutcomes": Metric("A popup ended without a code; the log line has how, and at which screen."),
         "MetaRefusals": Metric("Meta refused a code, a token or a WABA; the log line has the code."),
         "MetaConfigurationErrors": Metric(
             "Meta refused our app id, app secret, domain, or login configuration."

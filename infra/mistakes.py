@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -19,6 +19,8 @@ from infra.config_rules import Around, Rule
 _LONGEST_SHOWN = 60
 _LARGEST_SHOWN = 10**20
 _MOST_OF_A_FIELD = 3
+# Behind a table's own name stands that of a value in it.
+_DEPTH_INSIDE = 2
 # How like a name must be to be meant.
 _ALIKE = 0.6
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
@@ -267,7 +269,8 @@ def _read_value(reading: _Reading, name: str, table: Mapping[str, object]) -> No
         found = [problem for problem in found if problem["loc"]] or found
         for problem in found[:_MOST_OF_A_FIELD]:
             where = ".".join((name, *map(str, problem["loc"])))
-            reading.tell(where, _told(info, key, table[key], problem))
+            told = _told_inside(info, problem) or _told(info, key, table[key], problem)
+            reading.tell(where, told)
         if len(found) > _MOST_OF_A_FIELD:
             reading.tell(name, f"and {len(found) - _MOST_OF_A_FIELD} more of this kind")
 
@@ -279,6 +282,29 @@ def _told(info: FieldInfo, key: str, given: object, problem: ErrorDetails) -> st
     shown = kind_of(problem["input"]) if isinstance(given, Mapping) else described(problem["input"])
     whose = f"; {key} must be" if problem["loc"] else ", must be"
     return f"is {shown}{whose} {info.description}{_hint(problem)}"
+
+
+def _told_inside(info: FieldInfo, problem: ErrorDetails) -> str | None:
+    """A mistake in a value of a table of tables, such as ``[meta.flows.<name>]``; None for any other."""
+    inner, place = _inner(info), problem["loc"]
+    if inner is None or len(place) < _DEPTH_INSIDE or problem["type"] == "value_error":
+        return None
+    key = str(place[1])
+    if key not in inner.model_fields:
+        guess = nearest(key, tuple(inner.model_fields))
+        return (
+            f"there is no such value; {_did_you_mean(guess) or f'there are {", ".join(inner.model_fields)}'}"
+        )
+    must_be = inner.model_fields[key].description
+    if problem["type"] == "missing":
+        return f"is missing, must be {must_be}"
+    return f"is {described(problem['input'])}, must be {must_be}{_hint(problem)}"
+
+
+def _inner(info: FieldInfo) -> type[BaseModel] | None:
+    """The tables that a field's table holds, where it holds such."""
+    held = get_args(info.annotation)[-1:]
+    return held[0] if held and isinstance(held[0], type) and issubclass(held[0], BaseModel) else None
 
 
 def _hint(problem: ErrorDetails) -> str:

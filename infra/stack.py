@@ -115,12 +115,20 @@ class Onramp(Construct):
         if tag_resources:
             for name, value in tags_of(config).items():
                 cdk.Tags.of(self).add(name, value)
-        acknowledge(self, acknowledged, key_route=self.api.key_route_arn)
+        acknowledge(
+            self, acknowledged, key_route=self.api.key_route_arn, link_routes=self.api.link_route_arns
+        )
 
     def grant_keys(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal of this account fetch channel keys, those of every channel."""
         return iam.Grant.add_to_principal(
             grantee=grantee, actions=["execute-api:Invoke"], resource_arns=[self.api.key_route_arn]
+        )
+
+    def grant_links(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal of this account make, list and revoke signup links, for any tenant."""
+        return iam.Grant.add_to_principal(
+            grantee=grantee, actions=["execute-api:Invoke"], resource_arns=self.api.link_route_arns
         )
 
     def _bound_roles(self, boundary: str | None) -> None:
@@ -145,6 +153,7 @@ class Onramp(Construct):
             jobs_dlq_url=messaging.jobs_dlq.queue_url,
             events_queue_url=messaging.events.queue_url,
             events_dlq_url=messaging.events_dlq.queue_url,
+            api_address=f"https://{self._config.api.domain_name or '{domain_name}'}",
         )
 
     def _arns(self) -> dict[Resource, str]:
@@ -207,6 +216,8 @@ class Onramp(Construct):
             functions=self._live,
             issuer=issuer,
             audience=audience,
+            makers=self._config.links.makers,
+            page=self._config.page.enabled,
         )
 
     def _outputs(self) -> None:
@@ -225,6 +236,7 @@ class Onramp(Construct):
         yield "ApiDomainTarget", api.domain.regional_domain_name if api.domain else None
         yield "KeyRouteArn", api.key_route_arn
         yield "KeyReaderRoleArn", api.key_reader.role_arn if api.key_reader else None
+        yield "LinkMakerRoleArn", api.link_maker.role_arn if api.link_maker else None
 
     def _data(self) -> Iterator[tuple[str, str | None]]:
         keys = self.secrets_keys

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,12 @@ PAGE_PORT = 8080
 
 FAST_BUDGET: Final[Mapping[str, Any]] = {"budget_calls": 10, "budget_window_seconds": 2}
 """A partner budget for runs whose many numbers would wait for hours with 360dialog's 5 calls in 30 s."""
+
+
+_ORIGIN: Final = re.compile(
+    r"(?i)(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>\d{1,5}))?/?"
+)
+_OWN_PORTS: Final = {"http": "80", "https": "443"}
 
 
 def _secret() -> str:
@@ -145,11 +152,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         for name, text in names.items():
             group.add_argument(name, type=kind, default=argparse.SUPPRESS, help=text)
     parser.add_argument(
+        "--origin",
+        type=origin,
+        action="append",
+        dest="allowed_origins",
+        default=argparse.SUPPRESS,
+        help="origin of a page of your own that may call the API, such as http://localhost:3000; repeatable",
+    )
+    parser.add_argument(
         "--step-seconds",
         type=float,
         default=argparse.SUPPRESS,
         help="time between two states of a simulated channel",
     )
+
+
+def origin(text: str) -> str:
+    """Reads the origin of a page as browsers send it.
+
+    Args:
+        text: Scheme, host and port.
+
+    Returns:
+        The origin, with scheme and host in small letters and without the scheme's own port.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none, or has a path, which browsers leave out.
+    """
+    found = _ORIGIN.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no origin, such as https://shop.example or http://localhost:3000, without a path"
+        )
+    scheme, host, port = found["scheme"].lower(), found["host"].lower(), found["port"]
+    return f"{scheme}://{host}" + (f":{port}" if port and port != _OWN_PORTS[scheme] else "")
 
 
 def from_arguments(arguments: argparse.Namespace) -> RunOptions:
@@ -163,6 +199,8 @@ def from_arguments(arguments: argparse.Namespace) -> RunOptions:
     """
     known = {f.name for f in dataclasses.fields(RunOptions)}
     given = {name: value for name, value in vars(arguments).items() if name in known}
+    if "allowed_origins" in given:
+        given["allowed_origins"] = tuple(given["allowed_origins"])
     for name, value in given.items():
         if isinstance(value, str) and value.startswith(("http://", "https://")):
             given[name] = value if name == "jwt_issuer" else value.rstrip("/")

@@ -16,6 +16,10 @@ from typing import Any
 
 import httpx
 
+from infra.config import load_config
+from infra.config_values import STANDARD_FLOW
+from infra.environment import signup_flows, signup_links
+from infra.paths import CONFIG
 from local import deploy, stack
 from local.aws import Aws
 from local.children import PROJECT_ROOT, Child, ChildFailedError, clean_environment, run_folder, tail
@@ -292,7 +296,10 @@ def _simulators(folder: Path, options: RunOptions) -> Iterator[Child]:
         python=Path(sys.executable),
         module="local.simulators",
         import_root=PROJECT_ROOT,
-        arguments=[str(part) for pair in arguments.items() if pair[1] is not None for part in pair],
+        arguments=[
+            *(str(part) for pair in arguments.items() if pair[1] is not None for part in pair),
+            *(f"--flow={name}={flow['config_id']}" for name, flow in _other_flows(options)),
+        ],
         environment=clean_environment({"PYTHONUNBUFFERED": "1"}),
         log=folder / "simulators.log",
         output=folder / "simulators.json",
@@ -333,7 +340,9 @@ def _deploy(running: Emulator, assembly_folder: Path, options: RunOptions, upstr
         aws,
         assembly,
         overlay=Overlay(
-            environment=function_environment(options, upstreams),
+            # The gateway tells a function its own id, and no address that could be called here.
+            environment=function_environment(options, upstreams)
+            | {"API_ADDRESS": running.api_url("{api_id}")},
             jwt_issuer=upstreams.issuer,
             jwt_audience=(options.jwt_audience,),
             queue_concurrency=options.queue_concurrency,
@@ -370,7 +379,9 @@ def function_environment(options: RunOptions, upstreams: Upstreams) -> dict[str,
         "PARTNER_ID": options.partner_id,
         "SOLUTION_ID": options.solution_id,
         "META_APP_ID": options.app_id,
-        "META_CONFIG_ID": options.config_id,
+        "META_SDK_BASE_URL": upstreams.graph,
+        "SIGNUP_FLOWS": _flows(options),
+        "SIGNUP_LINKS": _links(options),
         "MESSAGING_WEBHOOK_URL": options.messaging_webhook_url,
         "PARTNER_BUDGET_CALLS": options.budget_calls,
         "PARTNER_BUDGET_WINDOW_SECONDS": options.budget_window_seconds,
@@ -378,6 +389,34 @@ def function_environment(options: RunOptions, upstreams: Upstreams) -> dict[str,
         "RECONCILE_AFTER_SECONDS": options.reconcile_after_seconds,
     }
     return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _flows(options: RunOptions) -> str:
+    """The stage's flows with the run's own ids, as the functions read them."""
+    config = load_config(directory=CONFIG, stage=options.stage)
+    flows = {
+        name: {**flow, "extras": _of_solution(flow["extras"], options.solution_id)}
+        for name, flow in signup_flows(config).items()
+    }
+    flows[STANDARD_FLOW]["config_id"] = options.config_id
+    return json.dumps(flows)
+
+
+def _links(options: RunOptions) -> str:
+    """The stage's rules for links: a customer may go back to the pages that may call the API."""
+    config = load_config(directory=CONFIG, stage=options.stage)
+    return json.dumps(signup_links(config) | {"return_origins": list(options.allowed_origins)})
+
+
+def _other_flows(options: RunOptions) -> list[tuple[str, dict[str, Any]]]:
+    """The stage's flows beside the standard one, which Meta's side has to know, too."""
+    flows: dict[str, dict[str, Any]] = json.loads(_flows(options))
+    return [(name, flow) for name, flow in flows.items() if name != STANDARD_FLOW]
+
+
+def _of_solution(extras: dict[str, Any], solution_id: str) -> dict[str, Any]:
+    setup = extras.get("setup", {})
+    return {**extras, "setup": {**setup, "solutionID": solution_id}} if "solutionID" in setup else extras
 
 
 def _set_partner_webhook(run: LocalStack) -> None:

@@ -20,7 +20,16 @@ from local.children import PROJECT_ROOT, STATE_DIR
 LOCAL_STAGE = "local"
 """The stage of the local run, configured by ``config/local.toml``."""
 
-SOURCES = ("infra", "functions", "config", "requirements", "cdk.json", ".python-version")
+SOURCES = (
+    "infra",
+    "functions",
+    "web/page",
+    "web/dist",
+    "config",
+    "requirements",
+    "cdk.json",
+    ".python-version",
+)
 """What a synthesis depends on, relative to the project's root."""
 
 # What makes any stage fit for this machine: functions built for it, tokens of an issuer that the run names

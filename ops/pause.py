@@ -23,14 +23,15 @@ PARTS: Final = ("jobs", "events", "stream", "schedules", "api")
 USUAL: Final = ("jobs", "events", "schedules")
 """What is paused when nobody says what: enough that no record is worked on by itself."""
 RECEIVER: Final = "webhook_receiver"
-"""Is never paused: what 360dialog sends waits in its queue."""
+GOES_ON: Final = frozenset({RECEIVER, "hosted_page"})
+"""Are never paused: what 360dialog sends waits in its queue, and the page says that something is away."""
 PATIENCE: Final = 300.0
 """Seconds until a mapping has to be off or on; Lambda takes up to a minute."""
 _SECONDS: Final = 2.0
 _MOVING: Final = frozenset({"Enabling", "Disabling", "Updating", "Creating"})
 _TEXT: Final = (
     "jobs, events and stream are what the workers are handed, schedules the sweep and the census, api the "
-    "functions behind the front-end routes. The webhook receiver always goes on."
+    "functions behind the front-end routes. The webhook receiver and the hosted page always go on."
 )
 PAUSE: Final = Description(
     help="let parts of a stage stand still",
@@ -155,7 +156,7 @@ def _function(found: Reached, name: str, physical: str) -> Switch:
     """A function. Behind routes nobody waits in a queue for it, so that a concurrency of 0 does no harm."""
     client: Any = found.aws.functions
     reserved = found.values.get("stage.receiver_concurrency") if name == RECEIVER else None
-    ours = isinstance(CARDS[name].trigger, Routes) and name != RECEIVER
+    ours = isinstance(CARDS[name].trigger, Routes) and name not in GOES_ON
 
     def is_on() -> bool:
         answer = client.get_function_concurrency(FunctionName=physical)

@@ -67,19 +67,26 @@ class StoringSettings(Settings):
 
 
 class CodeExchangeSettings(StoringSettings):
-    """`code_exchange`."""
+    """`code_exchange`.
+
+    `signup_flows` and `signup_links` are JSON objects: what the popup is opened with, by the flow's name, and
+    what holds for links. `api_address` may leave `{domain_name}` and `{api_id}` to the gateway.
+    """
 
     envelope_key_id: str
     secret_id: str
     meta_app_id: str
     graph_version: str
     graph_base_url: str
+    signup_flows: str
+    signup_links: str
+    api_address: str
     tenant_claim: str
     default_plan_tier: str
 
 
 class NumberSubmissionSettings(StoringSettings):
-    """`number_submission`."""
+    """`number_submission`. `signup_links` is a JSON object."""
 
     jobs_queue_url: str
     envelope_key_id: str
@@ -87,20 +94,23 @@ class NumberSubmissionSettings(StoringSettings):
     meta_app_id: str
     graph_version: str
     graph_base_url: str
+    signup_links: str
     tenant_claim: str
 
 
 class SignupQueriesSettings(Settings):
-    """`signup_queries`. `signup_extras` is a JSON object."""
+    """`signup_queries`. `signup_flows`, `signup_links` and `signup_page` are JSON objects."""
 
     table_name: str
     envelope_key_id: str
     secret_id: str
     meta_app_id: str
-    meta_config_id: str
+    meta_sdk_base_url: str
     graph_version: str
     graph_base_url: str
-    signup_extras: str
+    signup_flows: str
+    signup_links: str
+    signup_page: str
     tenant_claim: str
 
 
@@ -187,6 +197,8 @@ class EventPublisherSettings(Settings):
 
 WEBHOOK_RECEIVER: Final = ("EVENTS_QUEUE_URL", "POWERTOOLS_METRICS_NAMESPACE", "SECRET_ID", "STAGE")
 """What `webhook_receiver` reads by hand; it starts without this module."""
+HOSTED_PAGE: Final = ("META_SDK_BASE_URL", "SIGNUP_PAGE")
+"""What `hosted_page` reads by hand; it starts without this module. Whose scripts and pictures it lets in."""
 
 
 def positive(name: str, value: str) -> int:

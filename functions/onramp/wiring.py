@@ -23,7 +23,8 @@ from onramp.adapters.dynamo import FACTS_KEPT, DynamoStore
 from onramp.adapters.starting import around_snapshots, on_lambda, started
 from onramp.adapters.system import PowertoolsTelemetry, SystemClock
 from onramp.domain.budget import BudgetRule
-from onramp.ports import Ports, Rules
+from onramp.domain.launch import Flow
+from onramp.ports import LinkRules, Ports, Rules
 from onramp.ports.upstreams import ChannelWebhook
 from onramp.settings import (
     CodeExchangeSettings,
@@ -33,6 +34,7 @@ from onramp.settings import (
     PartnerEventWorkerSettings,
     ReconcilerSettings,
     Settings,
+    SettingsError,
     SignupQueriesSettings,
     json_object,
 )
@@ -223,12 +225,30 @@ def _meta(runtime: Runtime, settings: _MetaSettings, **waits: float) -> "MetaGra
     )
 
 
+def _flows(value: str) -> dict[str, Flow]:
+    """What a popup can be opened with. Raises `SettingsError`."""
+    flows = json_object("SIGNUP_FLOWS", value)
+    try:
+        return {name: Flow(str(flow["config_id"]), dict(flow["extras"])) for name, flow in flows.items()}
+    except (KeyError, TypeError, ValueError):
+        raise SettingsError("SIGNUP_FLOWS: each flow needs config_id and extras") from None
+
+
+def _links(value: str) -> LinkRules:
+    """What holds for signup links. Raises `SettingsError`."""
+    try:
+        return LinkRules(**json_object("SIGNUP_LINKS", value))
+    except TypeError:
+        raise SettingsError("SIGNUP_LINKS: has a member that is not known") from None
+
+
 def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
     """Meta by need, and the key under which tokens are stored."""
     return replace(
         runtime.ports(settings.table_name, settings.facts_kept),
         vault=runtime.vault(settings.envelope_key_id),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings))),
+        rules=Rules(flows=_flows(settings.signup_flows), links=_links(settings.signup_links)),
     )
 
 
@@ -239,6 +259,7 @@ def number_submission(runtime: Runtime, settings: NumberSubmissionSettings) -> P
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url),
         vault=cast("Vault", _Late(lambda: runtime.vault(settings.envelope_key_id))),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings, deadline=5.0, patience=8.0))),
+        rules=Rules(links=_links(settings.signup_links)),
     )
 
 
@@ -248,6 +269,7 @@ def signup_queries(runtime: Runtime, settings: SignupQueriesSettings) -> Ports:
         runtime.ports(settings.table_name),
         vault=runtime.vault(settings.envelope_key_id),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings, deadline=2.0, patience=4.0))),
+        rules=Rules(flows=_flows(settings.signup_flows), links=_links(settings.signup_links)),
     )
 
 

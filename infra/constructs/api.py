@@ -14,7 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_route53 as route53
 from constructs import Construct
 
-from contract.routes import ROUTES, Access, Route
+from contract.routes import PAGES, ROUTES, Access, Route
 from infra.cards import logical_id
 from infra.config import ApiConfig, StageConfig
 from infra.constructs.log_groups import log_group
@@ -24,6 +24,10 @@ ANSWER_HEADERS = ("etag", "location", "retry-after")
 # 360dialog redelivers in bursts, and a webhook refused is one that comes again.
 WEBHOOKS_PER_SECOND = 200
 WEBHOOK_BURST = 400
+# Anybody may call the routes of a link's customer, and each costs a function: enough for a thousand customers
+# who wait for their numbers, and no more.
+LINKED_PER_SECOND = 50
+LINKED_BURST = 100
 # No path and no query, which carry ids and whatever a caller puts there; no header; no claim of a token.
 ACCESS_LOG = {
     "requestId": "$context.requestId",
@@ -52,12 +56,18 @@ def path_of(access: Access) -> str:
     return path
 
 
+def _is_of_tenant(route: Route) -> bool:
+    """Whether a role names the tenant in the path."""
+    return "{tenant}" in route.path
+
+
 class Api(Construct):
     """The HTTP API with its routes; addresses are without a slash at their end.
 
     AWS's own address answers beside a domain until the configuration says that it shall not: 360dialog calls
-    it until the new one has been entered there. `key_reader` is the role of those who fetch keys, when the
-    configuration names any.
+    it until the new one has been entered there. `key_reader` is the role of those who fetch keys, and
+    `link_maker` of those who make signup links, when the configuration names any (`makers`). `page` says
+    whether the hosted page has its routes.
     """
 
     def __init__(
@@ -70,9 +80,12 @@ class Api(Construct):
         functions: Mapping[str, lambda_.IFunction],
         issuer: str,
         audience: tuple[str, ...],
+        makers: tuple[str, ...],
+        page: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self._config = config
+        self._table = (*ROUTES, *(PAGES if page else ()))
         self.domain = self._domain()
         # An HTTP API has one CORS setting for all its routes, the webhook's included. It helps no page
         # there: the signature's header is not among those allowed, and without it the answer is 401.
@@ -95,13 +108,22 @@ class Api(Construct):
             "jwt": authorizers.HttpJwtAuthorizer("Jwt", issuer, jwt_audience=list(audience)),
             "iam": authorizers.HttpIamAuthorizer(),
             "public": apigw.HttpNoneAuthorizer(),
-            # Open to the gateway: the function checks the signature.
+            # Open to the gateway: the function checks the signature, or the link's token.
             "signed": apigw.HttpNoneAuthorizer(),
+            "link": apigw.HttpNoneAuthorizer(),
         }
         routes = self._add_routes(functions)
         self.log_group = log_group(self, "AccessLog", stage=stage)
         self._stage(routes)
-        self.key_reader = self._key_reader(config.key_readers)
+        self.key_reader = self._caller(
+            "KeyReader", "fetches channel keys", config.key_readers, [self.key_route_arn]
+        )
+        self.link_maker = self._caller(
+            "LinkMaker",
+            "makes signup links for any tenant, lists and revokes them",
+            makers,
+            self.link_route_arns,
+        )
         self._warn_of_two_addresses()
 
     @property
@@ -117,7 +139,15 @@ class Api(Construct):
     @property
     def key_route_arn(self) -> str:
         """What has to be allowed, as ``execute-api:Invoke``, to whoever fetches keys."""
-        (route,) = (route for route in ROUTES if route.access == "iam")
+        (arn,) = (self._arn(route) for route in ROUTES if route.access == "iam" and not _is_of_tenant(route))
+        return arn
+
+    @property
+    def link_route_arns(self) -> list[str]:
+        """The same for whoever makes links by IAM, for any tenant."""
+        return [self._arn(route) for route in ROUTES if route.access == "iam" and _is_of_tenant(route)]
+
+    def _arn(self, route: Route) -> str:
         path = re.sub(r"\{[^}]*\}", "*", route.path)
         return cdk.Stack.of(self).format_arn(
             service="execute-api",
@@ -132,7 +162,7 @@ class Api(Construct):
         }
         return [
             added
-            for route in ROUTES
+            for route in self._table
             for added in self.api.add_routes(
                 path=route.path,
                 methods=[apigw.HttpMethod[route.method]],
@@ -159,20 +189,20 @@ class Api(Construct):
         resource.access_log_settings = apigw.CfnStage.AccessLogSettingsProperty(
             destination_arn=self.log_group.log_group_arn, format=json.dumps(ACCESS_LOG)
         )
-        resource.route_settings = {route.key: self._limits(route) for route in ROUTES}
+        resource.route_settings = {route.key: self._limits(route) for route in self._table}
         # The gateway refuses settings of a route that it does not know yet.
         stage.node.add_dependency(*routes)
 
-    def _key_reader(self, readers: tuple[str, ...]) -> iam.Role | None:
-        """The role of those who fetch keys. An HTTP API lets in no other account; a role in this one may."""
-        if not readers:
+    def _caller(self, name: str, does: str, who: tuple[str, ...], arns: list[str]) -> iam.Role | None:
+        """A role that may call some routes. An HTTP API lets in no other account; a role in this one may."""
+        if not who:
             return None
-        invoke = iam.PolicyStatement(actions=["execute-api:Invoke"], resources=[self.key_route_arn])
+        invoke = iam.PolicyStatement(actions=["execute-api:Invoke"], resources=arns)
         return iam.Role(
             self,
-            "KeyReader",
-            description="Onramp: fetches channel keys, and can do nothing else",
-            assumed_by=iam.CompositePrincipal(*(iam.ArnPrincipal(reader) for reader in readers)),
+            name,
+            description=f"Onramp: {does}, and can do nothing else",
+            assumed_by=iam.CompositePrincipal(*(iam.ArnPrincipal(arn) for arn in who)),
             inline_policies={"Own": iam.PolicyDocument(statements=[invoke])},
         )
 
@@ -193,6 +223,8 @@ class Api(Construct):
                 # For the alarm on what 360dialog sees; each metric of a route costs as one of our own.
                 "DetailedMetricsEnabled": True,
             }
+        if route.access == "link":
+            return {"ThrottlingRateLimit": LINKED_PER_SECOND, "ThrottlingBurstLimit": LINKED_BURST}
         return {
             "ThrottlingRateLimit": self._config.throttle_rate,
             "ThrottlingBurstLimit": self._config.throttle_burst,

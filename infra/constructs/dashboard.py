@@ -102,21 +102,31 @@ class Dashboard(Construct):
             _graph("Connected numbers", [self._measured.total(name) for name in drifts], width=WIDTH // 3),
             self._codes("Numbers failed, by code", "NumbersFailed", "onboarding_worker"),
             self._codes("Refused by Meta, by code", "MetaRefusals", *counted_by("MetaRefusals")),
+            self._counted("Where customers give up", "PopupOutcomes", ("outcome", "step"), WIDTH),
         ]
 
     def _codes(self, title: str, metric: str, *functions: str) -> cloudwatch.IWidget:
-        """A metric by the code it was counted with. Codes are in the log: too many for dimensions."""
+        """A metric by the code it was counted with."""
+        return self._counted(title, metric, ("code",), WIDTH // 3, functions)
+
+    def _counted(
+        self, title: str, metric: str, by: Sequence[str], width: int, functions: Sequence[str] = ()
+    ) -> cloudwatch.IWidget:
+        """A metric by the words it was counted with. They are in the log: too many for dimensions."""
+        names = ", ".join(by)
         return cloudwatch.LogQueryWidget(
             title=title,
-            log_group_names=[self._measured.logs[function].log_group_name for function in functions],
+            log_group_names=[
+                self._measured.logs[function].log_group_name for function in functions or counted_by(metric)
+            ],
             query_lines=[
-                "fields code, value",
+                f"fields {names}, value",
                 f'filter metric = "{metric}"',
-                "stats sum(value) as times by code",
+                f"stats sum(value) as times by {names}",
                 "sort times desc",
             ],
             view=cloudwatch.LogQueryVisualizationType.TABLE,
-            width=WIDTH // 3,
+            width=width,
             height=HEIGHT,
         )
 

@@ -9,15 +9,27 @@ export class ApiError extends Error {
   }
 }
 
-/** Waits in milliseconds; rejects when the signal is aborted. */
-function pause(milliseconds, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
-  });
+// How long a signup is left alone of which the API names no time to come back.
+const SETTLED_SECONDS = 5;
+const TROUBLE_SECONDS = 3;
+
+/** A pause in milliseconds that `end()` ends early. */
+class Pause {
+  end = () => {};
+
+  wait(milliseconds, signal) {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.end = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      signal.addEventListener("abort", () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      }, { once: true });
+    });
+  }
 }
 
 async function read(response) {
@@ -41,7 +53,7 @@ async function answered(request) {
   throw new ApiError(response.status, await read(response));
 }
 
-/** What the page's own server does: being the identity provider, Meta's popup, the tenant's server. */
+/** What the page's own server does: being the identity provider and the tenant's server, looking into queues. */
 export async function local(path, body) {
   const options = body === undefined
     ? {}
@@ -77,8 +89,18 @@ export class Api {
     return this.#signup("POST", `/v1/signups/${encodeURIComponent(id)}/code`, { body });
   }
 
+  /** Opens a signup and makes a link to it: `{id, url, signup_id, …}`. */
+  makeLink(request, key) {
+    return this.#signup("POST", "/v1/signup-links", { body: request, headers: { "Idempotency-Key": key } });
+  }
+
+  /** What everybody is told: the flows, among other things. */
+  config() {
+    return this.#signup("GET", "/v1/config");
+  }
+
   submit(id, phoneNumberIds) {
-    const body = { phone_number_ids: phoneNumberIds };
+    const body = phoneNumberIds ? { phone_number_ids: phoneNumberIds } : {};
     return this.#signup("POST", `/v1/signups/${encodeURIComponent(id)}/numbers`, { body });
   }
 
@@ -88,11 +110,6 @@ export class Api {
 
   retry(id) {
     return this.#signup("POST", `/v1/signups/${encodeURIComponent(id)}/retry`, { body: {} });
-  }
-
-  /** The tenant's numbers, at most 100. */
-  async numbers() {
-    return (await read(await this.call("GET", "/v1/numbers?limit=100"))).numbers;
   }
 
   /** `retry`, `cancel`, `reactivate` or `check` of a number; answers the number. */
@@ -106,31 +123,34 @@ export class Api {
   }
 
   /**
-   * Polls a signup until `until` says so or the signal is aborted; `show` gets every new state.
-   * A lost connection is no reason to stop: it is told once and tried again.
+   * Reads a signup again and again until the signal is aborted, as often as `Retry-After` allows and no oftener;
+   * `show` gets every new state, `trouble` what stands in the way of reading. `pause.end()` reads at once, for what
+   * a person has just done.
    */
-  async watch(id, { until, show, trouble, signal }) {
+  async watch(id, { show, trouble, signal, pause }) {
     let etag = null;
     for (;;) {
-      let seconds = 2;
+      let seconds = TROUBLE_SECONDS;
       try {
         const headers = etag ? { "If-None-Match": etag } : {};
         const response = await this.call("GET", `/v1/signups/${encodeURIComponent(id)}`, { headers, signal });
-        seconds = Math.min(5, Math.max(0.3, Number(response.headers.get("Retry-After")) || 1));
+        seconds = Number(response.headers.get("Retry-After")) || SETTLED_SECONDS;
         if (response.status === 304) {
           // Unread, even an empty body counts as a request that failed.
           await response.text();
         } else {
           etag = response.headers.get("ETag");
-          const signup = await read(response);
-          show(signup);
-          if (until(signup)) return signup;
+          show(await read(response));
         }
+        trouble(null);
       } catch (error) {
         if (!(error instanceof ApiError) || (error.status > 0 && error.status < 500)) throw error;
         trouble(error);
       }
-      await pause(seconds * 1000, signal);
+      await pause.wait(seconds * 1000, signal);
+      while (document.hidden) await pause.wait(1000, signal);
     }
   }
 }
+
+export { Pause };

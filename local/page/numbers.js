@@ -1,23 +1,32 @@
-/** Draws the tenant's numbers as Onramp shows them, with what can be asked of each. */
+/** Draws the numbers of a signup: how far each is on its way, what troubles it, and what can be asked of it. */
 
-import { drawFacts, element, redraw } from "./view.js";
+import { chip, clock, element, facts, redraw } from "./dom.js";
 
+/** The way of a number, in order. */
+export const WAY = [
+  "pending", "submitting", "submitted", "created", "ready", "running", "live", "connecting", "connected",
+];
 /** The calls of a number, by the last part of their path. */
 export const ACTIONS = [
   ["retry", "Retry"], ["check", "Check"], ["cancel", "Cancel"], ["reactivate", "Reactivate"],
 ];
-const BAD = new Set(["failed", "restricted", "cancelled"]);
+const STOPPED = new Set(["failed", "restricted", "cancelled"]);
 
-/** Draws the numbers; `on` has `choose(number)`, `act(number, action, button)` and `message(number, button)`. */
-export function drawTenantNumbers(holder, numbers, chosenId, on) {
-  redraw(holder, numbers.map((number) => drawNumber(number, number.phone_number_id === chosenId, on)));
+/** Numbers of a signup that were submitted; the others are those that Meta lists in the account. */
+export function submitted(signup) {
+  return (signup?.numbers ?? []).filter((number) => number.status !== "listed");
 }
 
-function drawNumber(number, isChosen, on) {
+/** Draws the numbers; `on` has `act(number, action, button)` and `message(number, button)`. */
+export function drawNumbers(holder, signup, on) {
+  redraw(holder, submitted(signup).map((number) => drawNumber(number, on)));
+}
+
+function drawNumber(number, on) {
   const name = number.display_phone_number || number.phone_number_id;
-  const head = element("div", { class: "number-head" }, element("strong", { text: name }), ...chips(number));
-  const facts = element("dl", { class: "facts" });
-  drawFacts(facts, factsOf(number));
+  const head = element("div", { class: "head" }, element("strong", { class: "digits", text: name }),
+    chip(number.status, kindOf(number)), number.attention && chip(number.attention, "bad"),
+    element("small", { text: number.verified_name ?? "" }));
   const buttons = ACTIONS.map(([action, label]) => {
     const button = pushed(number, action, label, name);
     button.addEventListener("click", () => on.act(number, action, button));
@@ -28,11 +37,13 @@ function drawNumber(number, isChosen, on) {
     message.addEventListener("click", () => on.message(number, message));
     buttons.push(message);
   }
-  const choose = pushed(number, "choose", isChosen ? "Chosen" : "Choose", name);
-  choose.setAttribute("aria-pressed", String(isChosen));
-  choose.addEventListener("click", () => on.choose(number));
-  return element("li", { class: "card", "data-chosen": String(isChosen) },
-    head, facts, element("div", { class: "buttons" }, choose, ...buttons));
+  return element("li", { class: "number" }, head, drawTrack(number),
+    number.failure && element("p", { class: "wrong", text: `${number.failure.title} (${number.failure.code})` }),
+    facts(factsOf(number)), element("div", { class: "buttons" }, ...buttons));
+}
+
+function kindOf({ status }) {
+  return status === "connected" ? "good" : STOPPED.has(status) ? "bad" : "busy";
 }
 
 function pushed(number, key, label, name) {
@@ -42,41 +53,42 @@ function pushed(number, key, label, name) {
   });
 }
 
-function chips(number) {
-  const kind = number.status === "connected" ? "good" : BAD.has(number.status) ? "bad" : "busy";
-  const chips = [element("span", { class: "chip", "data-kind": kind, text: number.status })];
-  if (number.attention) chips.push(element("span", { class: "chip", "data-kind": "bad", text: number.attention }));
-  return chips;
+function drawTrack(number) {
+  const reached = Math.max(...(number.steps ?? []).map((step) => WAY.indexOf(step.status)), 0);
+  const stopped = STOPPED.has(number.status);
+  const label = `${number.status}: step ${reached + 1} of ${WAY.length}`;
+  return element("ol", { class: "track", "aria-label": label }, ...WAY.map((name, index) => {
+    const over = index < reached || number.status === "connected";
+    const state = over ? "done" : index > reached ? "ahead" : stopped ? "failed" : "now";
+    // Where it has stopped, the way says as what.
+    const text = state === "failed" ? number.status : name;
+    return element("li", { "data-state": state, title: name }, element("span", { text }));
+  }));
 }
 
 /** What is shown of a number: pairs of a label and a text. */
 export function factsOf(number) {
   const { attention, failure, restriction, wish, waits_for: waits } = number;
   return [
-    ["Phone number id", number.phone_number_id],
     ["Channel", number.channel_id],
-    ["Verification", number.verification],
-    ["Name", number.name_status],
+    ["At Meta", joined(number.verification, named(number.name_status), number.phone_number_id)],
     ["Attention", attention && joined(attention, number.attention_code)],
     ["Restriction", restriction && joined(restriction.code, restriction.violation_type, span(restriction))],
-    ["Ending since", moment(number.ending_at)],
-    ["Wish", wish && joined(wish.action, moment(wish.at), wish.refused && `refused: ${wish.refused}`)],
-    ["Waits for", waits && joined(waits.title ?? waits.code, waits.since && `since ${moment(waits.since)}`)],
+    ["Ending since", clock(number.ending_at)],
+    ["Wish", wish && joined(wish.action, clock(wish.at), wish.refused && `refused: ${wish.refused}`)],
+    ["Waits for", waits && joined(waits.title ?? waits.code, waits.since && `since ${clock(waits.since)}`)],
     ["What helps", waits?.action ?? failure?.action],
-    ["Failure", failure && `${failure.title} (${failure.code})`],
-    ["Checked", moment(number.checked_at)],
-    ["Next attempt", moment(number.next_attempt_at)],
+    ["Checked", clock(number.checked_at)],
+    ["Next attempt", clock(number.next_attempt_at)],
   ];
 }
+
+const named = (status) => status && `name ${status}`;
 
 function joined(...parts) {
   return parts.filter(Boolean).join(" · ");
 }
 
 function span({ at, until }) {
-  return joined(at && `since ${moment(at)}`, until && `until ${moment(until)}`);
-}
-
-function moment(text) {
-  return text ? new Date(text).toLocaleString() : null;
+  return joined(at && `since ${clock(at)}`, until && `until ${clock(until)}`);
 }

@@ -1,7 +1,7 @@
 /** Draws the switches of `switches.json`, each as a small form. */
 
 import { at, applies, choicesOf, typed } from "./requests.js";
-import { element } from "./view.js";
+import { element } from "./dom.js";
 
 /**
  * Draws all groups once; what changes later is only values and what is enabled.
@@ -9,7 +9,7 @@ import { element } from "./view.js";
  * `flip(item, fields)` is called with a switch and the values of its fields. Returns a function that takes
  * `{state, known, lists}` and shows what holds now.
  */
-export function drawSwitches(holder, { groups, switches, subjects }, flip) {
+export function drawSwitches(holder, { groups, switches, subjects }, flip, open = 0) {
   const updates = [];
   holder.replaceChildren(...groups.map((group, index) => {
     const drawn = switches.filter((item) => item.group === group.id).map((item) => {
@@ -20,10 +20,34 @@ export function drawSwitches(holder, { groups, switches, subjects }, flip) {
     const details = element("details", { class: "group", id: `group-${group.id}` },
       element("summary", {}, element("span", { text: group.title }), element("small", { text: String(drawn.length) })),
       element("p", { class: "empty", text: group.about }), ...drawn);
-    details.open = index === 0;
+    details.open = index === open;
     return details;
   }));
   return (view) => updates.forEach((update) => update(view));
+}
+
+/**
+ * Draws the drills: switches thrown with everything filled in, and a word on what to look for.
+ *
+ * `flip(item, button, fields, drill)` is called with the switch. Returns a function that shows what can be thrown now.
+ */
+export function drawDrills(holder, { drills, switches, subjects }, flip) {
+  const buttons = drills.map((drill) => {
+    const item = switches.find(({ id }) => id === drill.switch);
+    const about = element("small");
+    const button = element("button", { type: "button", class: "drill", id: `drill-${item.id}` },
+      element("span", { text: drill.title }), about);
+    button.addEventListener("click", () => {
+      if (button.getAttribute("aria-disabled") !== "true") flip(item, button, () => drill.fields, drill);
+    });
+    return { button, update: (view) => {
+      const usable = applies(item, subjects, view.known);
+      button.setAttribute("aria-disabled", String(!usable));
+      about.textContent = !usable ? `needs a ${item.of}` : item.of ? view.names[item.of] ?? "" : "for everybody";
+    } };
+  });
+  holder.replaceChildren(...buttons.map(({ button }) => button));
+  return (view) => buttons.forEach(({ update }) => update(view));
 }
 
 function drawSwitch(item, subjects, flip) {
@@ -33,22 +57,32 @@ function drawSwitch(item, subjects, flip) {
     type: "submit", class: danger ? "quiet danger" : "quiet", "aria-label": `${verb(item)}: ${item.title}`,
     text: verb(item),
   });
-  const needs = element("small", { class: "needs" });
+  const needs = element("small", { class: "needs", tabindex: "-1" });
   const shape = controls.length ? "switch" : "switch plain";
   const form = element("form", { class: shape, id: `switch-${item.id}`, "aria-label": item.title },
-    element("h4", { text: item.title }), element("p", { class: "number-note", text: item.about }),
+    element("h3", { text: item.title }), element("p", { class: "soft", text: item.about }),
     element("div", { class: "controls" }, ...controls.map((control) => control.label), button), needs);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    flip(item, button, () => Object.fromEntries(controls.map((control) => [control.name, control.value()])));
+    if (button.getAttribute("aria-disabled") === "true") return needs.focus();
+    return flip(item, button, () => Object.fromEntries(controls.map((control) => [control.name, control.value()])));
   });
   const update = (view) => {
     const usable = applies(item, subjects, view.known);
     for (const control of controls) control.update(view);
-    if (!button.hasAttribute("aria-busy")) button.disabled = !usable || controls.some((control) => control.empty());
-    needs.textContent = !item.of ? "" : usable ? about(item.of, view.names) : `Choose a ${item.of} first.`;
+    // Not disabled: a button that is would drop the keyboard's focus, and could not say what is missing.
+    button.setAttribute("aria-disabled", String(!usable || controls.some((control) => control.empty())));
+    needs.textContent = lacking(item, usable, controls, view.names);
   };
   return { form, update };
+}
+
+/** What a switch is about, or what it lacks. */
+function lacking(item, usable, controls, names) {
+  const empty = controls.find((control) => control.empty());
+  if (empty) return `Nothing to choose for “${empty.text}” yet.`;
+  if (!item.of) return "";
+  return usable ? about(item.of, names) : `Choose a ${item.of} above first.`;
 }
 
 function verb(item) {
@@ -76,7 +110,7 @@ function drawInput(field, name) {
     follow.forget();
     return wanted;
   };
-  return { name: field.name, label, value, update: follow.update, empty: () => false };
+  return { name: field.name, text: field.label, label, value, update: follow.update, empty: () => false };
 }
 
 function drawSelect(field, name) {
@@ -112,7 +146,7 @@ function drawSelect(field, name) {
     follow.forget();
     return choices[select.value]?.[1];
   };
-  return { name: field.name, label, value, update, empty: () => !choices.length };
+  return { name: field.name, text: field.label, label, value, update, empty: () => !choices.length };
 }
 
 function shown(value) {

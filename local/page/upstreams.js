@@ -1,7 +1,7 @@
 /** What the simulated upstreams have: read, arranged by what the switches are about, drawn. */
 
 import { ApiError } from "./api.js";
-import { drawFacts, element, redraw } from "./view.js";
+import { drawFacts, element, redraw } from "./dom.js";
 
 const DELIVERIES_SHOWN = 12;
 
@@ -85,9 +85,9 @@ export function drawMeta(holder, state, chosen, choose) {
     if (!rows.length) rows.push(element("li", { class: "empty", text: "No number yet." }));
     const odd = oddities(customer.behaviour);
     return element("li", { class: "card" },
-      element("h4", { text: waba.name }),
-      element("p", { class: "number-note", text: `WABA ${waba.id} of business ${customer.business_id}` }),
-      ...(odd ? [element("p", { class: "failure", text: odd })] : []),
+      element("h3", { text: waba.name }),
+      element("p", { class: "soft", text: `WABA ${waba.id} of business ${customer.business_id}` }),
+      ...(odd ? [element("p", { class: "wrong", text: odd })] : []),
       element("ul", { class: "rows" }, ...rows),
       choice("waba", waba.id, waba.id === chosen.waba_id, `Choose the account ${waba.name}`, choose),
     );
@@ -133,7 +133,7 @@ export function drawChannels(holder, state, chosen, choose) {
     drawFacts(facts, channelFacts(channel));
     const living = isLiving(channel);
     return element("li", { class: "card" },
-      element("div", { class: "number-head" },
+      element("div", { class: "head" },
         element("strong", { text: channel.id }),
         element("span", {
           class: "chip", "data-kind": living ? channel.state === "live" ? "good" : "busy" : "bad",
@@ -179,29 +179,7 @@ function when(value) {
   return Number.isNaN(date.getTime()) ? String(value) : date.toLocaleString();
 }
 
-/** Draws what 360dialog counted, and the newest events with what became of them. */
-export function drawTraffic(facts, events, { dialog, meta }) {
-  const { budget } = dialog;
-  drawFacts(facts, [
-    ["Clients", dialog.clients.length],
-    ["Channels", dialog.channels.length],
-    ["Partner calls", `${budget.requests}, ${budget.refused} refused`],
-    ["Most in a window", `${budget.max_in_any_window} of ${budget.calls} in ${budget.window_seconds} s`],
-    ["Second submissions", dialog.duplicate_submissions],
-    ["Faults left", left(dialog.faults) + left(meta.faults)],
-  ]);
-  redraw(events, newest({ dialog }).map((item) => element("li", { class: "row" },
-    element("span", {}, element("span", { text: item.event }),
-      element("small", { text: [item.subject, ...item.faults].filter(Boolean).join(" · ") })),
-    element("span", { class: "chip", "data-kind": item.outcome === "delivered" ? "good" : "busy", text: item.outcome }),
-  )));
-}
-
 /** The newest events, the last one first. */
 export function newest({ dialog }) {
   return dialog.deliveries.slice(-DELIVERIES_SHOWN).toReversed();
-}
-
-function left(faults) {
-  return faults.filter((fault) => fault.times === null || fault.hits < fault.times).length;
 }

@@ -60,6 +60,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     defaults = {field.name: field.default for field in fields(Settings)}
     for name in ("app-id", "config-id", "partner-id", "solution-id", "audience"):
         parser.add_argument(f"--{name}", default=defaults[name.replace("-", "_")])
+    parser.add_argument(
+        "--flow", type=_flow, action="append", default=[], help="NAME=ID of one more login configuration"
+    )
     for name in ("app-secret", "partner-key", "platform-secret"):
         parser.add_argument(f"--{name}", help="made up and printed when left out")
     parser.add_argument("--issuer-name", help="value of iss; the issuer's own address when left out")
@@ -71,6 +74,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     window = ("--budget-window-seconds", "--budget-window")
     parser.add_argument(*window, type=float, default=30.0, help="length of that window")
     return parser.parse_args(argv)
+
+
+def _flow(text: str) -> tuple[str, str]:
+    name, equals, config_id = text.partition("=")
+    if not (name and equals and config_id):
+        raise argparse.ArgumentTypeError("NAME=ID is needed")
+    return name, config_id
 
 
 def _settings(given: argparse.Namespace) -> tuple[Settings, dict[str, str]]:
@@ -85,6 +95,7 @@ def _settings(given: argparse.Namespace) -> tuple[Settings, dict[str, str]]:
         platform_secret=given.platform_secret or made["platform_secret"],
         app_id=given.app_id,
         config_id=given.config_id,
+        other_flows=dict(given.flow),
         partner_id=given.partner_id,
         solution_id=given.solution_id,
         audience=given.audience,

@@ -9,14 +9,15 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local.simulators.clock import Agenda, ManualClock, Now, Sleep
-from local.simulators.dialog360 import DialogServer
+from local.simulators.dialog360 import DialogServer, first_options
 from local.simulators.dialog_admin import DialogAdmin
 from local.simulators.faults import FaultBook, FaultLayer
-from local.simulators.hub import DialogOptions, Hub, WebhookFaults, WebhookOptions
+from local.simulators.hub import Hub, WebhookFaults, WebhookOptions
 from local.simulators.issuer import Issuer
 from local.simulators.lifecycle import Lifecycle
 from local.simulators.meta import MetaServer
 from local.simulators.meta_admin import MetaAdmin
+from local.simulators.sdk import BrowserSide, is_for_browsers
 from local.simulators.settings import Settings, Urls
 from local.simulators.traffic import TrafficLayer
 from local.simulators.webhooks import Deliver, WebhookSender
@@ -25,15 +26,20 @@ from local.simulators.world import World
 
 @dataclass(slots=True, kw_only=True)
 class Front:
-    """Sends admin calls past the log, the budget and the faults; everything else through them."""
+    """Sends admin calls and what browsers get past log, budget and faults; everything else through them."""
 
     admin: ASGIApp
     api: ASGIApp
+    browser: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        app = self.admin if scope["path"].startswith("/admin") else self.api
-        await app(scope, receive, send)
+        await self._app_for(scope["path"])(scope, receive, send)
+
+    def _app_for(self, path: str) -> ASGIApp:
+        if path.startswith("/admin"):
+            return self.admin
+        return self.browser if self.browser is not None and is_for_browsers(path) else self.api
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,7 +132,11 @@ class _Builder:
         )
         issuer = Issuer(settings=self.settings, urls=self.urls, now=self.seams.now)
         return Simulators(
-            meta=Front(admin=meta_admin.app(), api=meta_traffic),
+            meta=Front(
+                admin=meta_admin.app(),
+                api=meta_traffic,
+                browser=BrowserSide(server=meta, sleep=self.seams.sleep).app(),
+            ),
             dialog=Front(admin=dialog_admin.app(), api=dialog_traffic),
             issuer=issuer.app(),
             urls=self.urls,
@@ -169,17 +179,9 @@ class _Builder:
         return TrafficLayer(app=faults, now=self.seams.now)
 
 
-def _fresh_options(settings: Settings) -> DialogOptions:
-    return DialogOptions(
-        step_seconds=settings.step_seconds,
-        budget_calls=settings.budget_calls,
-        budget_window_seconds=settings.budget_window_seconds,
-    )
-
-
 def _fresh_hub(settings: Settings) -> Hub:
     return Hub(
-        options=_fresh_options(settings),
+        options=first_options(settings),
         webhook_options=WebhookOptions(),
         webhook_faults=WebhookFaults(),
         platform_secret=settings.platform_secret,

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Scope, Send
 
 from local.simulators.clock import Now, iso
 from local.simulators.faults import Answer, Fault
-from local.simulators.hub import ApiKey, Channel, Client, Hub, Submission, channel_view
+from local.simulators.hub import ApiKey, Channel, Client, DialogOptions, Hub, Submission, channel_view
 from local.simulators.lifecycle import Lifecycle
 from local.simulators.messaging import Messaging
 from local.simulators.settings import Settings, Urls
@@ -80,6 +80,15 @@ def lookup(node: object, path: str) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
+def first_options(settings: Settings) -> DialogOptions:
+    """Return the options a run starts with."""
+    return DialogOptions(
+        step_seconds=settings.step_seconds,
+        budget_calls=settings.budget_calls,
+        budget_window_seconds=settings.budget_window_seconds,
+    )
+
+
 class DialogServer:
     """360dialog's Partner API for one partner, over a Hub."""
 
@@ -106,6 +115,10 @@ class DialogServer:
         self.messaging = Messaging(
             hub=hub, agenda=lifecycle.agenda, now=now, rng=rng, deliver=lifecycle.sender.deliver
         )
+
+    def usual_options(self) -> DialogOptions:
+        """Return the options a run starts with."""
+        return first_options(self.settings)
 
     def app(self) -> ASGIApp:
         """Return the ASGI app of both hosts, without admin routes, faults and budget."""

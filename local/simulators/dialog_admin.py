@@ -81,7 +81,7 @@ class DialogAdmin:
                 Route("/admin/customers", self.customers),
                 Route("/admin/reset", self.reset, methods=["POST"]),
                 Route("/admin/partner", self.partner, methods=["POST"]),
-                Route("/admin/options", self.options, methods=["GET", "PATCH"]),
+                Route("/admin/options", self.options, methods=["GET", "PATCH", "DELETE"]),
                 Route("/admin/webhook-options", self.webhook_options, methods=["GET", "PATCH"]),
                 Route("/admin/webhook-faults", self.webhook_faults, methods=["GET", "POST", "DELETE"]),
                 Route("/admin/events", self.send_event, methods=["POST"]),
@@ -109,12 +109,14 @@ class DialogAdmin:
                     "requests": len(budget.starts),
                     "refused": budget.refused,
                     "max_in_any_window": budget.most_in_any_window(window),
+                    "in_window": budget.in_window(self.server.now(), window),
                     "calls": hub.options.budget_calls,
                     "window_seconds": window,
                 },
                 "deliveries": [item.view() for item in self.server.lifecycle.sender.deliveries],
                 "faults": [asdict(fault) for fault in self.book.faults],
                 "options": asdict(hub.options),
+                "usual_options": asdict(self.server.usual_options()),
                 "webhook_options": asdict(hub.webhook_options),
                 "webhook_faults": asdict(hub.webhook_faults),
                 "webhook_url": hub.webhook_url,
@@ -141,8 +143,10 @@ class DialogAdmin:
         return JSONResponse({"webhook_url": hub.webhook_url})
 
     async def options(self, request: Request) -> Response:
-        """Read or change the options."""
+        """Read the options, change them, or put them back."""
         hub = self.server.hub
+        if request.method == "DELETE":
+            hub.options = self.server.usual_options()
         if request.method == "PATCH":
             hub.options = changed(hub.options, await read_object(request))
         return JSONResponse(asdict(hub.options))

@@ -42,6 +42,10 @@ _CODE_FORM = re.compile(r"AQ[A-Za-z0-9_-]{20,}")
 _VERSION = re.compile(r"v(\d+)\.\d+")
 
 
+type SdkMode = Literal["works", "blocked", "empty", "stub", "silent"]
+"""Facebook's SDK in the browser: as it is, refused or emptied by a blocker, a privacy tool's stub, mute."""
+
+
 @dataclass(slots=True, kw_only=True)
 class MetaOptions:
     """How the Graph API answers where real answers differ or are in doubt."""
@@ -56,6 +60,9 @@ class MetaOptions:
     oldest_version: int = 20
     solution_status: str = "ACTIVE"
     code_lifetime_seconds: float = 30.0
+    sdk: SdkMode = "works"
+    sdk_delay_seconds: float = 0.0
+    popup_closed: Literal["callback", "silent"] = "callback"
 
 
 type Caller = BusinessToken | Literal["app"]

@@ -119,7 +119,7 @@ class MetaAdmin:
                 Route("/admin/app", self.change_app, methods=["POST"]),
                 Route("/admin/state", self.state),
                 Route("/admin/reset", self.reset, methods=["POST"]),
-                Route("/admin/options", self.options, methods=["GET", "PATCH"]),
+                Route("/admin/options", self.options, methods=["GET", "PATCH", "DELETE"]),
                 *fault_routes(self.book),
             ]
         )
@@ -205,6 +205,7 @@ class MetaAdmin:
                 "trap_hits": self.server.trap_hits,
                 "faults": [asdict(fault) for fault in self.book.faults],
                 "options": asdict(self.server.options),
+                "usual_options": asdict(self.server.first_options()),
             }
         )
 
@@ -214,7 +215,9 @@ class MetaAdmin:
         return JSONResponse({"reset": True})
 
     async def options(self, request: Request) -> Response:
-        """Read or change the options."""
+        """Read the options, change them, or put them back."""
+        if request.method == "DELETE":
+            self.server.options = self.server.first_options()
         if request.method == "PATCH":
             self.server.options = changed(self.server.options, await read_object(request))
         return JSONResponse(asdict(self.server.options))

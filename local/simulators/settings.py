@@ -1,17 +1,22 @@
 """What a simulator process is started with."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Identifiers, secrets and timing of one run. Durations are in seconds."""
+    """Identifiers, secrets and timing of one run. Durations are in seconds.
+
+    `other_flows`: further login configurations, ids by name; `config_id` is the standard one.
+    """
 
     app_secret: str
     partner_key: str
     platform_secret: str
     app_id: str = "1234567890"
     config_id: str = "9876543210"
+    other_flows: Mapping[str, str] = field(default_factory=dict)
     partner_id: str = "localPA"
     solution_id: str = "123456789012345"
     audience: str = "onramp-local"
@@ -21,6 +26,10 @@ class Settings:
     code_lifetime_seconds: float = 30.0
     budget_calls: int = 5
     budget_window_seconds: float = 30.0
+
+    def login_configurations(self) -> dict[str, str]:
+        """Return the ids of the login configurations that the app has, by name."""
+        return {"standard": self.config_id, **self.other_flows}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

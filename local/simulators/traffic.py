@@ -54,6 +54,10 @@ class Budget:
         self.refused += 1
         return recent[-calls] + window - at
 
+    def in_window(self, at: float, window: float) -> int:
+        """Count the starts, refused ones included, of the `window` seconds before `at` (epoch seconds)."""
+        return len(self.starts) - bisect_right(self.starts, at - window)
+
     def most_in_any_window(self, window: float) -> int:
         """Count the most starts, refused ones included, that any `window` seconds held."""
         ends = (bisect_left(self.starts, start + window) for start in self.starts)

@@ -40,6 +40,10 @@ class AwsClock:
         """A new identifier."""
         return secrets.token_hex(16)
 
+    def new_secret(self) -> str:
+        """A new secret."""
+        return secrets.token_urlsafe(32)
+
 
 class Silent:
     """`Telemetry` of somebody who tells a person instead."""

@@ -1,5 +1,6 @@
 """The deployed stage, as all checks see it."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +9,9 @@ from typing import Final
 
 import httpx
 
+from infra.config_values import STANDARD_FLOW
 from infra.environment import CONFIGURED
+from onramp.domain.text import mapping, members, text
 from ops.doctor.findings import Stop, skipped
 from ops.doctor.partner import PartnerDesk
 from ops.doctor.secret import Secret, read_secret
@@ -112,12 +115,33 @@ class Stage:
 def local_values(values: Values, functions: Mapping[str, DeployedFunction]) -> dict[str, object]:
     """What a local run's functions were given in place of the file's values, by ``section.key``.
 
-    Addresses, ids and numbers; lists and tables no run replaces.
+    Addresses, ids and numbers, and where links may lead; other lists and tables no run replaces.
     """
     found: dict[str, object] = {}
     for function in functions.values():
         for variable, name in CONFIGURED.items():
             if function.environment.get(variable) and not isinstance(values.get(name), _COMPOUND):
                 found[name] = function.environment[variable]
+        found |= _standard_flow(function.environment.get("SIGNUP_FLOWS"))
+        found |= _return_origins(function.environment.get("SIGNUP_LINKS"))
     # The same text as in the file stays as it is there.
     return {name: value for name, value in found.items() if str(values.get(name)) != value}
+
+
+def _return_origins(links: str | None) -> dict[str, object]:
+    """The pages that links may lead back to, which a local run opens on free ports."""
+    try:
+        origins = members(mapping(json.loads(links or "{}")).get("return_origins"))
+    except ValueError:
+        return {}
+    return {"links.return_origins": json.dumps(origins)} if origins else {}
+
+
+def _standard_flow(flows: str | None) -> dict[str, object]:
+    """The login configuration that a function was given, which a variable of its own does not carry."""
+    try:
+        standard = mapping(mapping(json.loads(flows or "{}")).get(STANDARD_FLOW))
+    except ValueError:
+        return {}
+    config_id = text(standard.get("config_id"))
+    return {"meta.config_id": config_id} if config_id else {}

@@ -118,7 +118,7 @@ USER_POOLS: Final = Quota(
     service="cognito-idp",
     code="L-66E6DF30",
 )
-ROLES: Final = 8
+ROLES: Final = 9
 """Roles that the stack makes."""
 
 

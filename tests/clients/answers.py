@@ -22,7 +22,7 @@ def misread(document: Json) -> Iterator[str]:
     client = Client(base_url="http://example.com")
     for operation in (operation for path in document["paths"].values() for operation in path.values()):
         name = re.sub("([A-Z])", r"_\1", operation["operationId"]).lower()
-        tag = re.sub(r"^(\d)", r"tag\1", operation["tags"][0])
+        tag = re.sub(r"^(\d)", r"tag\1", operation["tags"][0].replace(" ", "_"))
         module = importlib.import_module(f"onramp_client.api.{tag}.{name}")
         for status, answer in operation["responses"].items():
             for value in examples(document, answer):

@@ -6,6 +6,7 @@ Time is the world's: it goes on for as many seconds as a caller is told to come 
 import importlib
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -16,6 +17,8 @@ from contract.conformity import Conformity
 from contract.routes import Route
 from harness.world import World
 from onramp import wiring
+from onramp.domain.launch import STANDARD, Flow
+from onramp.ports import LinkRules
 from onramp.settings import CodeExchangeSettings, NumberSubmissionSettings, Settings, SignupQueriesSettings
 from tests.gateway import route_of, routed
 
@@ -28,7 +31,10 @@ ENVIRONMENT: Final = {
     "STAGE": "test",
     "LOG_LEVEL": "INFO",
     "META_APP_ID": "1234567890",
-    "SIGNUP_EXTRAS": "{}",
+    "SIGNUP_LINKS": '{"days": 7, "return_origins": [], "refresh_url": null}',
+    "SIGNUP_FLOWS": '{"standard": {"config_id": "9876543210", "extras": {}}}',
+    "SIGNUP_PAGE": '{"name": "", "logo_url": null, "accent": "", "accent_dark": "", "support_url": null}',
+    "API_ADDRESS": "https://{domain_name}",
     "TENANT_CLAIM": "sub",
     "DEFAULT_PLAN_TIER": "regular",
 }
@@ -50,6 +56,9 @@ class Stage:
 
     def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         self.world = world
+        flows = {STANDARD: Flow("9876543210", {})}
+        links = LinkRules(return_origins=("https://app.example.com",))
+        world.ports = replace(world.ports, rules=replace(world.ports.rules, flows=flows, links=links))
         self.faults: list[str] = []
         self.calls: list[str] = []
         self._conformity = Conformity()
@@ -104,6 +113,7 @@ def _event(
         "requestContext": {
             "http": {"method": route.method, "path": asked.path, "sourceIp": "192.0.2.1"},
             "requestId": "request-1",
+            "domainName": "api.example.com",
             "stage": "$default",
             **caller,
         },

@@ -10,6 +10,11 @@ from typing import Any
 
 from onramp_client import AuthenticatedClient, Client  # type: ignore[import-not-found]
 from onramp_client.api.browser import read_config  # type: ignore[import-not-found]
+from onramp_client.api.linked_signup import (  # type: ignore[import-not-found]
+    read_linked_signup,
+    tell_linked_outcome,
+)
+from onramp_client.api.links import list_links, make_link, revoke_link  # type: ignore[import-not-found]
 from onramp_client.api.numbers import (  # type: ignore[import-not-found]
     list_numbers,
     read_number,
@@ -26,11 +31,19 @@ from onramp_client.api.signups import (  # type: ignore[import-not-found]
 from onramp_client.models import (  # type: ignore[import-not-found]
     ExchangedCode,
     ExchangedCodeSessionInfo,
+    Language,
+    LinkStatus,
+    MakeLinkForClient,
     NewClient,
     NumbersBody,
     OpenSignupForClient,
     OpenSignupForClientId,
+    OutcomeBody,
     PlanTier,
+    PopupOutcome,
+    Prefill,
+    PrefillAddress,
+    PrefillBusiness,
     SignupStatus,
 )
 
@@ -38,12 +51,36 @@ from onramp_client.models import (  # type: ignore[import-not-found]
 def journey(address: str, tenant: str, code: str) -> dict[str, Any]:
     """The same journey as in TypeScript."""
     client = AuthenticatedClient(base_url=address, token=tenant)
-    seen: dict[str, Any] = {"app": read_config.sync(client=client).app_id}
+    config = read_config.sync(client=client)
+    seen: dict[str, Any] = {"app": [config.app_id, config.flows]}
+    _led_by_a_link(client, address, seen)
     signup_id = _authorized(client, code, seen)
     number_id = _connected(client, signup_id, seen)
     _looked_up(client, signup_id, number_id, seen)
     _refused(client, address, number_id, seen)
     return seen
+
+
+def _led_by_a_link(client: Any, address: str, seen: dict[str, Any]) -> None:
+    body = MakeLinkForClient(
+        client=NewClient(name="Linked", email="linked@example.com", user_name="Lin"),
+        prefill=Prefill(business=PrefillBusiness(address=PrefillAddress(country="DE"))),
+        language=Language.DE,
+        success_url="https://app.example.com/done?plan=2",
+    )
+    link = make_link.sync(client=client, body=body)
+    token = f"{link.url.partition('#')[2]}.{'v' * 16}"
+    visitor = AuthenticatedClient(base_url=address, token=token)
+    linked = read_linked_signup.sync(client=visitor)
+    url = linked.link.success_url.partition("&")[0]
+    seen["link"] = [link.status.value, linked.link.language.value, url, linked.launch.flow]
+    gave_up = OutcomeBody(outcome=PopupOutcome.CANCELLED, step="PHONE_NUMBER_VERIFICATION")
+    seen["gave_up"] = int(tell_linked_outcome.sync_detailed(client=visitor, body=gave_up).status_code)
+    page = list_links.sync(client=client, status=LinkStatus.OPEN)
+    seen["links"] = [one.id == link.id for one in page.links]
+    revoked = revoke_link.sync(link.id, client=client)
+    dead = read_linked_signup.sync_detailed(client=visitor)
+    seen["revoked"] = [revoked.status.value, int(dead.status_code), dead.parsed.code.value]
 
 
 def _authorized(client: Any, code: str, seen: dict[str, Any]) -> str:

@@ -42,6 +42,28 @@ function present<T>(value: T | null | undefined): T {
 
 const config = await client.GET("/v1/config");
 
+// --- led by a link
+
+const made = await client.POST("/v1/signup-links", {
+  body: {
+    client: { name: "Linked", email: "linked@example.com", user_name: "Lin" },
+    prefill: { business: { address: { country: "DE" } } },
+    language: "de",
+    success_url: "https://app.example.com/done?plan=2",
+  },
+});
+const link = present(made.data);
+const linkToken = present(link.url?.split("#")[1]);
+const visitor = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${linkToken}.${"v".repeat(16)}` } });
+const linked = present((await visitor.GET("/v1/linked-signup")).data);
+const gaveUp = await visitor.POST("/v1/linked-signup/outcome", {
+  body: { outcome: "cancelled", step: "PHONE_NUMBER_VERIFICATION" },
+});
+const links = await client.GET("/v1/signup-links", { params: { query: { status: "open" } } });
+const revoked = await client.POST("/v1/signup-links/{link_id}/revoke", { params: { path: { link_id: link.id } } });
+const dead = await visitor.GET("/v1/linked-signup");
+const deadCode = dead.error && "code" in dead.error && dead.error.code;
+
 // --- authorized
 
 const opening = {
@@ -109,7 +131,11 @@ const nobody = await client.GET("/v1/signups", { headers: { Authorization: null 
 
 console.log(
   JSON.stringify({
-    app: config.data?.app_id,
+    app: [config.data?.app_id, config.data?.flows],
+    link: [link.status, linked.link.language, linked.link.success_url?.split("&")[0], linked.launch?.flow],
+    gave_up: gaveUp.response.status,
+    links: links.data?.links.map((one) => one.id === link.id),
+    revoked: [revoked.data?.status, dead.response.status, deadCode],
     opened: [signup.status, signup.client.email, signup.plan_tier, again.data?.id === signup.id],
     location: opened.response.headers.get("location") === `/v1/signups/${signup.id}`,
     authorized: [authorized.status, authorized.waba?.proof, authorized.numbers.map((one) => one.status)],

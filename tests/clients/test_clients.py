@@ -15,6 +15,7 @@ from contract.openapi import TARGET
 from infra.node import use_packaged_node
 from infra.paths import ROOT
 from tests.clients.conftest import Stage
+from tests.docs.front_end import block
 
 HERE = Path(__file__).parent
 TOOLS = ROOT / ".local" / "clients"
@@ -60,7 +61,11 @@ def assert_went_well(stage: Stage, customer: dict[str, Any], seen: object) -> No
     ids = [number["id"] for number in customer["wabas"][0]["numbers"]]
     number = stage.world.number(ids[0])
     assert seen == {
-        "app": "1234567890",
+        "app": ["1234567890", ["standard"]],
+        "link": ["open", "de", "https://app.example.com/done?plan=2", "standard"],
+        "gave_up": 204,
+        "links": [True],
+        "revoked": ["revoked", 410, "link_revoked"],
         "opened": ["open", "o'neill@example.com", "premium", True],
         "location": True,
         "authorized": ["authorized", "granted_ids", ["listed", "listed"]],
@@ -99,6 +104,16 @@ def test_a_generated_typescript_client_compiles_and_runs_a_journey(
     customer = stage.world.customer(numbers=2)
     told = run(node(), folder / "out" / "journey.js", address, TENANT, customer["code"], cwd=folder)
     assert_went_well(stage, customer, json.loads(told))
+
+
+def test_the_lines_of_the_guide_compile_on_the_generated_types(folder: Path) -> None:
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "client.ts").write_text(block("client.ts"), encoding="utf-8")
+    settings = json.loads((HERE / "tsconfig.json").read_text(encoding="utf-8"))
+    (folder / "tsconfig.json").write_text(json.dumps(settings | {"files": ["client.ts", "onramp.d.ts"]}))
+    bins = TOOLS / "node_modules"
+    run(node(), bins / "openapi-typescript" / "bin" / "cli.js", TARGET, "-o", "onramp.d.ts", cwd=folder)
+    run(node(), bins / "typescript" / "bin" / "tsc", "-p", ".", cwd=folder)
 
 
 def test_a_generated_python_client_compiles_and_runs_a_journey(

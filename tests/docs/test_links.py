@@ -18,6 +18,7 @@ DOCUMENTS = sorted(
 )
 MARK = "*(not there yet)*"
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 REFERENCE = re.compile(r"^\[[^\]]+\]: (\S+)$", re.MULTILINE)
 USED = re.compile(r"(?<!!)\[([^\]`]+)\](?![(:\[])")
 MARKED = re.compile(rf"`([^`]+)` {re.escape(MARK)}")
@@ -57,6 +58,13 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         assert target.is_relative_to(ROOT), f"{name_of(document)}: {link} leaves the project"
         if anchor:
             assert anchor in anchors(target), f"{name_of(document)}: {link}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_picture_is_there_and_says_what_it_shows(document: Path) -> None:
+    for text, path in PICTURE.findall(prose(document)):
+        assert (document.parent / path).is_file(), f"{name_of(document)}: {path}"
+        assert text, f"{name_of(document)}: {path}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)

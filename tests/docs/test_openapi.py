@@ -312,11 +312,16 @@ def test_the_words_are_those_of_the_tables() -> None:
 
 
 def test_candidates_are_typed() -> None:
-    choices = SCHEMAS["ProblemAnswer"]["properties"]["candidates"]["oneOf"]
+    choices = SCHEMAS["ProblemAnswer"]["properties"]["candidates"]["anyOf"]
     assert [choice["items"]["$ref"].rpartition("/")[2] for choice in choices] == [
         "WabaCandidate",
         "NumberCandidate",
     ]
+
+
+def test_no_candidates_at_all_fit_too() -> None:
+    schema = SCHEMAS["ProblemAnswer"]["properties"]["candidates"]
+    OAS31Validator({**schema, "components": DOCUMENT["components"]}).validate([])
 
 
 AT_META = {"waba_blocked", "waba_locked", "number_banned"}

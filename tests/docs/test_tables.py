@@ -16,16 +16,18 @@ from onramp.domain.clients import ClientRecord
 from onramp.domain.errors import FAILURES, PROBLEMS, WAITS
 from onramp.domain.facts import FACTS
 from onramp.domain.ledger import EventRecord
+from onramp.domain.link import Link
 from onramp.domain.number import Number
 from onramp.domain.signup import Exchange, Listed, Remembered, Signup
 from onramp.domain.states import Attention, SignupStatus, Status
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMON = {"id", "at", "signup_id", "tenant", "reference", "phone_number_id", "channel_id"}
-RECORDS = (Signup, Exchange, Listed, Remembered, Number, ClientRecord, EventRecord, BudgetState, Census)
+RECORDS = (Signup, Exchange, Listed, Link, Remembered, Number, ClientRecord, EventRecord, BudgetState, Census)
 GUARDS = {
     "public": "everybody",
     "jwt": "tenant",
+    "link": "a customer with a link",
     "iam": "your servers (IAM, SigV4)",
     "signed": "360dialog (signature)",
 }

@@ -25,7 +25,7 @@ from onramp.domain.states import Progress, Status
 from onramp.domain.text import text
 from onramp.ports.upstreams import Page
 from onramp.usecases.exchange_code import choose_waba, exchange_code
-from onramp.usecases.open_signup import open_signup
+from onramp.usecases.open_signup import Wanted, open_signup
 from onramp.usecases.read import come_back_in
 from onramp.usecases.submit_numbers import submit_numbers
 from onramp.usecases.sweep import sweep
@@ -193,9 +193,8 @@ def test_a_second_channel_of_a_number_is_reported_and_takes_over_when_the_first_
 def named(world: World, client: Client, tenant: str = TENANT) -> Signup:
     """A signup whose caller names the client by its id, with its number submitted."""
     customer = world.customer()
-    signup = open_signup(
-        world.ports, tenant=tenant, client=client, plan_tier="regular", reference=None, idempotency_key=None
-    )
+    wanted = Wanted(client=client, plan_tier="regular")
+    signup = open_signup(world.ports, tenant=tenant, wanted=wanted, idempotency_key=None)
     signup = exchange_code(world.ports, signup, customer["code"], customer["session_info"])
     return submit_numbers(world.ports, signup, (), None)
 

@@ -5,10 +5,11 @@ One module on purpose: workers of pytest-xdist take whole modules, so the stack 
 
 import hashlib
 import json
-import shutil
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from local.journey import FrontEnd, is_settled, read_channel_key, send_message, 
 from local.run import LocalStack
 from local.template import Overlay
 from tests.flow.walks import Dialog, Tenant, bus_events
+from tests.local.browsers import chromium, watch
 
 pytestmark = pytest.mark.flow
 
@@ -341,8 +343,8 @@ def test_another_tenant_sees_exactly_what_a_missing_signup_shows(tenant: Tenant,
     assert {k: v for k, v in foreign.items() if k != "request_id"} == {
         k: v for k, v in missing.items() if k != "request_id"
     }
-    for path in ("code", "numbers", "retry"):
-        body = {"code": "AQ" + "x" * 60} if path == "code" else {}
+    for path in ("code", "numbers", "outcome", "retry"):
+        body = {"code": {"code": "AQ" + "x" * 60}, "outcome": {"outcome": "closed"}}.get(path, {})
         problem(stranger.call("POST", f"/v1/signups/{signup_id}/{path}", body=body), 404, "not_found")
 
 
@@ -377,6 +379,24 @@ def test_a_tenant_lists_its_own_signups_newest_first(tenant: Tenant, stranger: F
     assert stranger.call("GET", "/v1/signups").json()["signups"] == []
 
 
+def test_a_popup_is_prepared_for_its_customer_and_what_became_of_it_is_told(tenant: Tenant) -> None:
+    client = {"name": "Example", "email": "launch@example.com", "user_name": "Ann"}
+    body = {"client": client, "prefill": {"business": {"name": "Example Ltd"}}}
+    signup = tenant.front_end.call("POST", "/v1/signups", body=body).json()
+    setup = signup["launch"]["extras"]["setup"]
+    assert setup == {"solutionID": tenant.run.options.solution_id, "business": {"name": "Example Ltd"}}
+    other = tenant.front_end.call(
+        "POST", "/v1/signups", body={"client": client, "flow": "coexistence"}
+    ).json()
+    assert other["launch"] == {"flow": "coexistence", "config_id": "8765432109", "extras": {}}
+    told = {"outcome": "cancelled", "step": "PHONE_NUMBER_SETUP"}
+    path = f"/v1/signups/{signup['id']}"
+    assert tenant.front_end.call("POST", f"{path}/outcome", body=told).status_code == 204
+    now = tenant.front_end.call("GET", path).json()
+    assert now["status"] == "open"
+    assert now["timeline"][-1]["detail"] == "cancelled: PHONE_NUMBER_SETUP"
+
+
 @pytest.mark.parametrize("fields", [{"ttl": -10}, {"audience": "other"}, {"signed_by": "other_key"}])
 def test_a_token_that_proves_nothing_is_refused(run: LocalStack, fields: dict[str, object]) -> None:
     with FrontEnd(run.api_url, run.token("acme", **fields)) as front_end:
@@ -388,7 +408,7 @@ def test_without_a_token_only_the_configuration_is_told(run: LocalStack) -> None
     told = run.http.get(f"{run.api_url}/v1/config").json()
     assert told["app_id"] == run.options.app_id
     assert told["config_id"] == run.options.config_id
-    assert {"graph_version", "extras"} <= told.keys()
+    assert {"graph_version", "extras", "sdk_url", "flows", "page"} <= told.keys()
 
 
 def test_the_key_route_is_for_signed_calls(run: LocalStack, tenant: Tenant) -> None:
@@ -489,36 +509,63 @@ def test_a_signed_webhook_of_any_shape_is_taken(dialog: Dialog, raw: str) -> Non
 # --- the page -----------------------------------------------------------------------------------
 
 
-@pytest.mark.browser
-def test_a_person_clicks_through_the_page(page_url: str) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine")
+@pytest.fixture
+def console(page_url: str) -> Iterator[Any]:
+    """The console, which may neither fail nor lose a request."""
     troubles: list[str] = []
-    with (
-        playwright.sync_playwright() as player,
-        player.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
-    ):
+    with chromium() as browser:
         page = browser.new_page()
         page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
+        watch(page, troubles)
         page.on("requestfailed", lambda request: troubles.append(f"{request.url} {request.failure}"))
         page.goto(page_url)
-        page.get_by_role("button", name="Sign in").click()
-        page.get_by_role("button", name="Open signup").click()
+        yield page
+        # What is asked while the browser closes fails, and means nothing.
+        found = list(troubles)
+    assert found == []
+
+
+@pytest.mark.browser
+def test_a_person_clicks_through_the_console(console: Any) -> None:
+    console.get_by_label("Without windows").check()
+    console.locator("#new [name=accounts]").select_option("2")
+    console.locator("#new [name=count]").select_option("2")
+    console.locator("#new [name=message]").select_option("lost")
+    console.get_by_role("button", name="Start", exact=True).click()
+    console.locator("#decide").get_by_role("radio").first.check()
+    console.get_by_role("button", name="Use this account").click()
+    boxes = console.locator("#decide").get_by_role("checkbox")
+    boxes.first.wait_for()
+    for box in boxes.all():
+        box.check()
+    console.get_by_role("button", name="Connect selected").click()
+    console.locator("#stage-status").get_by_text("connected").wait_for()
+    console.locator("#bus").get_by_text("number.connected").first.wait_for()
+    console.get_by_role("button", name="Test message: +1").first.click()
+    console.get_by_text("the channel answered 200 to the key that ends in").wait_for()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("way", ["By a link", "On this page"])
+def test_a_customer_goes_through_metas_window_and_is_connected(console: Any, way: str) -> None:
+    console.get_by_label(way).check()
+    start = console.get_by_role("button", name="Start", exact=True)
+    if way == "By a link":
+        with console.expect_popup() as opened:
+            start.click()
+        page = opened.value
+        page.set_default_timeout(60_000)
+    else:
+        start.click()
+        page = console
+    with page.expect_popup() as opened:
         page.get_by_role("button", name="Continue with Meta").click()
-        page.get_by_label("Phone numbers").select_option("2")
-        page.get_by_role("button", name="Finish").click()
-        boxes = page.get_by_role("checkbox")
-        boxes.first.wait_for()
-        for box in boxes.all():
-            box.check()
-        page.get_by_role("button", name="Connect selected").click()
-        page.get_by_text("All numbers are connected.").wait_for()
-        page.get_by_role("button", name="Send a test message").first.click()
-        page.get_by_text("answered 200, with the key that ends in").wait_for()
-    assert troubles == []
+    window = opened.value
+    window.get_by_role("heading", name="Choose a business portfolio").wait_for()
+    with window.expect_event("close"):
+        window.get_by_role("button", name="Finish with what is shown").click()
+    console.locator("#stage-status").get_by_text("connected").wait_for()
+    page.locator("h1, #embedded-said").get_by_text(re.compile("connected", re.IGNORECASE)).wait_for()
 
 
 # --- deployments --------------------------------------------------------------------------------
@@ -559,3 +606,68 @@ def test_no_secret_was_logged(tenant: Tenant, dialog: Dialog) -> None:
     digits = "".join(filter(str.isdigit, number["display_phone_number"]))
     assert digits not in log
     assert signup["client"]["email"] not in log
+
+
+# --- a customer with a link ---------------------------------------------------------------------
+
+
+def made_link(tenant: Tenant, **fields: object) -> dict[str, Any]:
+    """A link with its address."""
+    answer = tenant.front_end.call("POST", "/v1/signup-links", body={"client": new_client(), **fields})
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    assert made["url"].startswith(f"{tenant.run.api_url}/signup#{made['id']}.")
+    return made
+
+
+def following(tenant: Tenant, made: dict[str, Any], visit: str = "visit-0123456789") -> FrontEnd:
+    """The browser of a customer who has opened the link."""
+    return FrontEnd(tenant.run.api_url, f"{made['url'].partition('#')[2]}.{visit}", http=tenant.run.http)
+
+
+def test_a_customer_with_a_link_ends_connected_without_any_login(tenant: Tenant) -> None:
+    page = f"{tenant.run.options.allowed_origins[0]}/done?plan=2#top"
+    made = made_link(tenant, reference="order-7", success_url=page)
+    customer, stranger = following(tenant, made), following(tenant, made, "visit-9876543210")
+    assert stranger.call("GET", "/v1/linked-signup").status_code == 200
+    opened = customer.call("GET", "/v1/linked-signup")
+    assert (opened.status_code, opened.json()["status"]) == (200, "open")
+    etag = {"If-None-Match": opened.headers["etag"]}
+    assert customer.call("GET", "/v1/linked-signup", headers=etag).status_code == 304
+    told = customer.call("POST", "/v1/linked-signup/outcome", body={"outcome": "closed"})
+    assert told.status_code == 204
+    shared = tenant.popup()
+    code = {"code": shared["code"], "session_info": shared["session_info"]}
+    authorized = customer.call("POST", "/v1/linked-signup/code", body=code)
+    assert authorized.status_code == 200, authorized.text
+    assert (
+        customer.call("POST", "/v1/linked-signup/code", body=code).json()["waba"] == authorized.json()["waba"]
+    )
+    problem(stranger.call("POST", "/v1/linked-signup/code", body=code), 410, "link_used")
+    assert customer.call("POST", "/v1/linked-signup/numbers", body={}).status_code == 202
+    signup = tenant.settled(made["signup_id"])
+    [number] = submitted(signup)
+    shown = customer.call("GET", "/v1/linked-signup").json()
+    assert shown["status"] == "connected"
+    added = f"channels=[{number['channel_id']}]&signup={made['signup_id']}&status=connected&reference=order-7"
+    assert shown["link"]["success_url"] == page.replace(
+        "#top", f"&client={signup['client']['id']}&{added}#top"
+    )
+    [listed] = tenant.front_end.call("GET", "/v1/signup-links?status=used").json()["links"]
+    assert listed["id"] == made["id"]
+
+
+def test_a_link_that_was_taken_back_or_is_none_opens_nothing(tenant: Tenant, rival: Tenant) -> None:
+    made = made_link(tenant)
+    path = f"/v1/signup-links/{made['id']}/revoke"
+    problem(rival.front_end.call("POST", path, body={}), 404, "not_found")
+    assert tenant.front_end.call("POST", path, body={}).json()["status"] == "revoked"
+    for method, what in (("GET", ""), ("POST", "/code"), ("POST", "/numbers"), ("POST", "/retry")):
+        body: dict[str, object] | None = None if method == "GET" else {}
+        answer = following(tenant, made).call(method, f"/v1/linked-signup{what}", body=body)
+        problem(answer, 410, "link_revoked")
+        other = {**made, "url": f"#{made['id']}.{'0' * 43}"}
+        answer = following(tenant, other).call(method, f"/v1/linked-signup{what}", body=body)
+        problem(answer, 401, "unauthenticated")
+    # The link's token is none of the partner's, and the gateway says so.
+    assert following(tenant, made).call("GET", "/v1/signups").status_code == 401

@@ -81,6 +81,9 @@ def document(statements: Sequence[Json]) -> str:
 
 
 def _put(aws: Aws, role: str, statements: Sequence[Json]) -> None:
+    if not statements:  # a policy without a statement is malformed
+        aws.iam.delete_role_policy(RoleName=_name(role), PolicyName=POLICY_NAME)
+        return
     aws.iam.put_role_policy(RoleName=_name(role), PolicyName=POLICY_NAME, PolicyDocument=document(statements))
 
 

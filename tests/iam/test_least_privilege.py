@@ -11,6 +11,7 @@ One module on purpose: workers of pytest-xdist take whole modules, so the stack 
 
 import contextlib
 import dataclasses
+import json
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -156,6 +157,43 @@ def test_a_channels_key_is_for_roles_that_may_call_its_route(tenant: Tenant) -> 
     with acting_as(run.aws, role_of(run, "onboarding_worker")) as worker:
         assert read_key(run, channel_id, worker).status_code == 403
     assert run.http.get(f"{run.api_url}/v1/channels/{channel_id}/api-key").status_code == 403
+
+
+def call_of_makers(
+    run: LocalStack, method: str, path: str, aws: Aws, body: str | None = None
+) -> httpx.Response:
+    """A signed call of a route for makers of links."""
+    url = f"{run.api_url}/v1/tenants/{path}"
+    headers = {"Content-Type": "application/json"} if body else {}
+    request = AWSRequest(method=method, url=url, data=body, headers=headers)
+    credentials = Credentials(aws.access_key, aws.secret_key, aws.session_token)
+    SigV4Auth(credentials, "execute-api", aws.region).add_auth(request)
+    return run.http.request(method, url, content=body, headers=dict(request.headers.items()))
+
+
+def test_links_are_made_by_roles_that_may_call_their_routes_and_by_no_other(tenant: Tenant) -> None:
+    run = tenant.run
+    api = f"arn:aws:execute-api:{run.aws.region}:{ACCOUNT}:{run.deployed.outputs['ApiId']}"
+    routes = [f"{api}/*/{method}/v1/tenants/*/signup-links{end}" for method, end in MAKING]
+    allowed = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": routes}
+    body = json.dumps({"client_id": "abcCL"})
+    place = f"{tenant.name}/signup-links"
+    with new_role(run.aws, [allowed]) as backend:
+        made = call_of_makers(run, "POST", place, backend, body)
+        assert made.status_code == 201, made.text
+        [listed] = call_of_makers(run, "GET", place, backend).json()["links"]
+        assert listed["id"] == made.json()["id"]
+        revoked = call_of_makers(run, "POST", f"{place}/{listed['id']}/revoke", backend, "{}")
+        assert revoked.json()["status"] == "revoked"
+        assert read_key(run, "abcCH", backend).status_code == 403
+    keys = allowed | {"Resource": f"{api}/*/GET/v1/channels/*/api-key"}
+    for statements in ([keys], []):
+        with new_role(run.aws, statements) as nobody:
+            assert call_of_makers(run, "POST", place, nobody, body).status_code == 403
+            assert call_of_makers(run, "GET", place, nobody).status_code == 403
+
+
+MAKING = (("POST", ""), ("GET", ""), ("POST", "/*/revoke"))
 
 
 # --- each right of each function --------------------------------------------------------------------

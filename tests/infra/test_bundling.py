@@ -20,6 +20,7 @@ def functions(tmp_path: Path) -> Path:
     root = tmp_path / "functions"
     files = {
         "webhook_receiver.py": "import hmac\nfrom onramp.adapters import signing\n",
+        "hosted_page.py": "from onramp.domain.words import WORDS\n",
         "reconciler.py": "import h11\nfrom onramp import ports\n",
         "onramp/__init__.py": "",
         "onramp/ports.py": "import h11\n",
@@ -150,7 +151,11 @@ def test_bytecode_is_trusted_unchecked_and_names_no_folder_of_this_machine(
 
 @pytest.mark.parametrize(
     ("missing", "told"),
-    [("functions/webhook_receiver.py", "webhook_receiver.py is missing"), ("runtime.txt", "no ")],
+    [
+        ("functions/webhook_receiver.py", "webhook_receiver.py is missing"),
+        ("functions/hosted_page.py", "hosted_page.py is missing"),
+        ("runtime.txt", "no "),
+    ],
 )
 def test_a_missing_input_is_named(
     functions: Path, lock: Path, tmp_path: Path, missing: str, told: str
@@ -204,6 +209,27 @@ def test_every_function_starts_from_its_bundle_alone_without_any_environment(
     names = [name for name, card in CARDS.items() if card.package == "app"]
     imports = "".join(f"import {name}\nassert callable({name}.handler)\n" for name in names)
     _run_alone(bundles["app"], imports)
+
+
+def test_the_pages_bundle_holds_its_files_and_the_module_and_answers_alone(
+    bundles: dict[PackageName, Bundle],
+) -> None:
+    names = _names(bundles["page"].path)
+    assert {name for name in names if not name.startswith("page/")} == {
+        "hosted_page.py",
+        "onramp/__init__.py",
+        "onramp/adapters/__init__.py",
+        "onramp/adapters/starting.py",
+    }
+    assert {name.partition("/")[2] for name in names} >= {"index.html", "lang/en.json", "onramp.js"}
+    told = _run_alone(
+        bundles["page"],
+        "import os\n"
+        "os.environ |= {'META_SDK_BASE_URL': 'https://connect.facebook.net', 'SIGNUP_PAGE': '{}'}\n"
+        "import hosted_page\n"
+        "print(hosted_page.handler({'pathParameters': {'file': 'onramp.js'}}, None)['statusCode'])",
+    )
+    assert told.split() == ["200"]
 
 
 def test_no_bundle_has_the_sdk(bundles: dict[PackageName, Bundle]) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from contract.routes import ROUTES
+from contract.routes import PAGES, ROUTES
 from infra.cards import CARDS, Card, NewItems, Queue, Routes, Schedule, counted_by
 from infra.config import load_config, overridable_values
-from infra.environment import CONFIGURED, FIXED, ResourceNames, environment_of
+from infra.environment import CONFIGURED, FIXED, MADE, ResourceNames, environment_of
 from infra.grants import BUS, SECRET
 from infra.metrics import METRICS
 from infra.paths import CONFIG, FUNCTIONS, ROOT
@@ -56,7 +56,7 @@ def test_a_card_says_each_thing_once() -> None:
 
 def test_routes_lead_to_the_functions_that_answer_them() -> None:
     answering = {name for name, card in CARDS.items() if isinstance(card.trigger, Routes)}
-    assert {route.function for route in ROUTES} == answering
+    assert {route.function for route in (*ROUTES, *PAGES)} == answering
 
 
 def test_whoever_works_off_a_queue_may_take_from_it() -> None:
@@ -92,7 +92,7 @@ def test_queues_that_a_function_may_use_are_those_it_is_told_of(name: str) -> No
 
 
 def test_every_variable_has_one_source_and_a_reader() -> None:
-    sources = [*CONFIGURED, *FIXED, *(field.upper() for field in ResourceNames.__dataclass_fields__)]
+    sources = [*CONFIGURED, *MADE, *FIXED, *(field.upper() for field in ResourceNames.__dataclass_fields__)]
     assert len(set(sources)) == len(sources)
     read = {name for card in CARDS.values() for name in card.variables}
     assert {*sources, "POWERTOOLS_SERVICE_NAME"} == read
@@ -102,7 +102,7 @@ def test_variables_carry_values_that_the_configuration_has() -> None:
     assert set(CONFIGURED.values()) <= set(overridable_values())
 
 
-@pytest.mark.parametrize("name", [name for name in CARDS if name != "webhook_receiver"])
+@pytest.mark.parametrize("name", [name for name in CARDS if isinstance(CARDS[name].settings, type)])
 def test_a_function_can_read_the_settings_it_is_given(name: str) -> None:
     reader = CARDS[name].settings
     assert isinstance(reader, type)

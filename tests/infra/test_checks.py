@@ -16,7 +16,19 @@ from infra.paths import ROOT
 LAMBDAS = frozenset(f"Functions/{card.logical_id}" for card in CARDS.values())
 ROLES = frozenset(f"{path}Role" for path in LAMBDAS)
 EVERYWHERE: Mapping[str, frozenset[str]] = {
-    "AwsSolutions-APIG4": frozenset({"Api/Http/GET--v1--config", "Api/Http/POST--v1--webhooks--360dialog"}),
+    "AwsSolutions-APIG4": frozenset(
+        {
+            "Api/Http/GET--signup",
+            "Api/Http/GET--signup--{file}",
+            "Api/Http/GET--v1--config",
+            "Api/Http/GET--v1--linked-signup",
+            "Api/Http/POST--v1--linked-signup--code",
+            "Api/Http/POST--v1--linked-signup--numbers",
+            "Api/Http/POST--v1--linked-signup--outcome",
+            "Api/Http/POST--v1--linked-signup--retry",
+            "Api/Http/POST--v1--webhooks--360dialog",
+        }
+    ),
     "AwsSolutions-L1": LAMBDAS,
     "AwsSolutions-SMG4": frozenset({"Secrets/Secret"}),
     "AwsSolutions-SQS3": frozenset({"Messaging/SchedulesDlq", "Messaging/StreamDlq"}),
@@ -43,6 +55,9 @@ WITH_SHIFTS: Mapping[str, frozenset[str]] = {"AwsSolutions-IAM5[Resource::*]": f
 WITH_READERS: Mapping[str, frozenset[str]] = {
     "AwsSolutions-IAM5[Resource::{key_route}]": frozenset({"Api/KeyReader"})
 }
+WITH_MAKERS: Mapping[str, frozenset[str]] = {
+    "AwsSolutions-IAM5[Resource::{link_routes}]": frozenset({"Api/LinkMaker"})
+}
 ALL = (
     EVERYWHERE,
     WITH_TRACING,
@@ -51,6 +66,7 @@ ALL = (
     WITH_EMAIL,
     WITH_SHIFTS,
     WITH_READERS,
+    WITH_MAKERS,
 )
 USUAL = (EVERYWHERE, WITHOUT_TRACING)
 

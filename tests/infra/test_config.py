@@ -10,7 +10,7 @@ def test_the_example_is_a_valid_configuration() -> None:
     config = load_config(directory=CONFIG, stage="example")
     assert config.stage.removal == "retain"
     assert config.partner.retry_schedule_seconds == (5, 30, 300, 1800, 7200, 18000, 36000, 36000)
-    assert config.meta.extras == {"setup": {"solutionID": "123456789012345"}}
+    assert (config.meta.extras, config.meta.flows) == ({}, {})
     assert config.api.jwt_issuer is None
 
 

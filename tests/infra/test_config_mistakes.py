@@ -29,6 +29,7 @@ RAW: Mapping[str, Mapping[str, Any]] = {
     "api": {"allowed_origins": ["https://app.deployer.test"]},
     "messaging": {"webhook_url": "https://messages.deployer.test/whatsapp"},
 }
+FLOW = {"config_id": "7876543210"}
 CERTIFICATE = "arn:aws:acm:eu-central-1:223456789012:certificate/ab-cd"
 KEY = "arn:aws:kms:eu-central-1:223456789012:key/ab-cd"
 TOPIC = "arn:aws:sns:eu-central-1:223456789012:alarms"
@@ -138,12 +139,59 @@ ONE_VALUE: tuple[tuple[str, object, str], ...] = (
     ("meta.config_id", "5" * 5000, "… (5000 characters), must be"),
     ("meta.graph_version", "26.0", "is '26.0', must be a version of the Graph API, such as \"v26.0\""),
     ("meta.graph_version", "v\u0662\u0666.0", "must be a version of the Graph API"),
-    ("meta.extras", {}, 'lacks setup.solutionID: write setup = { solutionID = "223456789012345" } below'),
-    ("meta.extras", {"setup": "x"}, "lacks setup.solutionID"),
+    ("meta.extras", {"setup": "x"}, "has a setup that is no table"),
     ("meta.extras", {"setup": {"solutionID": "523456789012345"}}, "names the solution '523456789012345'"),
-    ("meta.extras", {"setup": {"solutionID": 223456789012345}}, "must be the same, as text"),
+    (
+        "meta.extras",
+        {"setup": {"solutionID": 223456789012345}},
+        "leave it out, the server puts the right one in",
+    ),
+    ("meta.sdk_base_url", "http://connect.deployer.test", "must use https"),
+    ("meta.flows", "x", "is 'x', must be a table of flows, each [meta.flows.<name>] with its config_id"),
+    ("meta.flows", {"agency": "x"}, "is text; flows must be a table of flows"),
+    ("meta.flows", {"standard": FLOW}, "'standard' is the flow of [meta] config_id and extras"),
+    ("meta.flows", {"My Flow": FLOW}, "'My Flow' is no name of a flow"),
+    ("meta.flows", {f"f{n}": FLOW for n in range(21)}, "holds 21 flows; there may be 20"),
+    ("meta.flows", {"a": {}}, "flows.a.config_id: is missing, must be the digits"),
+    ("meta.flows", {"a": {"config_id": 12345}}, "is the number 12345, must be the digits"),
+    ("meta.flows", {"a": FLOW | {"config": 1}}, "there is no such value; did you mean config_id?"),
+    ("meta.flows", {"a": FLOW | {"zzz": 1}}, "there is no such value; there are config_id, extras, solution"),
+    ("meta.flows", {"a": FLOW | {"solution": "no"}}, "is 'no', must be true or false, without quotes"),
+    ("meta.flows", {"a": FLOW | {"extras": "x"}}, "is 'x', must be a table, [meta.flows.<name>.extras]"),
+    ("meta.flows", {"a": FLOW | {"extras": {"setup": 1}}}, "has a setup that is no table"),
+    (
+        "meta.flows",
+        {"a": FLOW | {"extras": {"setup": {"solutionID": "523456789012345"}}}},
+        "flows.a.extras: names the solution '523456789012345'",
+    ),
+    (
+        "meta.flows",
+        {"a": FLOW | {"solution": False, "extras": {"setup": {"solutionID": "223456789012345"}}}},
+        "names a solution, and solution = false says that the popup is told none",
+    ),
+    ("meta.flows", {"a": {"config_id": "8765432109"}}, "is still '8765432109', the one of example.toml"),
     ("meta.extras", "x", "is 'x', must be a table, [meta.extras]"),
     # The section api.
+    # The sections links and page.
+    ("links.days", 0, "is the number 0, must be a whole number of days from 1 to 30"),
+    ("links.days", 31, "must be a whole number of days from 1 to 30"),
+    ("links.return_origins", ["https://app.deployer.test/x"], "without path or trailing slash"),
+    ("links.return_origins", ["http://localhost:3000"], "need [api] localhost_origins = true"),
+    ("links.return_origins", ["https://app.example.com"], "is an example's; put your own"),
+    ("links.refresh_url", "https://app.deployer.test/#x", "must not have a fragment"),
+    ("links.refresh_url", "http://127.0.0.1/x", "must use https outside the stage local"),
+    ("links.refresh_url", "javascript:alert(1)", "is not an https address"),
+    ("links.makers", ["*"], "is '*'; makers must be a list of ARNs"),
+    ("page.enabled", "yes", "is 'yes', must be true or false, without quotes"),
+    ("page.name", "two\nlines", "must be one line of at most 60 characters, no blanks at its ends"),
+    ("page.name", "n" * 61, "must be one line of at most 60 characters"),
+    ("page.logo_url", "logo.svg", "is not an https address"),
+    ("page.logo_url", "https://www.example.com/logo.svg", "is an example's; put your own"),
+    ("page.accent", "green", "is 'green', must be a colour as six hexadecimal digits"),
+    ("page.accent_dark", "#fff", "must be a colour as six hexadecimal digits"),
+    ("page.support_url", "mailto:help", "needs one email address behind mailto:, and nothing else"),
+    ("page.support_url", "mailto:help@deployer.test?bcc=x@y.test", "needs one email address behind mailto:"),
+    ("page.support_url", "tel:123", "is not an https address"),
     ("api.allowed_origins", "https://a.test", "is 'https://a.test', must be a list with at least one origin"),
     ("api.allowed_origins", [], "is an empty list, must be a list with at least one origin"),
     ("api.allowed_origins", ["*"], "[api] allowed_origins.0: '*': name each origin exactly, no wildcard"),
@@ -158,7 +206,7 @@ ONE_VALUE: tuple[tuple[str, object, str], ...] = (
     ("api.allowed_origins", ["https://u:p@a.test"], "must not carry a user name or password"),
     ("api.allowed_origins", ["http://a.test"], "must use https"),
     ("api.allowed_origins", ["https://a.test", "https://a.test"], "names 'https://a.test' more than once"),
-    ("api.allowed_origins", ["http://localhost:3000"], "need localhost_origins = true"),
+    ("api.allowed_origins", ["http://localhost:3000"], "need [api] localhost_origins = true"),
     ("api.allowed_origins", ["https://app.example.com"], "'https://app.example.com' is an example's"),
     ("api.allowed_origins", [7] * 10, "and 7 more of this kind"),
     (
@@ -522,10 +570,12 @@ def test_an_environment_over_four_kilobytes_is_refused_with_what_is_largest() ->
     )
     with pytest.raises(ConfigError) as caught:
         check_sizes(config)
-    [line] = str(caught.value).splitlines()
-    assert line.startswith("signup_queries: its environment would have about 4")
+    lines = str(caught.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["code_exchange", "signup_queries"]
+    line = lines[1]
+    assert line.startswith("signup_queries: its environment would have about 5")
     assert "Lambda takes 4096; shorten" in line
-    assert "bytes: meta.extras 40" in line
+    assert "bytes: meta.extras and meta.flows 41" in line
 
 
 def test_the_environments_of_the_example_are_small_enough() -> None:
@@ -610,5 +660,5 @@ def test_the_app_refuses_an_environment_that_is_too_large(tmp_path: Path) -> Non
     extras = {"setup": {"solutionID": "123456789012345", "business": {"name": "n" * 4000}}}
     status, said = run_app({"stage": "example", "meta.extras": json.dumps(extras)}, tmp_path)
     assert status == 1
-    assert "signup_queries: its environment would have about 4" in said
+    assert "signup_queries: its environment would have about 5" in said
     assert "Traceback" not in said

@@ -203,19 +203,20 @@ def _not_ours(folder: Path, names: list[str]) -> set[str]:
     """What is not under version control, or not part of a build."""
     if folder != ROOT:
         return {"__pycache__"} & set(names)
-    kept = {"LICENSE", "README.md", "config", "contract", "functions", "infra", "onramp_cdk", "ops"}
+    kept = {"LICENSE", "README.md", "config", "contract", "functions", "infra", "onramp_cdk", "ops", "web"}
     return set(names) - kept - {"pyproject.toml", "requirements", "setup.py"}
 
 
 def test_a_wheel_holds_what_bundling_needs(installed: Path) -> None:
     project = installed / "onramp_cdk" / "project"
     packed = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
-    functions = {
+    whole = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "functions").rglob("*")
+        for folder in ("functions", "web/page")
+        for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert packed == functions | {"requirements/runtime.txt", "config/example.toml"}
+    assert packed == whole | {"requirements/runtime.txt", "config/example.toml", "web/dist/onramp.js"}
 
 
 def test_a_wheel_installs_no_names_but_these(installed: Path) -> None:

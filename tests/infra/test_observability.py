@@ -376,6 +376,7 @@ def test_the_dashboard_asks_twice(template: Template) -> None:
         "Connected numbers",
         "Numbers failed, by code",
         "Refused by Meta, by code",
+        "Where customers give up",
     ]
     assert below == [
         "Functions: Errors",

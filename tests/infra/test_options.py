@@ -53,6 +53,7 @@ OPTIONS: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "issuer": {"api.jwt_issuer": "https://login.bakery.org", "api.jwt_audience": "onramp"},
         "pool": {"api.user_pool_id": "eu-central-1_AbCdEfGhI"},
         "key-readers": {"api.key_readers": json.dumps(OTHERS)},
+        "link-makers": {"links.makers": json.dumps(OTHERS)},
         "bus-readers": {"bus.readers": json.dumps(OTHERS)},
         "archive": {"bus.archive_days": "30"},
     }
@@ -270,6 +271,32 @@ def test_those_who_fetch_keys_have_a_role_for_exactly_that(
     assert template["Outputs"]["KeyReaderRoleArn"]["Value"] == {"Fn::GetAtt": [role["LogicalId"], "Arn"]}
     assert "KeyReaderRoleArn" not in plain["Outputs"]
     assert plain["Outputs"]["KeyRouteArn"]["Value"] == statement["Resource"]
+
+
+def test_those_who_make_links_have_a_role_for_exactly_that(
+    plain: Template, templates: Mapping[str, Template]
+) -> None:
+    template = templates["link-makers"]
+    role = one_named(template, "AWS::IAM::Role", "ApiLinkMaker")
+    assert {
+        one["Principal"]["AWS"] for one in statements(role["Properties"]["AssumeRolePolicyDocument"])
+    } == set(OTHERS)
+    (policy,) = role["Properties"]["Policies"]
+    (statement,) = statements(policy["PolicyDocument"])
+    assert statement["Action"] == "execute-api:Invoke"
+    assert [one["Fn::Join"][1][-1] for one in statement["Resource"]] == [
+        "/*/POST/v1/tenants/*/signup-links",
+        "/*/GET/v1/tenants/*/signup-links",
+        "/*/POST/v1/tenants/*/signup-links/*/revoke",
+    ]
+    assert template["Outputs"]["LinkMakerRoleArn"]["Value"] == {"Fn::GetAtt": [role["LogicalId"], "Arn"]}
+    assert "LinkMakerRoleArn" not in plain["Outputs"]
+
+
+def test_the_routes_of_a_links_customer_have_a_limit_of_their_own(plain: Template) -> None:
+    (stage,) = of_type(plain, "AWS::ApiGatewayV2::Stage").values()
+    limits = {json.dumps(limits) for key, limits in stage["RouteSettings"].items() if "/linked-signup" in key}
+    assert limits == {json.dumps({"ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 100})}
 
 
 def statements(document: Mapping[str, Any]) -> list[dict[str, Any]]:

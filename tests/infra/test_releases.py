@@ -181,7 +181,13 @@ def test_a_release_changes_everything_at_once_unless_the_stage_says_otherwise(te
 
 def test_the_functions_that_somebody_waits_for_are_shifted(canary: Template) -> None:
     (application,) = of_type(canary, "AWS::CodeDeploy::Application")
-    assert CALLED == ["code_exchange", "number_submission", "signup_queries", "webhook_receiver"]
+    assert CALLED == [
+        "code_exchange",
+        "number_submission",
+        "signup_queries",
+        "webhook_receiver",
+        "hosted_page",
+    ]
     for name in CARDS:
         update = alias_of(canary, name).get("UpdatePolicy")
         if name not in CALLED:

@@ -47,9 +47,32 @@ def test_each_route_leads_to_its_function_past_its_guard(template: Template) -> 
         "POST /v1/numbers/{phone_number_id}/cancel": ("number_submission", "jwt"),
         "POST /v1/numbers/{phone_number_id}/reactivate": ("number_submission", "jwt"),
         "POST /v1/numbers/{phone_number_id}/check": ("number_submission", "jwt"),
+        "POST /v1/signups/{signup_id}/outcome": ("code_exchange", "jwt"),
+        "POST /v1/signup-links": ("code_exchange", "jwt"),
+        "GET /v1/signup-links": ("signup_queries", "jwt"),
+        "POST /v1/signup-links/{link_id}/revoke": ("code_exchange", "jwt"),
+        "POST /v1/tenants/{tenant}/signup-links": ("code_exchange", "iam"),
+        "GET /v1/tenants/{tenant}/signup-links": ("signup_queries", "iam"),
+        "POST /v1/tenants/{tenant}/signup-links/{link_id}/revoke": ("code_exchange", "iam"),
+        "GET /v1/linked-signup": ("signup_queries", "open"),
+        "POST /v1/linked-signup/code": ("code_exchange", "open"),
+        "POST /v1/linked-signup/outcome": ("code_exchange", "open"),
+        "POST /v1/linked-signup/numbers": ("number_submission", "open"),
+        "POST /v1/linked-signup/retry": ("number_submission", "open"),
         "GET /v1/channels/{channel_id}/api-key": ("signup_queries", "iam"),
         "POST /v1/webhooks/360dialog": ("webhook_receiver", "open"),
+        "GET /signup": ("hosted_page", "open"),
+        "GET /signup/{file}": ("hosted_page", "open"),
     }
+
+
+def test_a_stage_may_go_without_the_hosted_page(tmp_path: Path) -> None:
+    without = synthesize("example", tmp_path, {"page.enabled": "false"})
+    keys = {route["RouteKey"] for route in of_type(without, "AWS::ApiGatewayV2::Route").values()}
+    assert "GET /v1/config" in keys
+    assert not [key for key in keys if "/signup/" in f"{key}/" and "/v1/" not in key]
+    (stage,) = of_type(without, "AWS::ApiGatewayV2::Stage").values()
+    assert set(stage["RouteSettings"]) == keys
 
 
 def test_only_the_configured_origins_may_call(template: Template) -> None:
@@ -177,6 +200,7 @@ def test_a_name_of_its_own_is_the_one_that_is_told(tmp_path: Path) -> None:
         ("number_submission", 29),
         ("signup_queries", 20),
         ("webhook_receiver", 5),
+        ("hosted_page", 5),
         ("onboarding_worker", 60),
         ("partner_event_worker", 60),
         ("reconciler", 60),

@@ -45,6 +45,13 @@ function valuesOf(field) {
 }
 """
 
+ONE_REQUEST: Final = """
+import { readFileSync } from "node:fs";
+import { requestOf } from "./requests.js";
+const { item, fields, known, state } = JSON.parse(readFileSync(0, "utf8"));
+console.log(JSON.stringify(requestOf(item, fields, known, state)));
+"""
+
 NAMED: Final[Mapping[str, tuple[str, str, str, Json]]] = {
     "an earlier channel": (
         "dialog",
@@ -211,17 +218,22 @@ async def world(bench: Bench) -> Json:
 
 def requests_of(view: Json) -> list[Json]:
     """All requests of the table, made by the page's own code."""
+    made: list[Json] = run_on_page(ALL_REQUESTS, {"table": TABLE, **view})
+    return made
+
+
+def run_on_page(script: str, given: Json) -> Any:
+    """What a script prints that stands beside the page's own files."""
     done = subprocess.run(
-        [NODE, "--input-type=module", "--eval", ALL_REQUESTS],
-        input=json.dumps({"table": TABLE, **view}),
+        [NODE, "--input-type=module", "--eval", script],
+        input=json.dumps(given),
         capture_output=True,
         text=True,
         check=False,
         cwd=PAGE,
     )
     assert done.returncode == 0, done.stderr
-    made: list[Json] = json.loads(done.stdout)
-    return made
+    return json.loads(done.stdout)
 
 
 async def send(bench: Bench, request: Json) -> httpx.Response:
@@ -341,6 +353,20 @@ def names_in(template: object) -> set[str]:
 
 def paths_in(path: str) -> set[str]:
     return {part[1:-1] for part in path.split("/") if part.startswith("{")}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("drill", TABLE["drills"], ids=lambda drill: drill["title"])
+async def test_a_drill_throws_a_switch_as_a_person_could(drill: Json) -> None:
+    item = SWITCHES[drill["switch"]]
+    offered = {field["name"]: field for field in item.get("fields", ())}
+    for name, value in drill["fields"].items():
+        choices = [known for _, known in choices_of(offered[name])] if "choices" in offered[name] else [value]
+        assert value in choices
+    async with Bench() as bench:
+        view = await world(bench) | {"item": item, "fields": drill["fields"]}
+        answer = await send(bench, run_on_page(ONE_REQUEST, view))
+        assert answer.is_success, answer.text
 
 
 def test_no_two_switches_share_a_name() -> None:

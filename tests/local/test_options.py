@@ -1,5 +1,7 @@
 import argparse
 
+import pytest
+
 from local.options import RunOptions, add_arguments, from_arguments
 from local.run import Upstreams, function_environment
 
@@ -53,3 +55,19 @@ def test_functions_get_the_addresses_and_only_the_limits_that_were_given() -> No
     assert environment["GRAPH_BASE_URL"] == "http://g"
     assert environment["PARTNER_BUDGET_CALLS"] == "7"
     assert "RETRY_SCHEDULE_SECONDS" not in environment
+
+
+def test_pages_of_ones_own_may_call_by_their_origins() -> None:
+    options = parsed("--origin", "http://localhost:3000/", "--origin", "HTTPS://Shop.example:443")
+    assert options.allowed_origins == ("http://localhost:3000", "https://shop.example")
+    assert parsed().allowed_origins == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["shop.example", "https://shop.example/signup", "ftp://shop.example", "https://", "*", "https://a b"],
+)
+def test_what_is_no_origin_is_refused_with_an_example(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed("--origin", text)
+    assert "https://shop.example or http://localhost:3000" in capsys.readouterr().err

@@ -1,5 +1,8 @@
 from pathlib import Path
 
+from infra import paths
+from local import stack
+from local.children import PROJECT_ROOT
 from local.stack import fingerprint
 
 SOURCES = ("infra", "cdk.json")
@@ -32,3 +35,10 @@ def test_a_changed_byte_a_new_name_and_another_stage_change_it(tmp_path: Path) -
     (root / "cdk.json").unlink()
     seen.add(fingerprint(root, SOURCES))
     assert len(seen) == 5
+
+
+def test_all_that_is_packaged_counts_the_pages_files_among_it() -> None:
+    packaged = (paths.FUNCTIONS, paths.PAGE, paths.BROWSER_MODULE)
+    sources = [PROJECT_ROOT / source for source in stack.SOURCES]
+    lacking = [path for path in packaged if not any(path.is_relative_to(source) for source in sources)]
+    assert lacking == []

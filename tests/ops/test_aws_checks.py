@@ -101,11 +101,11 @@ def test_deployed_as_configured(case: Case) -> None:
 
 
 def test_configured_anew_but_not_deployed(case: Case) -> None:
-    case.stage.functions = lambda: deployed(META_CONFIG_ID="1")
+    case.stage.functions = lambda: deployed(SIGNUP_FLOWS="{}")
     pretend(case, "apigatewayv2", get_authorizers=authorizer("https://old.test", "old"))
     found = case.find("deployed-settings")
     assert found.level is Level.WARN
-    assert "META_CONFIG_ID of signup_queries is not what config/dev.toml says" in found.detail
+    assert "SIGNUP_FLOWS of code_exchange, signup_queries is not what config/dev.toml says" in found.detail
     assert "another issuer" in found.detail
     assert "another audience" in found.detail
     assert "TABLE_NAME" not in found.detail

@@ -330,7 +330,11 @@ def test_what_is_broken_is_found_and_nothing_else(
             {"config-id": "fail", "public-config": "fail"},
             {"config-id": "is not digits"},
         ),
-        ({"partner.solution_id": "12345"}, {"solution": "fail"}, {"solution": "14 to 18 digits"}),
+        (
+            {"partner.solution_id": "12345"},
+            {"solution": "fail", "public-config": "fail"},
+            {"solution": "14 to 18 digits", "public-config": "another solution"},
+        ),
         (
             {"partner.partner_id": "somebodyPA"},
             {"partner-key": "fail", "partner-webhook": "skipped"},

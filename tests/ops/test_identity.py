@@ -136,6 +136,10 @@ def test_what_browsers_are_told(case: Case) -> None:
     meta = dict(values().raw["meta"])
     case.web.on("GET", f"{API}/v1/config", body=meta)
     assert case.find("public-config").level is Level.OK
+    case.web.on("GET", f"{API}/v1/config", body=meta | {"extras": {"setup": {"solutionID": "1" * 15}}})
+    assert "another solution" in case.find("public-config").detail
+    case.web.on("GET", f"{API}/v1/config", body=meta | {"extras": {}})
+    assert "no solution" in case.find("public-config").detail
     case.web.on("GET", f"{API}/v1/config", body=meta | {"app_id": "1", "config_id": "2"})
     found = case.find("public-config")
     assert found.level is Level.FAIL

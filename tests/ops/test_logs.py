@@ -9,7 +9,13 @@ import pytest
 from infra.cards import CARDS
 from tests.ops.conftest import NOW, Answers, Case, Desk, pretend, refused
 
+OUTCOME = {"level": "INFO", "message": "counted", "metric": "PopupOutcomes", "value": 1}
 LINES: dict[str, list[Any]] = {
+    "code_exchange": [
+        OUTCOME | {"outcome": "cancelled", "step": "PHONE_NUMBER_VERIFICATION"},
+        OUTCOME | {"outcome": "blocked", "step": "none"},
+        OUTCOME | {"outcome": "cancelled", "step": "PHONE_NUMBER_VERIFICATION"},
+    ],
     "onboarding_worker": [
         {"level": "INFO", "message": "put off", "reason": "budget"},
         {"level": "INFO", "message": "put off", "reason": "budget"},
@@ -79,6 +85,14 @@ def test_lines_are_counted_most_often_first(desk: Desk, logs: Answers) -> None:
     ]
 
 
+def test_where_customers_give_up_is_counted_by_how_and_at_which_screen(desk: Desk, logs: Answers) -> None:
+    assert desk.run("logs", "--where", "metric=PopupOutcomes", "--by", "outcome,step") == 0
+    assert desk.out.splitlines() == [
+        "      2  outcome=cancelled  step=PHONE_NUMBER_VERIFICATION",
+        "      1  outcome=blocked  step=none",
+    ]
+
+
 def test_fields_within_fields_and_parts_of_texts(desk: Desk, logs: Answers) -> None:
     assert desk.run("logs", "--where", "record.status=timeout", "--show", "record.status") == 0
     assert json.loads(desk.out)["record.status"] == "timeout"
@@ -101,7 +115,7 @@ def test_the_span_that_is_asked_for(desk: Desk, logs: Answers) -> None:
 
 
 def test_nothing_fits(desk: Desk, logs: Answers) -> None:
-    assert desk.run("logs", "code_exchange") == 1
+    assert desk.run("logs", "signup_queries") == 1
     assert desk.run("logs", "--where", "nonsense") == 2
 
 

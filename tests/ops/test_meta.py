@@ -113,7 +113,6 @@ def test_solution_when_meta_is_away(case: Case) -> None:
         ("22345678901234x", "14 to 18 digits"),
         (None, "14 to 18 digits"),
         ("123456789012345", "example.toml"),
-        ("323456789012345", "solutionID is 223456789012345"),
     ],
 )
 def test_solution_id(case: Case, solution_id: str | None, told: str) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,15 @@ STATUSES = {
     # The samples' signup does not exist: the route is found, the caller known, the table asked.
     "code_exchange/exchange_code.json": HTTPStatus.NOT_FOUND,
     "code_exchange/choose_waba.json": HTTPStatus.NOT_FOUND,
+    "code_exchange/open_signup_prefilled.json": HTTPStatus.CREATED,
+    "code_exchange/tell_outcome.json": HTTPStatus.NOT_FOUND,
+    "code_exchange/make_link.json": HTTPStatus.CREATED,
+    "code_exchange/make_link_for_tenant.json": HTTPStatus.CREATED,
+    "code_exchange/revoke_link.json": HTTPStatus.NOT_FOUND,
+    "code_exchange/revoke_link_for_tenant.json": HTTPStatus.NOT_FOUND,
+    # The samples' link does not exist: nobody is known by its token.
+    "code_exchange/exchange_code_by_link.json": HTTPStatus.UNAUTHORIZED,
+    "code_exchange/tell_outcome_by_link.json": HTTPStatus.UNAUTHORIZED,
     "number_submission/submit_claimed_number.json": HTTPStatus.NOT_FOUND,
     "number_submission/submit_named_numbers.json": HTTPStatus.NOT_FOUND,
     "number_submission/retry.json": HTTPStatus.NOT_FOUND,
@@ -39,12 +49,19 @@ STATUSES = {
     "number_submission/cancel_number.json": HTTPStatus.NOT_FOUND,
     "number_submission/reactivate_number.json": HTTPStatus.NOT_FOUND,
     "number_submission/check_number.json": HTTPStatus.NOT_FOUND,
+    "number_submission/submit_numbers_by_link.json": HTTPStatus.UNAUTHORIZED,
+    "number_submission/retry_by_link.json": HTTPStatus.UNAUTHORIZED,
     "signup_queries/read_config.json": HTTPStatus.OK,
     "signup_queries/read_signup.json": HTTPStatus.NOT_FOUND,
     "signup_queries/list_signups.json": HTTPStatus.OK,
     "signup_queries/read_number.json": HTTPStatus.NOT_FOUND,
     "signup_queries/list_numbers.json": HTTPStatus.OK,
     "signup_queries/read_api_key.json": HTTPStatus.NOT_FOUND,
+    "signup_queries/list_links.json": HTTPStatus.OK,
+    "signup_queries/list_links_for_tenant.json": HTTPStatus.OK,
+    "signup_queries/read_by_link.json": HTTPStatus.UNAUTHORIZED,
+    "hosted_page/page.json": HTTPStatus.OK,
+    "hosted_page/file.json": HTTPStatus.OK,
     "webhook_receiver/channel_live.json": HTTPStatus.OK,
     "webhook_receiver/channel_created_base64.json": HTTPStatus.OK,
 }
@@ -86,7 +103,8 @@ def test_a_sample_request_is_answered(runtimes: Runtimes, name: str, status: HTT
     answer = runtime.invoke(sample(name))
     assert answer.error is None, answer.payload
     assert rie.status_of(answer) is status, answer.payload
-    json.loads(answer.payload["body"])
+    if function_of(name) != "hosted_page":
+        json.loads(answer.payload["body"])
     assert_well(runtime)
 
 
@@ -103,6 +121,23 @@ def test_sample_events_that_find_no_number_come_once_more_and_are_kept(runtimes:
     messages = [{"itemIdentifier": record["messageId"]} for record in event["Records"]]
     assert runtime.invoke(event).payload == {"batchItemFailures": messages}
     assert runtime.invoke(event).payload == {"batchItemFailures": []}
+    assert_well(runtime)
+
+
+def test_the_page_comes_with_its_files_and_its_headers(runtimes: Runtimes) -> None:
+    runtime = runtimes["hosted_page"]
+    page = runtime.invoke(sample("hosted_page/page.json")).payload
+    assert page["headers"]["Content-Type"] == "text/html; charset=utf-8"
+    assert "frame-ancestors 'none'" in page["headers"]["Content-Security-Policy"]
+    asked = sorted(set(re.findall(r'(?:href|src)="signup/([^"]+)"', page["body"])))
+    assert {"page.css", "page.js", "onramp.js"} <= set(asked)
+    for name in (*asked, "lang-en.json", "lang-es.json", "lang-pt.json", "lang-de.json"):
+        event = sample("hosted_page/file.json")
+        event["pathParameters"] = {"file": name}
+        assert runtime.invoke(event).payload["statusCode"] == HTTPStatus.OK, name
+    event = sample("hosted_page/file.json")
+    event["pathParameters"] = {"file": "../hosted_page.py"}
+    assert runtime.invoke(event).payload["statusCode"] == HTTPStatus.NOT_FOUND
     assert_well(runtime)
 
 

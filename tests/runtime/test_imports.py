@@ -19,7 +19,7 @@ from infra.paths import CONFIG
 SCRIPT = """
 import importlib, json, sys
 module = importlib.import_module(sys.argv[1])
-getattr(module, "function", None) and module.function() or module.receiver()
+getattr(module, next(name for name in ("function", "receiver", "page") if hasattr(module, name)))()
 print(json.dumps(sorted(sys.modules)))
 """
 
@@ -63,6 +63,26 @@ HTTP_API = frozenset(
     }
 )
 
+ALONE = frozenset(
+    {
+        "asyncio",
+        "concurrent.futures",
+        "dataclasses",
+        "datetime",
+        "decimal",
+        "email",
+        "http.client",
+        "inspect",
+        "logging",
+        "multiprocessing",
+        "pathlib",
+        "typing",
+        "typing_extensions",
+        "urllib.parse",
+        "uuid",
+    }
+)
+
 FORBIDDEN: dict[str, frozenset[str]] = {
     "code_exchange": EVERYWHERE | HTTP_CLIENT | PARTNER,
     "number_submission": EVERYWHERE | HTTP_CLIENT | EXCHANGE | PARTNER,
@@ -72,28 +92,15 @@ FORBIDDEN: dict[str, frozenset[str]] = {
     "partner_event_worker": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     "reconciler": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     "event_publisher": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
-    # Beside what it may have, see below.
-    "webhook_receiver": frozenset(
-        {
-            "asyncio",
-            "concurrent.futures",
-            "dataclasses",
-            "datetime",
-            "decimal",
-            "email",
-            "http.client",
-            "inspect",
-            "logging",
-            "multiprocessing",
-            "pathlib",
-            "typing",
-            "typing_extensions",
-            "urllib.parse",
-            "uuid",
-        }
-    ),
+    # Beside what they may have, see below.
+    "hosted_page": ALONE - {"pathlib", "urllib.parse"},
+    "webhook_receiver": ALONE,
 }
-RECEIVER_MAY_HAVE = frozenset({"__main__", "onramp", "webhook_receiver"})
+MAY_HAVE = {
+    "hosted_page": frozenset({"__main__", "hosted_page", "onramp"}),
+    "webhook_receiver": frozenset({"__main__", "onramp", "webhook_receiver"}),
+}
+"""Functions that do with the standard library."""
 
 
 @cache
@@ -134,7 +141,7 @@ def test_the_table_names_every_function() -> None:
     assert FORBIDDEN.keys() == CARDS.keys()
 
 
-@pytest.mark.parametrize("package", ["app", "receiver"])
+@pytest.mark.parametrize("package", ["app", "page", "receiver"])
 def test_no_bundle_holds_what_only_tests_and_the_bench_use(package: PackageName) -> None:
     adapters = build_bundles(local=True)[package].path / "onramp" / "adapters"
     assert (adapters / "__init__.py").is_file()
@@ -151,9 +158,10 @@ def test_only_who_calls_an_upstream_loads_an_http_client(name: str) -> None:
     assert ("httpx" in loaded(name)) == (name in CALLS_UPSTREAMS)
 
 
-def test_the_receiver_loads_nothing_but_the_standard_library() -> None:
-    tops = {module.partition(".")[0] for module in loaded("webhook_receiver")}
-    assert tops - sys.stdlib_module_names <= RECEIVER_MAY_HAVE
+@pytest.mark.parametrize("name", MAY_HAVE)
+def test_the_receiver_and_the_page_load_nothing_but_the_standard_library(name: str) -> None:
+    tops = {module.partition(".")[0] for module in loaded(name)}
+    assert tops - sys.stdlib_module_names <= MAY_HAVE[name]
 
 
 def test_every_forbidden_module_of_ours_exists() -> None:

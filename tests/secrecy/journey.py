@@ -1,8 +1,9 @@
 """A front end and a customer who do not give up, so that a fault is met, told and got over."""
 
 from collections.abc import Callable
+from typing import Final
 
-from tests.canary import EMAIL, PHONE
+from tests.canary import EMAIL, MARK, PHONE
 from tests.secrecy.stage import Answer, Json, Stage
 
 
@@ -14,12 +15,25 @@ def customer(stage: Stage) -> Json:
 
 def open_signup(stage: Stage, key: str = "k-1") -> str:
     """The id of a signup."""
-    body = {"client": {"name": "Example", "email": EMAIL, "user_name": "Owner"}, "reference": "order-1"}
+    body = {
+        "client": {"name": "Example", "email": EMAIL, "user_name": "Owner"},
+        "reference": "order-1",
+        "prefill": {
+            "business": {"email": EMAIL, "phone": {"code": "49", "number": PHONE.removeprefix("+49 ")}}
+        },
+    }
     headers = {"idempotency-key": key}
     answer = patiently(
         stage, lambda: stage.request("code_exchange", "POST", "/v1/signups", body, headers=headers)
     )
     return str(answer.json["id"])
+
+
+def give_up(stage: Stage, signup_id: str) -> None:
+    """A popup without a code, with words beside that are none of Meta's."""
+    body = {"outcome": "cancelled", "step": PHONE, "error_code": PHONE, "session_id": PHONE}
+    path = f"/v1/signups/{signup_id}/outcome"
+    patiently(stage, lambda: stage.request("code_exchange", "POST", path, body))
 
 
 def patiently(stage: Stage, send: Callable[[], Answer]) -> Answer:
@@ -85,6 +99,7 @@ def connect(stage: Stage, signup_id: str, person: Json) -> tuple[str, Json]:
 def submitted(stage: Stage, person: Json, key: str) -> str:
     """A signup from its opening to the submission of its number; gives its id."""
     signup_id = open_signup(stage, key)
+    give_up(stage, signup_id)
     authorize(stage, signup_id, person)
     submit(stage, signup_id)
     return signup_id
@@ -134,3 +149,44 @@ def again(stage: Stage) -> None:
             assert told["published"]
             return
     raise AssertionError("never published again")
+
+
+VISIT: Final = f"{MARK}-visit-0001"
+
+
+def linked(stage: Stage, key: str) -> None:
+    """A customer with a link, from its making to its end, with what is refused on the way."""
+    person = customer(stage)
+    body = {
+        "client": {"name": "Example", "email": EMAIL, "user_name": "Owner"},
+        "reference": "order-2",
+        "success_url": "http://127.0.0.1:8080/done",
+    }
+    headers = {"idempotency-key": key}
+
+    def make() -> Answer:
+        return stage.request("code_exchange", "POST", "/v1/signup-links", body, headers=headers)
+
+    made = patiently(stage, make).json
+    assert patiently(stage, make).json["id"] == made["id"]
+    token = made["url"].partition("#")[2]
+
+    def call(function: str, what: str = "", sent: object = None, visit: str = VISIT) -> Answer:
+        shown = {"authorization": f"Bearer {token}.{visit}"}
+        method = "GET" if sent is None else "POST"
+        path = f"/v1/linked-signup{what}"
+        return stage.request(function, method, path, sent, headers=shown, tenant=None)
+
+    patiently(stage, lambda: call("signup_queries"))
+    patiently(stage, lambda: call("code_exchange", "/outcome", {"outcome": "closed"}))
+    code = {"code": person["code"], "session_info": person["session_info"]}
+    patiently(stage, lambda: call("code_exchange", "/code", code))
+    patiently(stage, lambda: call("number_submission", "/numbers", {}))
+    patiently(stage, lambda: call("signup_queries"))
+    assert call("signup_queries", visit=f"{VISIT}-stranger").status == 410
+    for wrong in ("", f"{MARK}", f"{MARK} {MARK}", f"{VISIT}.{MARK}"):
+        assert call("signup_queries", visit=wrong).status == 401
+    path = f"/v1/signup-links/{made['id']}/revoke"
+    patiently(stage, lambda: stage.request("code_exchange", "POST", path, {}))
+    assert call("number_submission", "/retry", {}).status == 410
+    patiently(stage, lambda: stage.request("signup_queries", "GET", "/v1/signup-links"))

@@ -165,7 +165,9 @@ def test_a_secret_that_cannot_be_used(make_stage: MakeStage, secret: str, level:
     "name",
     [
         "MESSAGING_WEBHOOK_HEADERS",
-        "SIGNUP_EXTRAS",
+        "SIGNUP_FLOWS",
+        "SIGNUP_LINKS",
+        "SIGNUP_PAGE",
         "RETRY_SCHEDULE_SECONDS",
         "PARTNER_BUDGET_CALLS",
         "NUMBERS_MEND_KEYS",

@@ -132,11 +132,11 @@ def test_any_other_word_is_not_guessed_at(member: str, value: str) -> None:
 
 
 def test_a_json_object_is_read() -> None:
-    assert json_object("SIGNUP_EXTRAS", '{"setup": {"solutionID": "1"}}') == {"setup": {"solutionID": "1"}}
+    assert json_object("SIGNUP_PAGE", '{"setup": {"solutionID": "1"}}') == {"setup": {"solutionID": "1"}}
 
 
 @pytest.mark.parametrize("value", ["", "[]", "null", "7", "{", "'{}'"])
 def test_anything_else_is_named_and_not_shown(value: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        json_object("SIGNUP_EXTRAS", value)
-    assert str(raised.value) == "SIGNUP_EXTRAS must hold a JSON object"
+        json_object("SIGNUP_PAGE", value)
+    assert str(raised.value) == "SIGNUP_PAGE must hold a JSON object"

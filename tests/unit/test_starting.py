@@ -154,11 +154,18 @@ def test_on_lambda_nothing_looks_for_garbage_or_plugins_while_it_is_loaded() -> 
     assert told == [["True", "None"], ["False", "__all__"]]
 
 
+BROWSER = {
+    "SIGNUP_LINKS": '{"days": 7, "return_origins": [], "refresh_url": null}',
+    "SIGNUP_FLOWS": '{"standard": {"config_id": "1", "extras": {}}}',
+    "SIGNUP_PAGE": '{"name": "", "logo_url": null, "accent": "", "accent_dark": "", "support_url": null}',
+}
+
+
 @pytest.mark.parametrize("name", API)
 def test_a_functions_routes_are_those_of_the_contract(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = __import__(name)
     kind = getattr(settings, f"{_title(name)}Settings")
-    for variable, value in (environment(kind) | AWS | {"SIGNUP_EXTRAS": "{}"}).items():
+    for variable, value in (environment(kind) | AWS | BROWSER).items():
         monkeypatch.setenv(variable, value)
     module.function.cache_clear()
     try:

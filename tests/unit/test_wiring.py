@@ -49,6 +49,8 @@ VALUES = {
     "LOG_LEVEL": "INFO",
     "MESSAGING_WEBHOOK_HEADERS": '{"X-Shared": "s", "X-Number": 1}',
     "MESSAGING_WEBHOOK_URL": "https://hooks.example/in",
+    "SIGNUP_LINKS": '{"days": 7, "return_origins": [], "refresh_url": null}',
+    "SIGNUP_FLOWS": '{"standard": {"config_id": "1", "extras": {}}}',
     "RETRY_SCHEDULE_SECONDS": "5,30",
     "PARTNER_BASE_URL": "https://hub.example/api/v2/",
     "NUMBERS_MEND_KEYS": "mend",

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from onramp.domain.census import Census
 from onramp.domain.errors import Conflict, UnavailableError, Unreadable
 from onramp.domain.ledger import EventRecord, Outcome
+from onramp.domain.link import Link
 from onramp.domain.number import Number
 from onramp.domain.records import Fact, Record, Stored
 from onramp.domain.signup import Signup
@@ -62,6 +63,11 @@ class ManualClock:
         with self._lock:
             self._ids += 1
             return f"id{self._ids:06d}{self._random.getrandbits(32):08x}"
+
+    def new_secret(self) -> str:
+        """43 characters, the same for the same seed."""
+        with self._lock:
+            return base64.urlsafe_b64encode(self._random.randbytes(32)).rstrip(b"=").decode()
 
     def advance(self, span: timedelta) -> datetime:
         """Let time pass."""
@@ -220,6 +226,17 @@ class MemoryStore:
             Position(_milliseconds(signup.created_at), signup.id)
             for signup in self.records(Signup)
             if signup.tenant == tenant and status in {None, signup.status(now)}
+        ]
+        return _newest(found, before, limit)
+
+    def links_of(
+        self, tenant: str, status: str | None, before: Position | None, limit: int, now: datetime
+    ) -> Sequence[Position]:
+        """See `Store.links_of`."""
+        found = [
+            Position(_milliseconds(link.expires_at), link.id)
+            for link in self.records(Link)
+            if link.tenant == tenant and status in {None, link.status(now)}
         ]
         return _newest(found, before, limit)
 

@@ -64,6 +64,10 @@ class SystemClock:
             moment, count = self._last
         return f"{moment:012x}{count:04x}{secrets.token_hex(8)}"
 
+    def new_secret(self) -> str:
+        """From the system's own source of chance, which no two copies of a snapshot share."""
+        return secrets.token_urlsafe(32)
+
 
 class PowertoolsTelemetry:
     """`Telemetry`: structured logs, metrics in the embedded format. Texts are masked.

@@ -96,6 +96,17 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     ),
     "code_already_used": ProblemKind(410, "The code has been used before", _POPUP),
     "code_expired": ProblemKind(410, "The code is older than 30 seconds", _POPUP),
+    "link_expired": ProblemKind(
+        410, "The link has expired", "This link has expired. Please ask for a new one."
+    ),
+    "link_revoked": ProblemKind(
+        410, "The link was taken back", "This link is no longer valid. Please ask for a new one."
+    ),
+    "link_used": ProblemKind(
+        410,
+        "The link was used in another browser",
+        "This link was already used. Please go on in the browser you began in, or ask for a new link.",
+    ),
     "body_too_large": ProblemKind(413, "The body is too large", _OURS),
     "unsupported_media_type": ProblemKind(415, "The body must be application/json", _OURS),
     "code_invalid": ProblemKind(422, "Meta does not know this code", _POPUP),
@@ -271,7 +282,8 @@ class Problem(OnrampError):
 
     `code` is a key of `PROBLEMS`. `detail` is ours, never an upstream's text, and holds no secret. `errors`
     names fields: `{"field": "client.email", "message": "…"}`. `retry_after` is in seconds. `signup_id` and
-    `phone_number_id` name a thing of the caller's own that stands in the way.
+    `phone_number_id` name a thing of the caller's own that stands in the way. `refresh_url` is where a
+    customer with a dead link gets a new one.
     """
 
     def __init__(
@@ -285,6 +297,7 @@ class Problem(OnrampError):
         retry_after: int | None = None,
         signup_id: str | None = None,
         phone_number_id: str | None = None,
+        refresh_url: str | None = None,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
@@ -296,6 +309,7 @@ class Problem(OnrampError):
         self.retry_after = retry_after
         self.signup_id = signup_id
         self.phone_number_id = phone_number_id
+        self.refresh_url = refresh_url
 
 
 class PutOff(OnrampError):

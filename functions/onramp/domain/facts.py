@@ -25,6 +25,10 @@ class FactType(StrEnum):
     SIGNUP_OPENED = "signup.opened"
     SIGNUP_AUTHORIZED = "signup.authorized"
     SIGNUP_EXCHANGE_FAILED = "signup.exchange_failed"
+    SIGNUP_OUTCOME = "signup.outcome"
+    SIGNUP_LINK_MADE = "signup.link_made"
+    SIGNUP_LINK_USED = "signup.link_used"
+    SIGNUP_LINK_REVOKED = "signup.link_revoked"
     NUMBER_PENDING = "number.pending"
     NUMBER_SUBMITTED = "number.submitted"
     NUMBER_CREATED = "number.created"
@@ -64,6 +68,21 @@ FACTS: Final[Mapping[str, FactKind]] = {
     ),
     FactType.SIGNUP_EXCHANGE_FAILED: FactKind(
         "A code brought no proven WABA; `code` is the error that the caller got.", detail=("code",)
+    ),
+    FactType.SIGNUP_OUTCOME: FactKind(
+        "A popup ended without a code, as the customer's browser tells.",
+        detail=("outcome", "step", "error_code", "session_id"),
+    ),
+    FactType.SIGNUP_LINK_MADE: FactKind(
+        "A link to the signup was made; whoever has it can go through the signup.",
+        detail=("link_id", "expires_at"),
+    ),
+    FactType.SIGNUP_LINK_USED: FactKind(
+        "A code of the link's customer has brought a token: the link is theirs and nobody else's.",
+        detail=("link_id",),
+    ),
+    FactType.SIGNUP_LINK_REVOKED: FactKind(
+        "The link was taken back: it lets nobody in any more.", detail=("link_id",)
     ),
     FactType.NUMBER_PENDING: FactKind("A number was submitted to us and waits for its turn."),
     FactType.NUMBER_SUBMITTED: FactKind("360dialog has taken the number."),

@@ -16,6 +16,7 @@ from typing import ClassVar, Final, Self
 from pydantic import Field, JsonValue
 
 from onramp.domain.facts import FACTS, FactType
+from onramp.domain.launch import STANDARD
 from onramp.domain.records import HUB, Fact, Record, Stored
 from onramp.domain.states import SignupStatus, Standing
 
@@ -65,7 +66,9 @@ class Signup(Stored):
 
     `submitted`: the numbers that this signup brought and has, by Meta's id. `counts`: how many of them are in
     which class; kept by whoever changes a number's class, in the same write. `parts`: of the list of numbers.
-    `claimed`: the number the browser named, if the WABA has it.
+    `claimed`: the number the browser named, if the WABA has it. `flow`, `prefill`: what its popup is opened
+    with, see `onramp.domain.launch`. `outcomes`: how many popups without a code are written down. `link_id`:
+    the link it was opened for, which lives as long as it waits.
     """
 
     KIND: ClassVar[str] = "SIGNUP"
@@ -85,6 +88,10 @@ class Signup(Stored):
     parts: int = 0
     submitted: list[str] = Field(default_factory=list)
     counts: dict[str, int] = Field(default_factory=dict)
+    flow: str = STANDARD
+    prefill: dict[str, JsonValue] | None = None
+    outcomes: int = 0
+    link_id: str | None = None
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -106,17 +113,24 @@ class Signup(Stored):
         plan_tier: str,
         reference: str | None,
         now: datetime,
+        flow: str = STANDARD,
+        prefill: dict[str, JsonValue] | None = None,
+        expires_at: datetime | None = None,
+        link_id: str | None = None,
     ) -> Self:
-        """A new signup that waits for its code until `SIGNUP_LIFETIME` has passed."""
+        """A new signup that waits for its code until `expires_at`, or until `SIGNUP_LIFETIME` has passed."""
         signup = cls(
             id=signup_id,
             tenant=tenant,
             created_at=now,
             updated_at=now,
-            expires_at=now + SIGNUP_LIFETIME,
+            expires_at=expires_at or now + SIGNUP_LIFETIME,
             client=client,
             plan_tier=plan_tier,
             reference=reference,
+            flow=flow,
+            prefill=prefill,
+            link_id=link_id,
         )
         signup.tell(FactType.SIGNUP_OPENED, now)
         return signup
@@ -247,7 +261,10 @@ def all_listed(parts: Iterable[Listed]) -> list[ListedNumber]:
 
 
 class Remembered(Stored):
-    """An `Idempotency-Key` of a tenant: which signup its first call made, and a digest of what it asked."""
+    """An `Idempotency-Key` of a tenant: which signup, and which link to it, its first call made.
+
+    `fingerprint` is a digest of what it asked.
+    """
 
     KIND: ClassVar[str] = "IDEMPOTENCY"
 
@@ -255,6 +272,7 @@ class Remembered(Stored):
     key: str
     signup_id: str
     fingerprint: str
+    link_id: str | None = None
     until: datetime
 
     @property

@@ -24,8 +24,12 @@ from onramp.wiring import Runtime
 MAX_BODY: Final = 64 * 1024
 """Bytes of a request."""
 MAX_KEY: Final = 200
+OF_TENANT: Final = "/v1/tenants/{tenant}/"
+"""How the paths begin that name the tenant themselves: they are for the account's own roles alone."""
+BEARER: Final = "bearer "
 NAMED: Final[Mapping[str, re.Pattern[str]]] = {
     "signup_id": re.compile(r"[0-9a-f]{32}"),
+    "link_id": re.compile(r"[0-9a-f]{32}"),
     "phone_number_id": re.compile(r"[0-9]{14,20}"),
     "channel_id": re.compile(r"(?=.*[A-Za-z])[0-9A-Za-z]{4,20}"),
 }
@@ -108,7 +112,7 @@ class Api:
         if handler is None:
             return problem_answer(Problem("not_found", "There is no such route."), self.request_id)
         try:
-            return handler(**(event.get("pathParameters") or {}))
+            return handler(**self._parameters)
         except Problem as problem:
             return self._refused(problem)
         except Exception as error:  # noqa: BLE001 - the caller is told that, and not what
@@ -117,6 +121,18 @@ class Api:
     @property
     def _context(self) -> Mapping[str, Any]:
         return self._event.get("requestContext") or {}
+
+    @property
+    def _parameters(self) -> dict[str, Any]:
+        """The path's, without the tenant of a path that names it: `tenant` gives it."""
+        given = dict(self._event.get("pathParameters") or {})
+        if self._names_tenant:
+            given.pop("tenant", None)
+        return given
+
+    @property
+    def _names_tenant(self) -> bool:
+        return OF_TENANT in str(self._event.get("routeKey"))
 
     @property
     def request_id(self) -> str:
@@ -128,13 +144,38 @@ class Api:
         """The tenant of the caller's token: one text that is not blank. Raises `Problem(unauthenticated)`.
 
         API Gateway hands a claim that is a list on as a text in brackets, so such a text is none; nor is one
-        with half of a character, which no key can hold.
+        with half of a character, which no key can hold. A role of the account has no token: its path names
+        the tenant, by the same rules. Raises `Problem(invalid_request)` when it does not.
         """
+        if self._names_tenant:
+            return self._tenant_of_path()
         claims = ((self._context.get("authorizer") or {}).get("jwt") or {}).get("claims") or {}
         tenant = claims.get(self._tenant_claim)
-        if not isinstance(tenant, str) or not tenant.strip() or _is_list(tenant) or not is_whole(tenant):
+        if not _is_tenant(tenant):
             raise Problem("unauthenticated", f"The token needs one text as its claim {self._tenant_claim}.")
-        return tenant
+        return str(tenant)
+
+    def _tenant_of_path(self) -> str:
+        tenant = (self._event.get("pathParameters") or {}).get("tenant")
+        if not _is_tenant(tenant):
+            raise Problem(
+                "invalid_request",
+                "The path needs one tenant.",
+                errors=[{"field": "tenant", "message": "must be one text that is not blank"}],
+            )
+        return str(tenant)
+
+    @property
+    def bearer(self) -> str | None:
+        """What the caller shows as `Authorization: Bearer …`; for routes that the gateway leaves open."""
+        sent = self.header("authorization") or ""
+        return sent[len(BEARER) :].strip() if sent.lower().startswith(BEARER) else None
+
+    def address(self, form: str) -> str:
+        """The API's own address, in a form that may leave `{domain_name}` and `{api_id}` to the gateway."""
+        return form.format(
+            domain_name=self._context.get("domainName", ""), api_id=self._context.get("apiId", "")
+        ).rstrip("/")
 
     def header(self, name: str) -> str | None:
         """A request header by its name in small letters, which is how API Gateway writes it; or None."""
@@ -203,6 +244,10 @@ class Api:
             Problem("internal_error", "Something went wrong. Try again; name the request_id if it stays."),
             self.request_id,
         )
+
+
+def _is_tenant(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and not _is_list(value) and is_whole(value)
 
 
 def _named(parameters: Mapping[str, object]) -> dict[str, str]:

@@ -24,10 +24,14 @@ from pydantic import (
 
 from onramp.domain.errors import FAILURES, PROBLEMS, WAITS
 from onramp.domain.facts import FactType
+from onramp.domain.launch import STANDARD, Launch
+from onramp.domain.link import LONGEST, Link, LinkStatus
 from onramp.domain.number import Failure, Number
+from onramp.domain.outcome import OutcomeType, PopupOutcome, cleaned
 from onramp.domain.records import Fact
 from onramp.domain.signup import PROVED_BY_GRANT, PROVED_BY_USE, ListedNumber
 from onramp.domain.states import Attention, SignupStatus, Status, Step
+from onramp.usecases.links import MadeLink, return_urls
 from onramp.usecases.read import Listing, Whole
 
 SESSION_INFO_LENGTH: Final = 16_384
@@ -40,6 +44,7 @@ MOST_NUMBERS: Final = 48
 EXAMPLE_TIME: Final = "2026-11-26T08:30:00Z"
 CURSOR: Final = "MjAyNi0xMS0yNlQwODozMDowMC4wMDBaIzAxYTIwN2EyMzI4MDRmN2EyYzllNTFkMzhiNmEwN2Y0"
 SIGNUP_ID: Final = "01a207a232804f7a2c9e51d38b6a07f4"
+LINK_ID: Final = "01a207a1f9c04b2e8d3a6c5f7e1094ab"
 WISHES: Final = (Step.CANCEL, Step.REACTIVATE)
 """What a tenant may ask 360dialog for."""
 _PLAIN: Final = r'[^\s\x00-\x1f\x7f@<>",;:]'
@@ -68,6 +73,10 @@ def _about(text: str, example: object = None) -> object:
 
 
 PlanTier = Literal["basic", "regular", "premium"]
+LanguageWord = Literal["en", "es", "pt", "de"]
+OutcomeWord = Literal[
+    "closed", "cancelled", "blocked", "reported_error", "sdk_blocked", "no_answer", "abandoned"
+]
 
 
 class Words(NamedTuple):
@@ -81,8 +90,20 @@ WORDS: Final[Mapping[str, Words]] = {
     "Attention": Words("What a person should see of a number although messages may flow.", list(Attention)),
     "EventType": Words("What can happen to a signup or a number.", list(FactType)),
     "FailureCode": Words("Why a number stopped.", list(FAILURES)),
+    "Language": Words("A language of the page behind a link.", get_args(LanguageWord)),
+    "LinkStatus": Words(
+        "What has become of a link: it waits; a code of its customer has brought a token; its time is over;"
+        " it was taken back.",
+        list(LinkStatus),
+    ),
     "NumberStatus": Words(
         "How far a number has come, or what covers that; `listed` was never submitted.", list(Status)
+    ),
+    "PopupOutcome": Words(
+        "How a popup without a code ended: its window was closed; the customer cancelled; the browser blocked"
+        " it; the customer reported an error; Meta's script was blocked; nothing came back in time; the"
+        " customer left the page.",
+        list(OutcomeType),
     ),
     "PlanTier": Words("360dialog's price plan of a number.", get_args(PlanTier)),
     "ProblemCode": Words("What stands in the way of a request.", list(PROBLEMS)),
@@ -112,6 +133,29 @@ Email = Annotated[str, StringConstraints(max_length=254, pattern=rf"^{_PLAIN}{{1
 ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]{1,64}$")]
 MetaId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[\x21-\x7e]+$")]
+Short = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=40, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
+Description = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=512, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+DialCode = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")]
+LocalNumber = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9 .\-]{1,28}[0-9]$")]
+Website = Annotated[
+    str, StringConstraints(max_length=255, pattern=r"^https?://[A-Za-z0-9._~:\/?#@!$&'*+,;=%\-]+$")
+]
+Category = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_]{1,39}$")]
+PrefillIds = Annotated[list[MetaId], Field(min_length=1, max_length=20)]
+FlowName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_\-]{0,39}$")]
+Word = Annotated[str, StringConstraints(max_length=200)]
+ReturnUrl = Annotated[
+    str, StringConstraints(min_length=1, max_length=2000, pattern=r"^https?://[\x21-\x7e]+$")
+]
+Language = Annotated[LanguageWord, _word_of("Language")]
+Days = Annotated[int, Field(ge=1, le=LONGEST.days)]
 SessionInfo = Annotated[dict[str, JsonValue], AfterValidator(_limited)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
@@ -158,6 +202,60 @@ class Way(NamedTuple):
     without: tuple[str, ...]
 
 
+class PrefillAddress(Body):
+    """Where the business is."""
+
+    street_address1: Annotated[Line | None, _about("Street and number.", "1 Example Street")] = None
+    street_address2: Annotated[Line | None, _about("What comes behind them.", "2nd floor")] = None
+    city: Annotated[Line | None, _about("The city.", "Berlin")] = None
+    state: Annotated[Line | None, _about("The state or province.", "Berlin")] = None
+    zip_postal: Annotated[Short | None, _about("The postal code.", "10115")] = None
+    country: Annotated[Country | None, _about("Two letters of ISO 3166.", "DE")] = None
+
+
+class PrefillPhone(Body):
+    """A phone number in two parts."""
+
+    code: Annotated[DialCode, _about("The country's code, digits only.", "49")]
+    number: Annotated[LocalNumber, _about("The rest of the number.", "30 5550100")]
+
+
+class PrefillBusiness(Body):
+    """The business portfolio, as the customer would type it."""
+
+    name: Annotated[Line | None, _about("Its legal name.", "Example Ltd")] = None
+    email: Annotated[Email | None, _about("Its email.", "owner@example.com")] = None
+    phone: Annotated[PrefillPhone | None, _about("Its phone, not the one for WhatsApp.")] = None
+    website: Annotated[Website | None, _about("Its website.", "https://www.example.com")] = None
+    address: Annotated[PrefillAddress | None, _about("Its address.")] = None
+    timezone: Annotated[Short | None, _about("Its time zone.", "UTC+01:00")] = None
+
+
+class PrefillProfile(Body):
+    """The WhatsApp profile of the number."""
+
+    display_name: Annotated[Line | None, _about("The name that people shall see.", "Example Bakery")] = None
+    category: Annotated[Category | None, _about("Meta's word for the line of business.", "FOOD")] = None
+    description: Annotated[Description | None, _about("What people read of it.", "Bread and cakes")] = None
+
+
+class Prefill(Body):
+    """What is known of this customer: Meta's popup shows it instead of asking. All of it is optional."""
+
+    business: Annotated[PrefillBusiness | None, _about("The business.")] = None
+    phone: Annotated[PrefillProfile | None, _about("The number's profile.")] = None
+    pre_verified_phone_ids: Annotated[
+        PrefillIds | None, _about("Meta's ids of numbers that you have verified.", ["106540352242922"])
+    ] = None
+    waba_ids: Annotated[
+        PrefillIds | None, _about("Meta's ids of WABAs to choose from.", ["102290129340398"])
+    ] = None
+
+    def stored(self) -> dict[str, JsonValue] | None:
+        """What was given, without what was left out; None for nothing."""
+        return self.model_dump(exclude_none=True) or None
+
+
 class OpenSignupBody(Body):
     """The customer by its data or by its client id, exactly one of them."""
 
@@ -174,12 +272,37 @@ class OpenSignupBody(Body):
     reference: Annotated[Line | None, _about("Yours; it comes back in answers and events.", "order-17")] = (
         None
     )
+    # No default in words of the contract: generated clients would ask every caller for it.
+    flow: Annotated[
+        FlowName | None,
+        _about(f"One of the flows of `GET /v1/config`; `{STANDARD}` when none is given.", STANDARD),
+    ] = None
+    prefill: Annotated[Prefill | None, _about("What the popup need not ask.")] = None
 
     @model_validator(mode="after")
     def _one_client(self) -> Self:
         if (self.client is None) == (self.client_id is None):
             raise ValueError("give either client or client_id")
         return self
+
+
+class MakeLinkBody(OpenSignupBody):
+    """The signup that the link leads to, as `POST /v1/signups` takes it, and what the link itself is like."""
+
+    WAYS: ClassVar[Mapping[str, Way]] = {
+        "MakeLinkForClient": Way("The customer in either form.", "client", ("client_id",)),
+        "MakeLinkForClientId": Way("The customer by 360dialog's client id.", "client_id", ("client",)),
+    }
+
+    language: Annotated[
+        Language | None, _about("Of the page behind it; without one, the browser's decides.", "en")
+    ] = None
+    success_url: Annotated[
+        ReturnUrl | None,
+        _about("Where the customer goes back to when it went well.", "https://app.example.com/done?plan=2"),
+    ] = None
+    failure_url: Annotated[ReturnUrl | None, _about("Where else.", "https://app.example.com/failed")] = None
+    expires_in_days: Annotated[Days | None, _about("How long it lives; the stage has a default.", 7)] = None
 
 
 class CodeBody(Body):
@@ -210,13 +333,41 @@ class CodeBody(Body):
         return self
 
 
-class NumbersBody(Body):
+class OutcomeBody(Body):
+    """What became of a popup that brought no code. Words are cut and cleaned before they are kept."""
+
+    outcome: Annotated[
+        Annotated[OutcomeWord, _word_of("PopupOutcome")],
+        _about("How it ended.", OutcomeType.CANCELLED),
+    ]
+    step: Annotated[
+        Word | None, _about("`current_step` of the popup's message.", "PHONE_NUMBER_VERIFICATION")
+    ] = None
+    error_code: Annotated[Word | None, _about("`error_code` of the popup's message.", "524126")] = None
+    session_id: Annotated[
+        Word | None, _about("`session_id` of the popup's message, for Meta's support.", "f34b51dab5e0498")
+    ] = None
+
+    @property
+    def told(self) -> PopupOutcome:
+        """What is kept of it."""
+        return PopupOutcome(
+            OutcomeType(self.outcome), cleaned(self.step), cleaned(self.error_code), cleaned(self.session_id)
+        )
+
+
+class LinkedNumbersBody(Body):
     """Which numbers to connect; without ids the one the popup named, or the only one."""
 
     phone_number_ids: Annotated[
         Annotated[list[MetaId], Field(min_length=1, max_length=MOST_NUMBERS)] | None,
         _about("Meta's ids.", ["106540352242922"]),
     ] = None
+
+
+class NumbersBody(LinkedNumbersBody):
+    """Which numbers to connect, and under which plan; a customer with a link does not choose the plan."""
+
     plan_tier: Annotated[Tier | None, _about("The price plan of these numbers.", "regular")] = None
 
 
@@ -244,6 +395,15 @@ class NumberQuery(Query):
     status: Annotated[
         Annotated[Status, _word_of("NumberStatus")] | None,
         _about("Only those in this state; `listed` are shown with their signup alone.", "failed"),
+    ] = None
+
+
+class LinkQuery(Query):
+    """`GET /v1/signup-links`."""
+
+    status: Annotated[
+        Annotated[LinkStatus, _word_of("LinkStatus")] | None,
+        _about("Only those of which this has become.", "open"),
     ] = None
 
 
@@ -443,8 +603,13 @@ class TimelineView(View):
             at=fact.at,
             event=fact.type,
             phone_number_id=fact.phone_number_id,
-            detail=fact.detail.get("code"),
+            detail=fact.detail.get("code") or _ended(fact),
         )
+
+
+def _ended(fact: Fact) -> str | None:
+    """How a popup ended, and at which screen; None for what tells of no popup."""
+    return ": ".join(filter(None, map(fact.detail.get, ("outcome", "step")))) or None
 
 
 class SignupSummary(View):
@@ -471,15 +636,41 @@ class SignupSummary(View):
         return cls(**_parts(whole, now))
 
 
+class LaunchView(View):
+    """What `FB.login` is given for one signup."""
+
+    flow: Annotated[str, _about("The flow's name.", STANDARD)]
+    config_id: Annotated[str, _about("The login configuration.", "9876543210")]
+    extras: Annotated[
+        dict[str, JsonValue],
+        _about("For FB.login, as they are.", {"setup": {"solutionID": "123456789012345"}}),
+    ]
+
+    @classmethod
+    def of(cls, launch: Launch | None) -> Self | None:
+        """A launch as the browser needs it."""
+        if launch is None:
+            return None
+        return cls(flow=launch.flow, config_id=launch.config_id, extras=dict(launch.extras))
+
+
 class SignupView(SignupSummary):
     """The whole state of a signup, without its secrets."""
 
+    launch: Annotated[
+        LaunchView | None,
+        _about("While it is open: for its popup. Null when its flow is configured no more."),
+    ]
     timeline: Annotated[list[TimelineView], _about("What happened, oldest first; the newest 200.")]
 
     @classmethod
     def of(cls, whole: Whole, now: datetime) -> Self:
         """A signup as its tenant sees it at `now`."""
-        return cls(**_parts(whole, now), timeline=[TimelineView.of(fact) for fact in whole.facts])
+        return cls(
+            **_parts(whole, now),
+            launch=LaunchView.of(whole.launch),
+            timeline=[TimelineView.of(fact) for fact in whole.facts],
+        )
 
 
 def _parts(whole: Whole, now: datetime) -> dict[str, Any]:
@@ -506,6 +697,106 @@ def _parts(whole: Whole, now: datetime) -> dict[str, Any]:
         "updated_at": max([signup.updated_at, *(number.moved_at for number in numbers.values())]),
         "expires_at": signup.expires_at,
     }
+
+
+class LinkView(View):
+    """A signup link, without its address, of which only a digest is kept."""
+
+    id: Annotated[str, _about("Ours; the first part of its token.", LINK_ID)]
+    status: Annotated[str, _word_of("LinkStatus"), _about("What has become of it.", "open")]
+    signup_id: Annotated[str, _about("The signup it leads to.", SIGNUP_ID)]
+    reference: Annotated[str | None, _about("As given.", "customer-4711")]
+    language: Annotated[Annotated[str, _word_of("Language")] | None, _about("As given.", "en")]
+    success_url: Annotated[str | None, _about("As given.", "https://app.example.com/done?plan=2")]
+    failure_url: Annotated[str | None, _about("As given.", "https://app.example.com/failed")]
+    created_at: Annotated[datetime, _about("When it was made.", EXAMPLE_TIME)]
+    expires_at: Annotated[datetime, _about("Until when it waits for its customer.", EXAMPLE_TIME)]
+    used_at: Annotated[datetime | None, _about("When its customer's code was exchanged.", EXAMPLE_TIME)]
+    revoked_at: Annotated[datetime | None, _about("When it was taken back.", EXAMPLE_TIME)]
+
+    @classmethod
+    def of(cls, link: Link, now: datetime) -> Self:
+        """A link as its tenant sees it at `now`."""
+        return cls(**_link_parts(link, now))
+
+
+class MadeLinkView(LinkView):
+    """A link that was just made, with its address."""
+
+    url: Annotated[
+        str | None,
+        _about(
+            "What the customer opens. Shown here alone: keep it as you keep a password. Null in the repeat of"
+            " a call whose link has ended.",
+            f"https://api.example.com/signup#{LINK_ID}.c2FtcGxlLXNlY3JldC10aGF0LW9wZW5zLW5vdGhpbmc",
+        ),
+    ]
+
+    @classmethod
+    def at(cls, made: MadeLink, page: str, now: datetime) -> Self:
+        """A made link; `page` is the address of the page behind it."""
+        url = f"{page}#{made.token}" if made.token else None
+        return cls(**_link_parts(made.link, now), url=url)
+
+
+def _link_parts(link: Link, now: datetime) -> dict[str, Any]:
+    names = [name for name in LinkView.model_fields if name != "status"]
+    return {"status": link.status(now), **{name: getattr(link, name) for name in names}}
+
+
+class LinkList(View):
+    """A page of links, the last to end first."""
+
+    links: Annotated[list[LinkView], _about("The links.")]
+    cursor: Annotated[str | None, _about("Leads to the next page; null on the last.", CURSOR)]
+
+
+class FollowedLinkView(View):
+    """The link by which a customer has come."""
+
+    id: Annotated[str, _about("Its id.", LINK_ID)]
+    language: Annotated[
+        Annotated[str, _word_of("Language")] | None, _about("Of the page, if it was chosen.", "en")
+    ]
+    success_url: Annotated[
+        str | None,
+        _about(
+            "Where to go when it went well: complete, with 360dialog's parameters and ours.",
+            f"https://app.example.com/done?plan=2&client=smplB2CL&channels=[smplA1CH]&signup={SIGNUP_ID}"
+            "&status=connected&reference=customer-4711",
+        ),
+    ]
+    failure_url: Annotated[
+        str | None,
+        _about(
+            "Where else; complete, too.",
+            f"https://app.example.com/failed?channels=[]&signup={SIGNUP_ID}&status=attention",
+        ),
+    ]
+    expires_at: Annotated[datetime, _about("Until when it waits.", EXAMPLE_TIME)]
+
+
+class LinkedSignupView(SignupView):
+    """The whole state of a signup for the customer who has come by its link."""
+
+    link: Annotated[FollowedLinkView, _about("The link.")]
+
+    @classmethod
+    def behind(cls, whole: Whole, link: Link, now: datetime) -> Self:
+        """A signup as whoever has its link sees it at `now`."""
+        success, failure = return_urls(whole, link, whole.signup.status(now))
+        return cls(
+            **_parts(whole, now),
+            launch=LaunchView.of(whole.launch),
+            timeline=[TimelineView.of(fact) for fact in whole.facts],
+            link=FollowedLinkView(
+                id=link.id,
+                language=link.language,
+                success_url=success,
+                failure_url=failure,
+                expires_at=link.expires_at,
+            ),
+        )
 
 
 class SignupList(View):
@@ -540,16 +831,35 @@ def fitting[I, V: View](
     return views, page.cursor
 
 
+class PageView(View):
+    """Whose the signup looks like."""
+
+    name: Annotated[str, _about("The partner's name; empty when none is configured.", "Example Ltd")]
+    logo_url: Annotated[str | None, _about("The partner's logo.", "https://www.example.com/logo.svg")]
+    accent: Annotated[str, _about("The colour of buttons in light surroundings.", "#0b7a4b")]
+    accent_dark: Annotated[str, _about("The same in dark ones.", "#5fd39b")]
+    support_url: Annotated[str | None, _about("Where a customer finds help.", "mailto:help@example.com")]
+
+
 class ConfigAnswer(View):
     """What the browser needs for `FB.init` and `FB.login`."""
 
     app_id: Annotated[str, _about("The Meta app.", "1234567890")]
-    config_id: Annotated[str, _about("Its Facebook Login for Business configuration.", "9876543210")]
+    config_id: Annotated[str, _about("The login configuration of the flow `standard`.", "9876543210")]
     graph_version: Annotated[str, _about("The Graph API's version.", "v26.0")]
     extras: Annotated[
         dict[str, JsonValue],
-        _about("For FB.login, as they are.", {"setup": {"solutionID": "123456789012345"}}),
+        _about("Its extras. A signup's own are its `launch`.", {"setup": {"solutionID": "123456789012345"}}),
     ]
+    sdk_url: Annotated[
+        str,
+        _about(
+            "Meta's SDK; another locale may stand in place of `en_US`.",
+            "https://connect.facebook.net/en_US/sdk.js",
+        ),
+    ]
+    flows: Annotated[list[str], _about("What a signup's `flow` may be.", [STANDARD, "coexistence"])]
+    page: Annotated[PageView, _about("The partner's look, for a page that leads to the popup.")]
 
 
 class KeyAnswer(View):
@@ -600,3 +910,10 @@ class ProblemAnswer(View):
     ] = None
     signup_id: Annotated[str | None, _about("Your own signup that is in the way.", SIGNUP_ID)] = None
     phone_number_id: Annotated[str | None, _about("The number it is about.", "106540352242922")] = None
+    refresh_url: Annotated[
+        str | None,
+        _about(
+            "Where a customer with a dead link gets a new one.",
+            f"https://app.example.com/new-link?link={LINK_ID}&reference=customer-4711",
+        ),
+    ] = None

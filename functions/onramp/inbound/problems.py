@@ -60,7 +60,7 @@ def content_of(problem: Problem, request_id: str) -> dict[str, object]:
         body["errors"] = list(problem.errors)
     if problem.candidates is not None:
         body["candidates"] = list(problem.candidates)
-    for name in ("signup_id", "phone_number_id"):
+    for name in ("signup_id", "phone_number_id", "refresh_url"):
         value = getattr(problem, name)
         if value is not None:
             body[name] = value

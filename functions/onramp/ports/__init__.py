@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final, Never, cast
 
 from onramp.domain.budget import BudgetRule
+from onramp.domain.launch import Flows
 from onramp.domain.records import HUB
 from onramp.domain.schedule import LOOK_AFTER, RETRY_SECONDS
 from onramp.ports.services import Bus, Clock, Queue, Telemetry, Vault
@@ -30,12 +31,25 @@ class _NotWired:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkRules:
+    """How long a link lives unless its maker says less, where it may send a customer, who makes a new one."""
+
+    days: int = 7
+    return_origins: Sequence[str] = ()
+    refresh_url: str | None = None
+
+
+NO_LINKS: Final = LinkRules()
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What a deployment decides: see `config/example.toml`.
 
     `look_after`: how long a number waits for a webhook before its channel is looked up. `webhook`: where
     connected channels send their messages. `mend_keys`: whether the daily check replaces a key that is dead,
-    which kills the one somebody has just made; `mend_webhooks`: whether it sets a webhook back.
+    which kills the one somebody has just made; `mend_webhooks`: whether it sets a webhook back. `flows`: what
+    a popup can be opened with, by name. `links`: what holds for signup links.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -44,6 +58,8 @@ class Rules:
     webhook: ChannelWebhook = NO_WEBHOOK
     mend_keys: bool = False
     mend_webhooks: bool = True
+    flows: Flows = field(default_factory=dict)
+    links: LinkRules = NO_LINKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,9 @@ class Clock(Protocol):
     def new_id(self) -> str:
         """A new identifier that nobody can guess and that sorts by time."""
 
+    def new_secret(self) -> str:
+        """256 random bits as 43 characters of base64 for addresses."""
+
 
 class Queue(Protocol):
     """The jobs queue and the dead letters. Everything raises `UnavailableError`."""

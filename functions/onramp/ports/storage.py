@@ -127,7 +127,16 @@ class Store(Protocol):
     def signups_of(
         self, tenant: str, status: str | None, before: Position | None, limit: int, now: datetime
     ) -> Sequence[Position]:
-        """A tenant's signups, newest first."""
+        """A tenant's signups, newest first.
+
+        Nothing is written when a signup's time is over: among those `open` or `expired` that were opened for
+        a link may be some of the other state.
+        """
+
+    def links_of(
+        self, tenant: str, status: str | None, before: Position | None, limit: int, now: datetime
+    ) -> Sequence[Position]:
+        """A tenant's links by the time of their end, the last to end first; that time is their position."""
 
     def numbers_of(
         self, tenant: str, standing: Standing | None, before: Position | None, limit: int

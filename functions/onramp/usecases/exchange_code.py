@@ -40,6 +40,7 @@ from onramp.domain.text import mapping, members, text
 from onramp.ports import Ports
 from onramp.ports.upstreams import PhoneFacts
 from onramp.usecases.changing import Along, change, pause
+from onramp.usecases.links import spender
 from onramp.usecases.list_numbers import listed_as, note_refusal, open_token, problem_of, token_context
 
 IN_PROGRESS: Final = timedelta(seconds=30)
@@ -72,15 +73,20 @@ _TAIL: Final = re.compile(r"(?:#|%23)_(?:(?:=|%3D)_)?\Z", re.IGNORECASE)
 
 
 def exchange_code(
-    ports: Ports, signup: Signup, code: str, session_info: dict[str, JsonValue] | None
+    ports: Ports,
+    signup: Signup,
+    code: str,
+    session_info: dict[str, JsonValue] | None,
+    visit: str | None = None,
 ) -> Signup:
     """Exchange `code`, prove the grants, store and give the signup.
 
-    `session_info` is the browser's message, verbatim: its ids are claims. Raises `Problem` with the codes of
-    the route; those of `TOLD` are written down as a fact.
+    `session_info` is the browser's message, verbatim: its ids are claims. The signup's link, where it has
+    one, is spent in the write that stores the token, and belongs to `visit` from then on. Raises `Problem`
+    with the codes of the route; those of `TOLD` are written down as a fact.
     """
     try:
-        return _exchange(ports, signup, code, session_info)
+        return _exchange(ports, signup, code, session_info, visit)
     except Problem as refusal:
         _tell_failure(ports, signup, refusal.code)
         raise
@@ -101,7 +107,9 @@ def _tell_failure(ports: Ports, signup: Signup, code: str) -> None:
         ports.telemetry.warn("a failed exchange could not be written down", signup_id=signup.id, code=code)
 
 
-def _exchange(ports: Ports, signup: Signup, code: str, session_info: dict[str, JsonValue] | None) -> Signup:
+def _exchange(
+    ports: Ports, signup: Signup, code: str, session_info: dict[str, JsonValue] | None, visit: str | None
+) -> Signup:
     code = _TAIL.sub("", code)
     if not code:
         raise Problem("code_invalid", "Send the code of the popup, unchanged.")
@@ -118,7 +126,7 @@ def _exchange(ports: Ports, signup: Signup, code: str, session_info: dict[str, J
         return _prove(ports, signup, exchange, open_token(ports, signup, exchange), None)
     exchange = _begin(ports, exchange, asked)
     token = _ask_meta(ports, exchange, code)
-    exchange = _keep(ports, signup, exchange, token)
+    exchange = _keep(ports, signup, exchange, token, spender(ports, signup, visit))
     return _prove(ports, signup, exchange, token, None)
 
 
@@ -185,12 +193,22 @@ def _patiently[T](ports: Ports, call: Callable[[], T]) -> T:
     return call()
 
 
-def _write(ports: Ports, exchange: Exchange, edit: Callable[[Exchange], None]) -> Exchange:
-    """Change the exchange, patiently; `edit` may run several times, each time on what is stored now."""
+def _write(
+    ports: Ports,
+    exchange: Exchange,
+    edit: Callable[[Exchange], None],
+    along: Callable[[], Stored | None] = lambda: None,
+) -> Exchange:
+    """Change the exchange, patiently; `edit` may run several times, each time on what is stored now.
+
+    So may `along`, which gives what is written with it, if anything.
+    """
     for tries in range(TRIES):
         edit(exchange)
+        other = _patiently(ports, along)
+        records = (exchange,) if other is None else (exchange, other)
         try:
-            _patiently(ports, partial(ports.store.commit, exchange))
+            _patiently(ports, partial(ports.store.commit, *records))
         except Conflict:
             pause(ports, tries)
             stored = _patiently(ports, partial(ports.store.read, Exchange, exchange.signup_id))
@@ -231,8 +249,10 @@ def _ask_meta(ports: Ports, exchange: Exchange, code: str) -> str:
         raise
 
 
-def _keep(ports: Ports, signup: Signup, exchange: Exchange, token: str) -> Exchange:
-    """Encrypt the token and store it; until that is done nothing else counts."""
+def _keep(
+    ports: Ports, signup: Signup, exchange: Exchange, token: str, spent: Callable[[], Stored | None]
+) -> Exchange:
+    """Encrypt the token and store it, with the link that is spent; until that is done nothing else counts."""
     context = token_context(signup.tenant, signup.id)
     exchanged_at = ports.clock.now()
     mine = exchange.running
@@ -246,8 +266,9 @@ def _keep(ports: Ports, signup: Signup, exchange: Exchange, token: str) -> Excha
             stored.token = secret
             stored.exchanged_at = exchanged_at
 
-        return _write(ports, exchange.model_copy(deep=True), edit)
-    except UnavailableError:
+        return _write(ports, exchange.model_copy(deep=True), edit, spent)
+    except (UnavailableError, Problem):
+        # A problem: another visit was faster, and the link is theirs.
         _forget(ports, exchange)
         raise
 
@@ -299,6 +320,8 @@ def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen:
         stored.waba = waba
         stored.authorized_at = exchange.exchanged_at or now
         stored.claimed = claimed
+        # No popup comes after this one, and it is the customer's own data.
+        stored.prefill = None
         stored.parts = len(parts)
         stored.tell(FactType.SIGNUP_AUTHORIZED, now, waba_id=waba.id, proof=waba.proof)
         return parts

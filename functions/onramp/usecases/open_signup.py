@@ -2,59 +2,43 @@
 
 import hashlib
 import json
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
+
+from pydantic import JsonValue
 
 from onramp.domain.clients import ClientRecord
 from onramp.domain.errors import Conflict, Problem, UnavailableError
+from onramp.domain.launch import STANDARD
 from onramp.domain.signup import Client, Remembered, Signup
 from onramp.ports import Ports
 
 REMEMBERED_FOR: Final = timedelta(hours=24)
 
 
-def open_signup(
-    ports: Ports,
-    *,
-    tenant: str,
-    client: Client,
-    plan_tier: str,
-    reference: str | None,
-    idempotency_key: str | None,
-) -> Signup:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a caller wants a signup to be."""
+
+    client: Client
+    plan_tier: str
+    reference: str | None = None
+    flow: str = STANDARD
+    prefill: dict[str, JsonValue] | None = None
+
+
+def open_signup(ports: Ports, *, tenant: str, wanted: Wanted, idempotency_key: str | None) -> Signup:
     """Store a new signup; the same `idempotency_key` gives the first one again.
 
-    Raises `Problem(invalid_request)` for a client id that another tenant owns (as for one that does not
-    exist, nothing more is said), `Problem(idempotency_key_reused)`.
+    Raises `Problem(invalid_request)` as `new_signup` does, `Problem(idempotency_key_reused)`.
     """
-    if client.id is not None:
-        owned = ports.store.read(ClientRecord, ports.hub, client.id)
-        if owned is not None and owned.is_owned_by_other(tenant):
-            raise Problem(
-                "invalid_request",
-                "The client id is not one of yours.",
-                errors=[{"field": "client_id", "message": "is not one of your clients"}],
-            )
-    now = ports.clock.now()
-    signup = Signup.open(
-        signup_id=ports.clock.new_id(),
-        tenant=tenant,
-        client=client,
-        plan_tier=plan_tier,
-        reference=reference,
-        now=now,
-    )
+    signup = new_signup(ports, tenant, wanted)
     if idempotency_key is None:
         ports.store.commit(signup)
     else:
-        asked = json.dumps([client.model_dump(), plan_tier, reference], sort_keys=True)
-        key = Remembered(
-            tenant=tenant,
-            key=idempotency_key,
-            signup_id=signup.id,
-            fingerprint=hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest(),
-            until=now + REMEMBERED_FOR,
-        )
+        key = remembered(ports, idempotency_key, signup, asked_for(wanted))
         try:
             ports.store.commit(signup, key)
         except Conflict:
@@ -63,14 +47,87 @@ def open_signup(
     return signup
 
 
-def _first(ports: Ports, key: Remembered) -> Signup:
-    """The signup that the key's first call made."""
+def new_signup(
+    ports: Ports,
+    tenant: str,
+    wanted: Wanted,
+    *,
+    expires_at: datetime | None = None,
+    link_id: str | None = None,
+) -> Signup:
+    """A new signup that is not stored yet; without `expires_at` it waits for a day.
+
+    Raises `Problem(invalid_request)` for a client id that another tenant owns (as for one that does not
+    exist, nothing more is said) and for a flow that is not configured.
+    """
+    client = wanted.client
+    if client.id is not None:
+        owned = ports.store.read(ClientRecord, ports.hub, client.id)
+        if owned is not None and owned.is_owned_by_other(tenant):
+            raise Problem(
+                "invalid_request",
+                "The client id is not one of yours.",
+                errors=[{"field": "client_id", "message": "is not one of your clients"}],
+            )
+    require_flow(ports, wanted.flow)
+    return Signup.open(
+        signup_id=ports.clock.new_id(),
+        tenant=tenant,
+        client=client,
+        plan_tier=wanted.plan_tier,
+        reference=wanted.reference,
+        now=ports.clock.now(),
+        flow=wanted.flow,
+        prefill=wanted.prefill,
+        expires_at=expires_at,
+        link_id=link_id,
+    )
+
+
+def require_flow(ports: Ports, flow: str) -> None:
+    """Raise `Problem(invalid_request)` for a flow that is not configured."""
+    if flow != STANDARD and flow not in ports.rules.flows:
+        raise Problem(
+            "invalid_request",
+            "There is no such flow.",
+            errors=[{"field": "flow", "message": "is not one of the flows of GET /v1/config"}],
+        )
+
+
+def asked_for(wanted: Wanted) -> list[object]:
+    """What a call asked for. What it left out is left out: an older release knew keys without it."""
+    asked: list[object] = [wanted.client.model_dump(), wanted.plan_tier, wanted.reference]
+    launch: dict[str, object] = {"flow": wanted.flow} if wanted.flow != STANDARD else {}
+    launch |= {"prefill": wanted.prefill} if wanted.prefill else {}
+    return [*asked, launch] if launch else asked
+
+
+def remembered(ports: Ports, idempotency_key: str, signup: Signup, asked: Sequence[object]) -> Remembered:
+    """What a repeat of the call that made a signup is known by."""
+    text = json.dumps(asked, sort_keys=True)
+    return Remembered(
+        tenant=signup.tenant,
+        key=idempotency_key,
+        signup_id=signup.id,
+        fingerprint=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+        link_id=signup.link_id,
+        until=ports.clock.now() + REMEMBERED_FOR,
+    )
+
+
+def first_of(ports: Ports, key: Remembered) -> Remembered:
+    """What the key's first call made. Raises `Problem(idempotency_key_reused)`, `UnavailableError`."""
     known = ports.store.read(Remembered, *key.identity)
     if known is None:
         raise UnavailableError("the idempotency key has just been forgotten")
     if known.fingerprint != key.fingerprint:
         raise Problem("idempotency_key_reused", "This Idempotency-Key came with another body before.")
-    signup = ports.store.read(Signup, known.signup_id)
+    return known
+
+
+def _first(ports: Ports, key: Remembered) -> Signup:
+    """The signup that the key's first call made."""
+    signup = ports.store.read(Signup, first_of(ports, key).signup_id)
     if signup is None:
         raise UnavailableError("the signup of an idempotency key is missing")
     return signup

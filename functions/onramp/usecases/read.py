@@ -3,15 +3,16 @@
 import base64
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from onramp.domain.errors import Problem
+from onramp.domain.launch import Launch, launch_of
 from onramp.domain.number import Number
 from onramp.domain.records import Fact
 from onramp.domain.signup import Listed, ListedNumber, Signup, all_listed
-from onramp.domain.states import Status, standing
+from onramp.domain.states import SignupStatus, Status, standing
 from onramp.domain.text import from_iso, iso
 from onramp.ports import Ports
 from onramp.ports.storage import Position
@@ -33,12 +34,16 @@ _CURSOR: Final = re.compile(r"\A(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)#(.{1,20
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A signup with what belongs to it: Meta's list, the records of what was submitted, the newest facts."""
+    """A signup with what belongs to it: Meta's list, the records of what was submitted, the newest facts.
+
+    `launch`: what its popup is opened with, while it is open.
+    """
 
     signup: Signup
     listed: Sequence[ListedNumber] = ()
     numbers: dict[str, Number] = field(default_factory=dict)
     facts: Sequence[Fact] = ()
+    launch: Launch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,16 @@ def whole(ports: Ports, signup: Signup, *, timeline: bool = True) -> Whole:
     found = _with_parts(ports, [signup])[0]
     if not timeline:
         return found
-    return Whole(found.signup, found.listed, found.numbers, ports.store.facts_of(signup.id, TIMELINE))
+    return replace(
+        found, facts=ports.store.facts_of(signup.id, TIMELINE), launch=launch_for(ports, found.signup)
+    )
+
+
+def launch_for(ports: Ports, signup: Signup) -> Launch | None:
+    """What a signup's popup is opened with; None when it waits for no code any more."""
+    if signup.status(ports.clock.now()) is not SignupStatus.OPEN:
+        return None
+    return launch_of(ports.rules.flows, signup.flow, signup.prefill)
 
 
 def signups(ports: Ports, tenant: str, status: str | None, cursor: str | None, limit: int) -> Listing[Whole]:
@@ -78,14 +92,14 @@ def signups(ports: Ports, tenant: str, status: str | None, cursor: str | None, l
 
     Raises `Problem(invalid_request)` for a cursor that is not ours.
     """
-    positions = ports.store.signups_of(tenant, status, _position(cursor), limit + 1, ports.clock.now())
+    positions = ports.store.signups_of(tenant, status, place_of(cursor), limit + 1, ports.clock.now())
     shown = positions[:limit]
     found = ports.store.read_all(Signup, [(position.id,) for position in shown])
     now = ports.clock.now()
     # An index may lag: a record says itself what it is.
     kept = [signup for signup in found if status is None or signup.status(now) == status]
     more = len(positions) > limit
-    return Listing(_with_parts(ports, kept), _cursor(shown[-1]) if more else None)
+    return Listing(_with_parts(ports, kept), cursor_at(shown[-1]) if more else None)
 
 
 def numbers(ports: Ports, tenant: str, status: str | None, cursor: str | None, limit: int) -> Listing[Number]:
@@ -96,19 +110,19 @@ def numbers(ports: Ports, tenant: str, status: str | None, cursor: str | None, l
     of = standing(status) if status is not None else None
     if status == Status.LISTED:
         return Listing((), None)
-    positions = ports.store.numbers_of(tenant, of, _position(cursor), limit + 1)
+    positions = ports.store.numbers_of(tenant, of, place_of(cursor), limit + 1)
     shown = positions[:limit]
     found = read_numbers(ports, [position.id for position in shown])
     kept = [number for number in found if status is None or number.status == status]
     more = len(positions) > limit
-    return Listing(kept, _cursor(shown[-1]) if more else None)
+    return Listing(kept, cursor_at(shown[-1]) if more else None)
 
 
 def cursor_of(item: Whole | Number) -> str:
     """The cursor that leads behind an item of a list."""
     if isinstance(item, Whole):
-        return _cursor(Position(item.signup.created_at, item.signup.id))
-    return _cursor(Position(item.created_at, item.phone_number_id))
+        return cursor_at(Position(item.signup.created_at, item.signup.id))
+    return cursor_at(Position(item.created_at, item.phone_number_id))
 
 
 def awaits_numbers(whole: Whole) -> bool:
@@ -175,13 +189,17 @@ def _with_parts(ports: Ports, found: Sequence[Signup]) -> list[Whole]:
     ]
 
 
-def _cursor(position: Position) -> str:
+def cursor_at(position: Position) -> str:
+    """The cursor that leads behind a position."""
     raw = f"{iso(position.at)}#{position.id}"
     return base64.urlsafe_b64encode(raw.encode()).rstrip(b"=").decode()
 
 
-def _position(cursor: str | None) -> Position | None:
-    """Where a cursor stands: a time and an id, nothing that names a tenant."""
+def place_of(cursor: str | None) -> Position | None:
+    """Where a cursor stands: a time and an id, nothing that names a tenant.
+
+    Raises `Problem(invalid_request)`.
+    """
     if cursor is None:
         return None
     try:

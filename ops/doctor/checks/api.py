@@ -1,8 +1,9 @@
 """The public API: it answers, and it lets nobody in who is nobody."""
 
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
-from onramp.domain.text import text
+from onramp.domain.text import mapping, text
 from ops.doctor.findings import Finding, fail, together
 from ops.doctor.http import read_object, send
 from ops.doctor.stage import Stage
@@ -18,17 +19,34 @@ def public_config(stage: Stage) -> Finding:
         )
     content = read_object(answer)
     expected = {name: stage.values.text(f"meta.{name}") for name in ("app_id", "config_id", "graph_version")}
+    problems = [
+        fail(
+            f"browsers are told another {name} than {stage.values.place} says",
+            "Run `cdk deploy` for this stage.",
+        )
+        for name, value in expected.items()
+        if text(content.get(name)) != value
+    ]
     return together(
-        (
-            fail(
-                f"browsers are told another {name} than {stage.values.place} says",
-                "Run `cdk deploy` for this stage.",
-            )
-            for name, value in expected.items()
-            if text(content.get(name)) != value
-        ),
+        [*problems, *_another_solution(stage, content)],
         f"browsers are told app {expected['app_id']}, configuration {expected['config_id']}",
     )
+
+
+def _another_solution(stage: Stage, content: Mapping[str, object]) -> Iterator[Finding]:
+    """The popup of the standard flow has to name the solution by which 360dialog takes the number."""
+    expected = stage.values.text("partner.solution_id")
+    told = text(mapping(mapping(content.get("extras")).get("setup")).get("solutionID"))
+    if told is None:
+        yield fail(
+            "browsers are told no solution, so that no customer comes in under it",
+            "Run `cdk deploy` for this stage.",
+        )
+    elif told != expected:
+        yield fail(
+            f"browsers are told another solution than [partner] solution_id of {stage.values.place}",
+            "Run `cdk deploy` for this stage.",
+        )
 
 
 def token_required(stage: Stage) -> Finding:

@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from onramp.adapters.upstream import ErrorBody, read_error
-from onramp.domain.text import mapping, text
+from onramp.domain.text import text
 from ops.doctor.findings import Finding, Stop, fail, ok, skipped, together, warn
 from ops.doctor.http import read_object, send
 from ops.doctor.stage import Stage
@@ -184,19 +184,13 @@ def _upgrade(newest: tuple[int, int]) -> str:
 
 
 def solution(stage: Stage) -> Finding:
-    """Shape of the solution id, the same id in the browser's extras, and the solution's status at Meta."""
+    """Shape of the solution id, and the solution's status at Meta."""
     values, solution_id = stage.values, stage.values.text("partner.solution_id")
     place = f"The multi-partner solution's id is in the app's dashboard: put it into {values.place}."
     if not re.fullmatch(r"[0-9]{14,18}", solution_id):
         return fail("[partner] solution_id is not 14 to 18 digits", place)
     if values.is_example("partner.solution_id"):
         return fail("[partner] solution_id is still the one of example.toml", place)
-    browser = text(mapping(mapping(values.get("meta.extras")).get("setup")).get("solutionID"))
-    if browser not in {None, solution_id}:
-        return fail(
-            f"[partner] solution_id is {solution_id}, [meta.extras] solutionID is {browser}",
-            "The browser and 360dialog have to name the same solution.",
-        )
     return _solution_status(stage, solution_id)
 
 

@@ -407,8 +407,15 @@ OPERATIONS: dict[str, tuple[list[str], Callable[[DynamoStore], object]]] = {
     "numbers with digits": (["query"], lambda store: store.numbers_with("default", "4915123456789")),
     "an empty ledger": (["query"], lambda store: store.ledger("CHANNEL#default#none", 40)),
     "a ledger": (["query", "batch_get_item"], lambda store: store.ledger(event().place, 40)),
-    "signups of a status": (["query"], lambda store: store.signups_of("acme", "open", None, 10, START)),
-    "all signups": (["query"] * 5, lambda store: store.signups_of("acme", None, None, 10, START)),
+    "signups of a status": (
+        ["query"],
+        lambda store: store.signups_of("acme", "authorized", None, 10, START),
+    ),
+    # Those of links have a partition of their own.
+    "open signups": (["query"] * 2, lambda store: store.signups_of("acme", "open", None, 10, START)),
+    "links of a status": (["query"], lambda store: store.links_of("acme", "open", None, 10, START)),
+    "all links": (["query"] * 3, lambda store: store.links_of("acme", None, None, 10, START)),
+    "all signups": (["query"] * 6, lambda store: store.signups_of("acme", None, None, 10, START)),
     "numbers of a class": (
         ["query"],
         lambda store: store.numbers_of("acme", number().standing, None, 10),

@@ -32,7 +32,7 @@ CLIENT: Final = {"name": "Acme", "email": EMAIL, "user_name": "Ann"}
 PROBLEM_FIELDS: Final = {
     "type", "title", "status", "detail", "code", "retryable", "customer_detail", "request_id",
 }  # fmt: skip
-MORE_FIELDS: Final = {"errors", "candidates", "signup_id", "phone_number_id"}
+MORE_FIELDS: Final = {"errors", "candidates", "signup_id", "phone_number_id", "refresh_url"}
 
 _SERIAL = count()
 _make_client = boto3.client
@@ -85,6 +85,26 @@ class Meta(httpx.BaseTransport):
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
 
+FLOWS = {
+    "standard": {"config_id": "9876543210", "extras": {"setup": {"solutionID": "123456789012345"}}},
+    "coexistence": {"config_id": "8765432109", "extras": {}},
+}
+PAGE = {
+    "name": "Acme",
+    "logo_url": None,
+    "accent": "#0b7a4b",
+    "accent_dark": "#5fd39b",
+    "support_url": "mailto:help@acme.example",
+}
+
+
+LINKS = {
+    "days": 7,
+    "return_origins": ["https://app.example.com"],
+    "refresh_url": "https://app.acme.example/new-link",
+}
+
+
 class Context:
     """What Lambda tells a handler."""
 
@@ -120,10 +140,13 @@ class Bench:
             "SECRET_ID": "the-secret",
             "JOBS_QUEUE_URL": self.jobs,
             "META_APP_ID": APP_ID,
-            "META_CONFIG_ID": "9876543210",
+            "META_SDK_BASE_URL": "https://connect.example/",
             "GRAPH_VERSION": "v26.0",
             "GRAPH_BASE_URL": "https://graph.example/",
-            "SIGNUP_EXTRAS": '{"setup": {"solutionID": "123456789012345"}}',
+            "SIGNUP_FLOWS": json.dumps(FLOWS),
+            "SIGNUP_PAGE": json.dumps(PAGE),
+            "SIGNUP_LINKS": json.dumps(LINKS),
+            "API_ADDRESS": "https://{domain_name}",
             "TENANT_CLAIM": "sub",
             "DEFAULT_PLAN_TIER": "regular",
             "FACTS_KEPT_DAYS": "400",
@@ -169,6 +192,8 @@ class Bench:
             "requestContext": {
                 "http": {"method": method, "path": path, "sourceIp": "192.0.2.1"},
                 "requestId": "r1",
+                "domainName": "api.acme.example",
+                "apiId": "a1",
                 "stage": "$default",
                 **({"authorizer": {"jwt": {"claims": held, "scopes": None}}} if held else {}),
             },

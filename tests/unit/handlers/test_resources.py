@@ -18,7 +18,7 @@ from tests.canary import CODE, EMAIL, Watch
 from tests.unit.handlers.bench import CLIENT, NUMBER, TENANT, WABA, Bench
 
 SIGNUP = {
-    "id", "status", "reference", "plan_tier", "client", "waba", "numbers", "timeline",
+    "id", "status", "reference", "plan_tier", "client", "waba", "numbers", "launch", "timeline",
     "created_at", "updated_at", "expires_at",
 }  # fmt: skip
 ONE_NUMBER = {

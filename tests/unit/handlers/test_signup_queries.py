@@ -11,7 +11,7 @@ from onramp.inbound.models import LARGEST_PAGE, NumberView, fitting
 from onramp.usecases import read
 from onramp.usecases.connect import key_context
 from tests.canary import CHANNEL_KEY, PHONE, Watch
-from tests.unit.handlers.bench import NUMBER, TENANT, WABA, Answer, Bench
+from tests.unit.handlers.bench import NUMBER, PAGE, TENANT, WABA, Answer, Bench
 
 
 def test_the_configuration_is_public_and_holds_no_secret(bench: Bench, watch: Watch) -> None:
@@ -22,6 +22,9 @@ def test_the_configuration_is_public_and_holds_no_secret(bench: Bench, watch: Wa
         "config_id": "9876543210",
         "graph_version": "v26.0",
         "extras": {"setup": {"solutionID": "123456789012345"}},
+        "sdk_url": "https://connect.example/en_US/sdk.js",
+        "flows": ["standard", "coexistence"],
+        "page": PAGE,
     }
     assert answer.headers["Cache-Control"] == "public, max-age=300"
     watch.assert_silent()
@@ -148,11 +151,11 @@ def test_a_status_filters(bench: Bench) -> None:
     assert listed(bench, status="connected").json == {"signups": [], "cursor": None}
 
 
-def test_lists_are_without_timelines(bench: Bench) -> None:
+def test_lists_are_without_timelines_and_launches(bench: Bench) -> None:
     signup_id = bench.authorized()
     (shown,) = listed(bench).json["signups"]
     whole = bench.call("GET", f"/v1/signups/{signup_id}").json
-    assert {name: value for name, value in whole.items() if name != "timeline"} == shown
+    assert {name: value for name, value in whole.items() if name not in {"timeline", "launch"}} == shown
 
 
 def number_of(bench: Bench, phone_number_id: str, tenant: str = TENANT) -> Number:

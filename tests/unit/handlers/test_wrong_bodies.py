@@ -22,6 +22,7 @@ from onramp.inbound.models import (
     NumberQuery,
     NumbersBody,
     OpenSignupBody,
+    OutcomeBody,
     ProblemAnswer,
     SignupQuery,
 )
@@ -29,7 +30,7 @@ from onramp.inbound.problems import LONGEST_FIELD, MESSAGES, MOST_ERRORS, UNKNOW
 from onramp.wiring import Runtime
 from tests.canary import MARK
 
-BODIES: list[type[BaseModel]] = [OpenSignupBody, CodeBody, NumbersBody, Body]
+BODIES: list[type[BaseModel]] = [OpenSignupBody, CodeBody, NumbersBody, OutcomeBody, Body]
 QUERIES: list[type[BaseModel]] = [SignupQuery, NumberQuery]
 OUR_WORDS = {
     *MESSAGES.values(),
@@ -43,7 +44,9 @@ OUR_WORDS = {
 PYDANTICS = ("pydantic", "input should", "input_value", "type=", "value error", "http", "traceback")
 KNOWN = [
     "client", "client_id", "name", "email", "user_name", "plan_tier", "reference", "code", "session_info",
-    "waba_id", "phone_number_ids", "status", "cursor", "limit", "NewClient", "KnownClient", "",
+    "waba_id", "phone_number_ids", "status", "cursor", "limit", "flow", "prefill", "business",
+    "phone", "address", "waba_ids", "outcome", "step", "error_code", "session_id",
+    "NewClient", "KnownClient", "",
 ]  # fmt: skip
 
 _marked = st.text(max_size=20).map(lambda text: f"{MARK}{text}")

@@ -1,5 +1,8 @@
 """Opening a signup: one write, and one signup for one key."""
 
+import hashlib
+import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,17 +10,46 @@ import pytest
 
 from onramp.domain.clients import ClientRecord
 from onramp.domain.errors import Problem, UnavailableError
+from onramp.domain.launch import Flow
 from onramp.domain.signup import Client, Remembered, Signup
 from onramp.domain.states import SignupStatus
-from onramp.usecases.open_signup import REMEMBERED_FOR, open_signup
+from onramp.usecases.open_signup import REMEMBERED_FOR, Wanted, open_signup
 from tests.unit.usecases.bench import EMAIL, TENANT, Bench
 
 CLIENT = Client(name="Acme", email=EMAIL, user_name="Ann")
 
 
+FLOWS = {"standard": Flow("1", {"setup": {"solutionID": "7"}}), "agency": Flow("2", {})}
+
+
 def opened(bench: Bench, key: str | None = "k", **values: Any) -> Signup:
-    asked: dict[str, Any] = {"tenant": TENANT, "client": CLIENT, "plan_tier": "regular", "reference": "r"}
-    return open_signup(bench.ports, idempotency_key=key, **{**asked, **values})
+    ports = replace(bench.ports, rules=replace(bench.ports.rules, flows=FLOWS))
+    tenant = values.pop("tenant", TENANT)
+    wanted = Wanted(**{"client": CLIENT, "plan_tier": "regular", "reference": "r", **values})
+    return open_signup(ports, tenant=tenant, wanted=wanted, idempotency_key=key)
+
+
+def test_a_flow_and_what_is_known_of_the_customer_are_kept(bench: Bench) -> None:
+    prefill = {"business": {"name": "Acme"}}
+    signup = opened(bench, flow="agency", prefill=prefill)
+    stored = bench.load(signup.id)
+    assert (stored.flow, stored.prefill) == ("agency", prefill)
+    assert opened(bench, flow="agency", prefill=prefill) == signup
+
+
+def test_a_flow_that_is_not_configured_is_refused(bench: Bench) -> None:
+    with pytest.raises(Problem) as caught:
+        opened(bench, flow="nobody")
+    assert caught.value.errors == [{"field": "flow", "message": "is not one of the flows of GET /v1/config"}]
+    assert bench.store.records(Signup) == []
+
+
+def test_a_key_of_a_release_without_flows_fits_a_call_that_names_none(bench: Bench) -> None:
+    first = opened(bench)
+    asked = json.dumps([CLIENT.model_dump(), "regular", "r"], sort_keys=True)
+    (remembered,) = bench.store.records(Remembered)
+    assert remembered.fingerprint == hashlib.sha256(asked.encode()).hexdigest()
+    assert opened(bench, flow="standard", prefill=None) == first
 
 
 def test_an_opened_signup_waits_for_its_code_for_a_day(bench: Bench) -> None:
@@ -46,8 +78,14 @@ def test_without_a_key_each_call_opens_one(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"reference": "other"}, {"plan_tier": "premium"}, {"client": Client(name="Other")}],
-    ids=["reference", "plan", "client"],
+    [
+        {"reference": "other"},
+        {"plan_tier": "premium"},
+        {"client": Client(name="Other")},
+        {"flow": "agency"},
+        {"prefill": {"waba_ids": ["1"]}},
+    ],
+    ids=["reference", "plan", "client", "flow", "prefill"],
 )
 def test_a_key_with_another_body_is_refused(bench: Bench, other: dict[str, Any]) -> None:
     opened(bench)

@@ -6,6 +6,7 @@
 | `Exchange`     | `SIGNUP#<id>` / `EXCHANGE`              |                                           |
 | `Listed`       | `SIGNUP#<id>` / `LISTED#<part>`         |                                           |
 | `Fact`         | `SIGNUP#<id>` / `FACT#<fact id>`        | its signup; a hub's: `HUB#<hub>`          |
+| `Link`         | `LINK#<id>` / `LINK`                    | `by_tenant`                               |
 | `Number`       | `NUMBER#<phone number id>` / `NUMBER`   | all but `by_place`                        |
 | `ClientRecord` | `CLIENT#<hub>#<email or id>` / `CLIENT` |                                           |
 | `EventRecord`  | `EVENT#<hub>#<id>` / `EVENT`            | `by_place`                                |
@@ -28,6 +29,7 @@ from onramp.adapters.dynamo.table import Item, Key, Value, part, unpart
 from onramp.domain.census import Census
 from onramp.domain.errors import Unreadable
 from onramp.domain.ledger import EventRecord, Outcome
+from onramp.domain.link import LONGEST, SHORTEST, Link, LinkStatus
 from onramp.domain.number import Number, waba_place
 from onramp.domain.records import SCHEMA, Fact, Stored
 from onramp.domain.signup import SIGNUP_LIFETIME, Signup
@@ -41,6 +43,8 @@ LARGE: Final = 32_000
 LARGE_EVENT: Final = 600
 """The same for events, which come in masses: compressed, nearly all fit into one unit of 1 KB."""
 UNRESOLVED: Final = "U"
+LINKED: Final = "linked"
+"""Where `by_tenant` has open signups that were opened for a link: they wait longer than others."""
 _SIGNUP_PART: Final = {"EXCHANGE": "EXCHANGE", "LISTED": "LISTED"}
 _SORT_KEYS: Final = {"IDEMPOTENCY": "KEY"}
 
@@ -129,6 +133,11 @@ def signups_key(tenant: str, status: str) -> str:
     return f"SIGNUPS#{part(tenant)}#{status}"
 
 
+def links_key(tenant: str, status: str) -> str:
+    """The partition of `by_tenant` with a tenant's links of one stored status, by the time of their end."""
+    return f"LINKS#{part(tenant)}#{status}"
+
+
 def numbers_key(tenant: str, standing: str) -> str:
     """The partition of `by_tenant` with a tenant's numbers of one class."""
     return f"NUMBERS#{part(tenant)}#{standing}"
@@ -153,15 +162,27 @@ def position_of(item: Item) -> Position:
 def statuses_of(status: str | None, now: datetime) -> list[tuple[str, str, str]]:
     """Which partitions of `by_tenant` hold signups of a status, and between which order keys.
 
-    An open signup expires without being written: from its age on it counts as expired.
+    An open signup expires without being written: from its age on it counts as expired. One that has a link
+    lives as long as that: what is between the shortest and the longest life may be in either state.
     """
     line = iso(now - SIGNUP_LIFETIME)
     if status == SignupStatus.EXPIRED:
-        return [(SignupStatus.OPEN, "", f"{line}~")]
+        return [(SignupStatus.OPEN, "", f"{line}~"), (LINKED, "", f"{iso(now - SHORTEST)}~")]
     if status == SignupStatus.OPEN:
-        return [(SignupStatus.OPEN, f"{line}~", "~")]
-    asked = [status] if status else [word for word in SignupStatus if word is not SignupStatus.EXPIRED]
-    return [(word, "", "~") for word in asked]
+        return [(SignupStatus.OPEN, f"{line}~", "~"), (LINKED, f"{iso(now - LONGEST)}~", "~")]
+    words = [word for word in SignupStatus if word is not SignupStatus.EXPIRED]
+    return [(word, "", "~") for word in ([status] if status else [*words, LINKED])]
+
+
+def link_statuses_of(status: str | None, now: datetime) -> list[tuple[str, str, str]]:
+    """The same for links; they are in the order of their ends, so that each state is a range."""
+    line = f"{iso(now)}~"
+    if status == LinkStatus.EXPIRED:
+        return [(LinkStatus.OPEN, "", line)]
+    if status == LinkStatus.OPEN:
+        return [(LinkStatus.OPEN, line, "~")]
+    words = [word for word in LinkStatus if word is not LinkStatus.EXPIRED]
+    return [(word, "", "~") for word in ([status] if status else words)]
 
 
 def standings_of(standing: Standing | None) -> list[tuple[str, str, str]]:
@@ -186,9 +207,18 @@ def due_key(due_at: datetime, since: datetime | None) -> str:
 
 
 def _signup(record: Signup) -> dict[str, Value | None]:
+    status: str = record.stored_status
+    waits_for_link = status == SignupStatus.OPEN and record.link_id is not None
     return {
-        "tenant_key": signups_key(record.tenant, record.stored_status),
+        "tenant_key": signups_key(record.tenant, LINKED if waits_for_link else status),
         "created_key": created_key(record.created_at, record.id),
+    }
+
+
+def _link(record: Link) -> dict[str, Value | None]:
+    return {
+        "tenant_key": links_key(record.tenant, record.stored_status),
+        "created_key": created_key(record.expires_at, record.id),
     }
 
 
@@ -225,6 +255,7 @@ def _nothing(_: object) -> dict[str, Value | None]:
 
 _INDEXED: Final[Mapping[str, Callable[[Any], dict[str, Value | None]]]] = {
     Signup.KIND: _signup,
+    Link.KIND: _link,
     Number.KIND: _number,
     EventRecord.KIND: _event,
     Census.KIND: _census,

@@ -19,6 +19,8 @@ from onramp.adapters.dynamo.items import (
     fact_of,
     fact_place,
     key_of,
+    link_statuses_of,
+    links_key,
     numbers_key,
     position_of,
     record_of,
@@ -239,6 +241,13 @@ class DynamoStore:
     ) -> Sequence[Position]:
         """See `Store.signups_of`."""
         parts = [(signups_key(tenant, word), low, high) for word, low, high in statuses_of(status, now)]
+        return self._newest(parts, before, limit)
+
+    def links_of(
+        self, tenant: str, status: str | None, before: Position | None, limit: int, now: datetime
+    ) -> Sequence[Position]:
+        """See `Store.links_of`."""
+        parts = [(links_key(tenant, word), low, high) for word, low, high in link_statuses_of(status, now)]
         return self._newest(parts, before, limit)
 
     def numbers_of(
