@@ -1,6 +1,6 @@
 """Pictures of every state of the hosted page, each at 1280 and 390 pixels, light and dark.
 
-    PYTHONPATH=functions .venv/bin/python -m tests.web.screenshots docs/pictures/page --chosen
+    PYTHONPATH=functions .venv/bin/python -m tests.web.screenshots docs/pictures/page
 
 They go into the folder as ``<state>-<width>-<scheme>.webp``. `--only` takes the beginning of names.
 """
