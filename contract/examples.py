@@ -173,6 +173,8 @@ def answers() -> dict[str, Json]:
             graph_version="v26.0",
             extras=dict(_FLOW.extras),
             sdk_url="https://connect.facebook.net/en_US/sdk.js",
+            dialog_url="https://www.facebook.com/v26.0/dialog/oauth",
+            redirect_uris=["https://app.example.com/connect"],
             flows=[STANDARD, "coexistence"],
             page=PageView(
                 name="Example Partner",

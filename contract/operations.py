@@ -255,8 +255,9 @@ _OWN: Final[Mapping[str, Operation]] = {
         summary="Exchange the popup's code and prove what was granted",
         about=(
             "Send the code at once, it lives 30 seconds; `session_info` is the popup's message, unchanged, if"
-            " it has come. The same call again gives the stored result. After `waba_ambiguous` call again"
-            " with `waba_id` and without a code."
+            " it has come. A code that came without a popup, by Meta's leading back to a page, goes with that"
+            " page as `redirect_uri` (experimental). The same call again gives the stored result. After"
+            " `waba_ambiguous` call again with `waba_id` and without a code."
         ),
         answers={200: Answer(about="The signup.", model=SignupView, example="authorized")},
         problems=(
@@ -281,6 +282,7 @@ _OWN: Final[Mapping[str, Operation]] = {
         body=CodeBody,
         samples={
             "code": "code_exchange/exchange_code",
+            "code_without_popup": "code_exchange/exchange_redirected_code",
             "choice_after_waba_ambiguous": "code_exchange/choose_waba",
         },
     ),

@@ -81,6 +81,9 @@ def samples() -> dict[str, Json]:
         "code_exchange/exchange_code_by_link": _request(26, "POST /v1/linked-signup/code", body=_CODE),
         "code_exchange/tell_outcome_by_link": _request(27, "POST /v1/linked-signup/outcome", body=_OUTCOME),
         "code_exchange/exchange_code": _request(3, "POST /v1/signups/{signup_id}/code", signup, body=_CODE),
+        "code_exchange/exchange_redirected_code": _request(
+            34, "POST /v1/signups/{signup_id}/code", signup, body=_REDIRECTED
+        ),
         "code_exchange/choose_waba": _request(
             4, "POST /v1/signups/{signup_id}/code", signup, body={"waba_id": WABA_ID}
         ),
@@ -213,6 +216,10 @@ _CODE: Final = {
             "business_id": "2729063490586005",
         },
     },
+}
+_REDIRECTED: Final = {
+    "code": "AQBsampleCodeFromTheDialog",
+    "redirect_uri": "https://app.example.com/connect",
 }
 _FACTS: Final = (
     Fact(

@@ -95,7 +95,8 @@ def function() -> tuple[Runtime, Api]:
 def _exchanged(ports: Ports, signup: Signup, body: CodeBody, visit: str | None = None) -> Signup:
     if body.waba_id is not None:
         return choose_waba(ports, signup, body.waba_id)
-    return exchange_code(ports, signup, body.code or "", body.session_info, visit)
+    code, page = body.code or "", body.redirect_uri
+    return exchange_code(ports, signup, code, body.session_info, visit, redirect_uri=page)
 
 
 def _for_makers_of_links(runtime: Runtime, api: Api, ports: Ports, settings: CodeExchangeSettings) -> None:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from onramp import wiring
-from onramp.domain.launch import STANDARD, Flows
+from onramp.domain.launch import STANDARD
 from onramp.inbound.http import Api, Response, answer
 from onramp.inbound.models import (
     ConfigAnswer,
@@ -24,7 +24,7 @@ from onramp.inbound.models import (
     SignupView,
     fitting,
 )
-from onramp.ports import Ports
+from onramp.ports import Ports, Rules
 from onramp.settings import SettingsError, SignupQueriesSettings, json_object
 from onramp.usecases import read
 from onramp.usecases.links import link_cursor, linked, links
@@ -35,9 +35,9 @@ SDK: Final = "/en_US/sdk.js"
 """Where Meta's SDK is on its host; a browser may ask for another locale."""
 
 
-def public_config(settings: SignupQueriesSettings, flows: Flows) -> ConfigAnswer:
+def public_config(settings: SignupQueriesSettings, rules: Rules) -> ConfigAnswer:
     """What every browser may know. Raises `SettingsError`."""
-    standard = flows.get(STANDARD)
+    standard = rules.flows.get(STANDARD)
     if standard is None:
         raise SettingsError(f"SIGNUP_FLOWS has no flow {STANDARD}")
     return ConfigAnswer(
@@ -46,7 +46,9 @@ def public_config(settings: SignupQueriesSettings, flows: Flows) -> ConfigAnswer
         graph_version=settings.graph_version,
         extras=dict(standard.extras),
         sdk_url=f"{settings.meta_sdk_base_url.rstrip('/')}{SDK}",
-        flows=list(flows),
+        dialog_url=f"{settings.meta_dialog_base_url.rstrip('/')}/{settings.graph_version}/dialog/oauth",
+        redirect_uris=list(rules.redirect_uris),
+        flows=list(rules.flows),
         page=PageView.model_validate(json_object("SIGNUP_PAGE", settings.signup_page)),
     )
 
@@ -57,7 +59,7 @@ def function() -> tuple[Runtime, Api]:
     settings = SignupQueriesSettings.read()
     runtime = Runtime(settings)
     ports = wiring.signup_queries(runtime, settings)
-    config = public_config(settings, ports.rules.flows)
+    config = public_config(settings, ports.rules)
     api = Api(runtime, settings.tenant_claim)
     glances = Glances()
 

@@ -18,6 +18,7 @@ from infra.config_rules import LOCAL_STAGE, RULES, Around
 from infra.config_values import (
     LONGEST_PAGE_NAME,
     LOOPBACK_HOSTS,
+    MOST_REDIRECTS,
     RETENTIONS,
     Account,
     Address,
@@ -38,6 +39,7 @@ from infra.config_values import (
     MessagingWebhook,
     Origins,
     PageAddress,
+    PageAddresses,
     PageName,
     PartnerId,
     Principals,
@@ -210,7 +212,8 @@ class MetaConfig(_Section):
     """``[meta]``: the Meta app, the Graph API, and what the browser opens the popup with.
 
     `config_id` and `extras` are those of the flow ``standard``; `flows` are the others, by name.
-    `sdk_base_url` is where the browser loads Meta's SDK from.
+    `sdk_base_url` is where the browser loads Meta's SDK from. `redirect_uris` are the pages, exactly, that
+    the signup without a popup may come back to; `dialog_base_url` is where it leads.
     """
 
     app_id: Annotated[Digits, wants("the digits of your Meta app's id, in quotes")]
@@ -220,6 +223,14 @@ class MetaConfig(_Section):
     graph_version: Annotated[GraphVersion, wants('a version of the Graph API, such as "v26.0"')]
     graph_base_url: Annotated[Address, wants("an https address, in quotes")] = "https://graph.facebook.com"
     sdk_base_url: Annotated[Address, wants("an https address, in quotes")] = "https://connect.facebook.net"
+    dialog_base_url: Annotated[Address, wants("an https address, in quotes")] = "https://www.facebook.com"
+    redirect_uris: Annotated[
+        PageAddresses,
+        wants(
+            f"a list of at most {MOST_REDIRECTS} addresses of pages, such as"
+            ' ["https://app.your-company.com/connect"]'
+        ),
+    ] = ()
     extras: Annotated[Extras, wants("a table, [meta.extras], or JSON when it is given for one run")] = Field(
         default_factory=dict
     )

@@ -36,6 +36,7 @@ ADDRESSES = (
     "partner.base_url",
     "meta.graph_base_url",
     "meta.sdk_base_url",
+    "meta.dialog_base_url",
     "api.jwt_issuer",
     "messaging.base_url",
 )
@@ -325,6 +326,10 @@ def _pages(around: Around, stage: str, *given: str | None) -> Found:
             yield name, f"{value!r} must use https outside the stage {LOCAL_STAGE}"
 
 
+def _redirect_uris(around: Around, stage: str, addresses: tuple[str, ...], localhost: object) -> Found:
+    yield from _unsafe("meta.redirect_uris", around, stage, addresses, localhost)
+
+
 def _return_origins(around: Around, stage: str, origins: tuple[str, ...], localhost: object) -> Found:
     yield from _unsafe("links.return_origins", around, stage, origins, localhost)
 
@@ -345,6 +350,7 @@ RULES: tuple[Rule, ...] = (
     Rule(("meta.extras", "meta.flows"), _setup),
     Rule(("stage.name", "meta.flows"), _example_flows),
     Rule(("stage.name", *PAGES), _pages),
+    Rule(("stage.name", "meta.redirect_uris", "api.localhost_origins"), _redirect_uris),
     Rule(("stage.name", "links.return_origins", "api.localhost_origins"), _return_origins),
     Rule(("stage.name", *ADDRESSES), _https),
     Rule(("stage.name", "api.allowed_origins", "api.localhost_origins"), _origins),
@@ -362,6 +368,7 @@ RULES: tuple[Rule, ...] = (
             "api.allowed_origins",
             "api.domain_name",
             "messaging.webhook_url",
+            "meta.redirect_uris",
             "links.return_origins",
             *PAGES,
         )

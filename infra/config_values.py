@@ -42,6 +42,7 @@ _MOST_FLOWS = 20
 STANDARD_FLOW = "standard"
 """The flow of a signup that names none: [meta] config_id and extras."""
 LONGEST_PAGE_NAME = 60
+MOST_REDIRECTS = 20
 # What CloudWatch Logs knows, in days.
 RETENTIONS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -315,6 +316,9 @@ Origin = Annotated[str, AfterValidator(_origin)]
 Origins = Annotated[tuple[Origin, ...], Field(min_length=1), AfterValidator(_distinct)]
 SomeOrigins = Annotated[tuple[Origin, ...], AfterValidator(_distinct)]
 PageAddress = Annotated[str, AfterValidator(_page_address)]
+PageAddresses = Annotated[
+    tuple[PageAddress, ...], Field(max_length=MOST_REDIRECTS), AfterValidator(_distinct)
+]
 SupportAddress = Annotated[str, AfterValidator(_support_address)]
 PageName = Annotated[str, StringConstraints(max_length=LONGEST_PAGE_NAME), AfterValidator(_line)]
 Colour = Annotated[str, _text("^#[0-9a-fA-F]{6}$")]

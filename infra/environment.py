@@ -22,6 +22,7 @@ CONFIGURED: Mapping[str, str] = MappingProxyType(
         "GRAPH_VERSION": "meta.graph_version",
         "GRAPH_BASE_URL": "meta.graph_base_url",
         "META_SDK_BASE_URL": "meta.sdk_base_url",
+        "META_DIALOG_BASE_URL": "meta.dialog_base_url",
         "TENANT_CLAIM": "api.tenant_claim",
         "PARTNER_ID": "partner.partner_id",
         "SOLUTION_ID": "partner.solution_id",
@@ -68,6 +69,11 @@ def signup_links(config: DeploymentConfig) -> dict[str, object]:
     return config.links.model_dump(mode="json", exclude={"makers"})
 
 
+def redirect_uris(config: DeploymentConfig) -> list[str]:
+    """The pages that a signup without a popup may come back to; no page is an empty list."""
+    return list(config.meta.redirect_uris)
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A variable made of several values: which of them may be large, and how."""
@@ -78,12 +84,13 @@ class Made:
 
 MADE: Mapping[str, Made] = MappingProxyType(
     {
+        "META_REDIRECT_URIS": Made("meta.redirect_uris", redirect_uris),
         "SIGNUP_FLOWS": Made("meta.extras and meta.flows", signup_flows),
         "SIGNUP_LINKS": Made("links", signup_links),
         "SIGNUP_PAGE": Made("page", signup_page),
     }
 )
-"""The variables that carry more than one value, as JSON."""
+"""The variables that are made, as JSON: of more than one value, or of a list that may be empty."""
 
 FIXED: Mapping[str, str] = MappingProxyType({"LOG_LEVEL": "INFO", "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE})
 """What is the same for all functions and stages."""
@@ -165,6 +172,6 @@ def _text(value: object) -> str:
             return ""
         case tuple():
             return ",".join(map(str, value))
-        case dict():
+        case dict() | list():
             return json.dumps(value, sort_keys=True, separators=(",", ":"))
     return str(value)

@@ -10,6 +10,8 @@ const BUILDS = {
   "onramp.js": ["onramp.js", "esm", 6_000],
   // Takes `connect` from the file beside it, so that a page with both has it once.
   "onramp-element.js": ["element.js", "esm", 2_000],
+  // Whole by itself: who takes it needs no SDK and no window.
+  "onramp-redirect.js": ["redirect.js", "esm", 5_500],
   "onramp.global.js": ["global.js", "iife", 8_000],
 };
 

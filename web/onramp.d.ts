@@ -35,6 +35,19 @@ export interface Options {
   anyway?: boolean;
 }
 
+/**
+ * For `connectByRedirect` of `onramp-redirect.js`, which leaves the page for Meta's dialog in place of a window.
+ * Experimental. The page begins anew when it is come back to: give it `signupId`, `idempotencyKey` with `signup`, or
+ * `link`, so that it finds the same signup again.
+ */
+export interface RedirectOptions extends Omit<Options, "locale" | "sdkTimeout"> {
+  /**
+   * The page that Meta leads back to: one of `redirect_uris` of `GET /v1/config`, letter by letter. This page without
+   * query and fragment unless given.
+   */
+  redirectUri?: string;
+}
+
 export interface Journey {
   /**
    * Open Meta's window. To be called within a click, with nothing awaited before it. Where no window is needed any more
@@ -85,7 +98,7 @@ export type Choice =
 
 export interface Failure {
   /** A code of the module's own, or that of the API's problem. Words may be added. */
-  code: ModuleCode | ApiCode | (string & {});
+  code: ModuleCode | RedirectCode | ApiCode | (string & {});
   /** Whether `open` may lead on. */
   retryable: boolean;
   /** In English, for the customer: the API's `customer_detail`, or the module's own. Translate it by `code`. */
@@ -134,6 +147,15 @@ export type ModuleCode =
   | "flow_missing"
   /** A number needs attention: `signup.numbers[].failure` says why. `open` retries what can be retried. */
   | "number_failed";
+
+/** What only `connectByRedirect` can fail with. */
+export type RedirectCode =
+  /** An answer of Meta's that this tab has not asked for, or has had: its code was dropped. */
+  | "state_refused"
+  /** The page is none of `redirect_uris`. */
+  | "redirect_not_listed"
+  /** `sessionStorage` does not work, without which an answer cannot be told from a forged one. */
+  | "storage_blocked";
 
 /** Codes of the API that end a step; `docs/reference.md` has all of them. */
 export type ApiCode =

@@ -70,7 +70,8 @@ class CodeExchangeSettings(StoringSettings):
     """`code_exchange`.
 
     `signup_flows` and `signup_links` are JSON objects: what the popup is opened with, by the flow's name, and
-    what holds for links. `api_address` may leave `{domain_name}` and `{api_id}` to the gateway.
+    what holds for links; `meta_redirect_uris` is a JSON list. `api_address` may leave `{domain_name}` and
+    `{api_id}` to the gateway.
     """
 
     envelope_key_id: str
@@ -78,6 +79,7 @@ class CodeExchangeSettings(StoringSettings):
     meta_app_id: str
     graph_version: str
     graph_base_url: str
+    meta_redirect_uris: str
     signup_flows: str
     signup_links: str
     api_address: str
@@ -99,13 +101,18 @@ class NumberSubmissionSettings(StoringSettings):
 
 
 class SignupQueriesSettings(Settings):
-    """`signup_queries`. `signup_flows`, `signup_links` and `signup_page` are JSON objects."""
+    """`signup_queries`.
+
+    `signup_flows`, `signup_links` and `signup_page` are JSON objects, `meta_redirect_uris` is a JSON list.
+    """
 
     table_name: str
     envelope_key_id: str
     secret_id: str
     meta_app_id: str
     meta_sdk_base_url: str
+    meta_dialog_base_url: str
+    meta_redirect_uris: str
     graph_version: str
     graph_base_url: str
     signup_flows: str
@@ -228,3 +235,14 @@ def json_object(name: str, value: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SettingsError(f"{name} must hold a JSON object")
     return content
+
+
+def json_texts(name: str, value: str) -> tuple[str, ...]:
+    """A variable that holds a JSON list of texts. Raises `SettingsError`."""
+    try:
+        content = json.loads(value)
+    except ValueError:
+        content = None
+    if not isinstance(content, list) or not all(isinstance(one, str) for one in content):
+        raise SettingsError(f"{name} must hold a JSON list of texts")
+    return tuple(content)

@@ -37,6 +37,7 @@ from onramp.settings import (
     SettingsError,
     SignupQueriesSettings,
     json_object,
+    json_texts,
 )
 
 if TYPE_CHECKING:
@@ -242,13 +243,22 @@ def _links(value: str) -> LinkRules:
         raise SettingsError("SIGNUP_LINKS: has a member that is not known") from None
 
 
+def _of_signups(settings: CodeExchangeSettings | SignupQueriesSettings) -> Rules:
+    """What holds for signups. Raises `SettingsError`."""
+    return Rules(
+        flows=_flows(settings.signup_flows),
+        links=_links(settings.signup_links),
+        redirect_uris=json_texts("META_REDIRECT_URIS", settings.meta_redirect_uris),
+    )
+
+
 def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
     """Meta by need, and the key under which tokens are stored."""
     return replace(
         runtime.ports(settings.table_name, settings.facts_kept),
         vault=runtime.vault(settings.envelope_key_id),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings))),
-        rules=Rules(flows=_flows(settings.signup_flows), links=_links(settings.signup_links)),
+        rules=_of_signups(settings),
     )
 
 
@@ -269,7 +279,7 @@ def signup_queries(runtime: Runtime, settings: SignupQueriesSettings) -> Ports:
         runtime.ports(settings.table_name),
         vault=runtime.vault(settings.envelope_key_id),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings, deadline=2.0, patience=4.0))),
-        rules=Rules(flows=_flows(settings.signup_flows), links=_links(settings.signup_links)),
+        rules=_of_signups(settings),
     )
 
 

@@ -119,20 +119,21 @@ class MetaServer:
             given.get("client_secret", "").encode(), self.settings.app_secret.encode()
         ):
             raise GraphError("Error validating client secret.", code=1)
-        if "redirect_uri" in given:
+        if "grant_type" in given:
+            raise GraphError("Missing redirect_uri parameter.", code=100)
+        self._check_code(given.get("code", ""), given.get("redirect_uri"))
+
+    def _check_code(self, code: str, redirect_uri: str | None) -> None:
+        state = self.world.code_state(code)
+        if not _CODE_FORM.fullmatch(code) or state == "unknown":
+            raise GraphError("Invalid verification code format.", code=100)
+        # A code of FB.login goes without one.
+        if redirect_uri != self.world.codes[code].redirect_uri:
             text = (
                 "Error validating verification code. Please make sure your redirect_uri is identical to the "
                 "one you used in the OAuth dialog request"
             )
             raise self._code_error(text, 36008)
-        if "grant_type" in given:
-            raise GraphError("Missing redirect_uri parameter.", code=100)
-        self._check_code(given.get("code", ""))
-
-    def _check_code(self, code: str) -> None:
-        state = self.world.code_state(code)
-        if not _CODE_FORM.fullmatch(code) or state == "unknown":
-            raise GraphError("Invalid verification code format.", code=100)
         if state == "used":
             raise self._code_error("This authorization code has been used.", 36009)
         if state == "expired":

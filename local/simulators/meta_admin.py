@@ -62,10 +62,11 @@ class NewCode:
     """What a code and the browser's message beside it shall be.
 
     `claim` overrides what the message says, so that the browser can lie. `code_tail` (`#_=_`) is what a
-    redirect appends to a code.
+    redirect appends to a code. `redirect_uri` is that of a dialog without a popup.
     """
 
     business_id: str = ""
+    redirect_uri: str | None = None
     code_lifetime: float | None = None
     code_tail: str = ""
     event: Finish | None = None
@@ -83,6 +84,7 @@ class NewSignup(Behaviour):
     wabas: list[NewWaba] = field(default_factory=lambda: [NewWaba()])
     decoys: int = 0
     finish: Finish = "FINISH"
+    redirect_uri: str | None = None
     code_lifetime: float | None = None
     code_tail: str = ""
     claim: dict[str, str] = field(default_factory=dict)
@@ -129,7 +131,12 @@ class MetaAdmin:
         wanted = parse(NewSignup, await read_object(request))
         customer = self._customer(wanted)
         self.server.world.customers[customer.business_id] = customer
-        code = NewCode(code_lifetime=wanted.code_lifetime, code_tail=wanted.code_tail, claim=wanted.claim)
+        code = NewCode(
+            redirect_uri=wanted.redirect_uri,
+            code_lifetime=wanted.code_lifetime,
+            code_tail=wanted.code_tail,
+            claim=wanted.claim,
+        )
         return JSONResponse(self._finished(customer, code), status_code=201)
 
     async def new_code(self, request: Request) -> Response:
@@ -276,7 +283,9 @@ class MetaAdmin:
         """Describe a finished signup: the code and what the browser would be told."""
         lifetime = self.server.options.code_lifetime_seconds
         code = self.server.world.new_code(
-            customer.business_id, lifetime if wanted.code_lifetime is None else wanted.code_lifetime
+            customer.business_id,
+            lifetime if wanted.code_lifetime is None else wanted.code_lifetime,
+            wanted.redirect_uri,
         )
         return {
             "code": code.value + wanted.code_tail,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -50,7 +51,11 @@ def is_for_browsers(path: str) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class Launch:
-    """What a page gave to `FB.init` and `FB.login`. `id` and `origin` are the stand-in's own."""
+    """What a page gave to `FB.init` and `FB.login`, or to the dialog's address.
+
+    `id` and `origin` are the stand-in's own; `led_here` says that there is no window, but a page to go back
+    to.
+    """
 
     id: str = ""
     origin: str = ""
@@ -66,6 +71,7 @@ class Launch:
     fallback_redirect_uri: Any = None
     display: Any = None
     state: Any = None
+    led_here: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,10 +121,23 @@ def _wrong_solution(launch: Launch, settings: Settings) -> bool:
     return bool(_setup(launch).get("solutionID", settings.solution_id) != settings.solution_id)
 
 
+def _nowhere_to_go(launch: Launch) -> bool:
+    """Whether a dialog without a window names no page that it could lead back to."""
+    if not launch.led_here:
+        return False
+    parts = urlsplit(str(launch.redirect_uri or ""))
+    safe = parts.scheme == "https" or parts.hostname in {"127.0.0.1", "localhost"}
+    return not (parts.hostname and safe) or "#" in str(launch.redirect_uri)
+
+
 type Refuses = Callable[[Launch, Settings, str | None], bool]
 
 _REFUSALS: Final[tuple[tuple[Refuses, str], ...]] = (
     (lambda launch, settings, _: launch.app_id != settings.app_id, "Invalid App ID. No app has this id."),
+    (
+        lambda launch, *_: _nowhere_to_go(launch),
+        "URL Blocked. redirect_uri has to be one of the app's valid OAuth redirect URIs: https, no fragment.",
+    ),
     (
         lambda launch, *_: not launch.config_id,
         "Invalid scopes. FB.login was called without a config_id, which every Embedded Signup needs.",
@@ -187,7 +206,7 @@ class BrowserSide:
         )
 
     async def window(self, _request: Request) -> Response:
-        """Serve the window; what it is opened with stands in its fragment."""
+        """Serve the window; what it is opened with stands in its fragment, and else in its query."""
         headers = {
             "content-security-policy": _POLICY,
             "referrer-policy": "no-referrer",

@@ -99,11 +99,15 @@ class Customer:
 
 @dataclass(slots=True, kw_only=True)
 class Code:
-    """An exchangeable code; `expires_at` and `used_at` are epoch seconds."""
+    """An exchangeable code; `expires_at` and `used_at` are epoch seconds.
+
+    `redirect_uri` is that of the dialog that gave it; a code of `FB.login` has none.
+    """
 
     value: str
     business_id: str
     expires_at: float
+    redirect_uri: str | None = None
     used_at: float | None = None
 
 
@@ -163,9 +167,14 @@ class World:
         target[1].numbers.append(number)
         return True
 
-    def new_code(self, business_id: str, lifetime: float) -> Code:
+    def new_code(self, business_id: str, lifetime: float, redirect_uri: str | None = None) -> Code:
         """Issue a code that lives `lifetime` seconds."""
-        code = Code(value=f"AQ{self.text(220)}", business_id=business_id, expires_at=self.now() + lifetime)
+        code = Code(
+            value=f"AQ{self.text(220)}",
+            business_id=business_id,
+            expires_at=self.now() + lifetime,
+            redirect_uri=redirect_uri,
+        )
         self.codes[code.value] = code
         return code
 

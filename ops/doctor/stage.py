@@ -115,7 +115,7 @@ class Stage:
 def local_values(values: Values, functions: Mapping[str, DeployedFunction]) -> dict[str, object]:
     """What a local run's functions were given in place of the file's values, by ``section.key``.
 
-    Addresses, ids and numbers, and where links may lead; other lists and tables no run replaces.
+    Addresses, ids and numbers, and where links and signups may lead; other lists and tables no run replaces.
     """
     found: dict[str, object] = {}
     for function in functions.values():
@@ -124,6 +124,7 @@ def local_values(values: Values, functions: Mapping[str, DeployedFunction]) -> d
                 found[name] = function.environment[variable]
         found |= _standard_flow(function.environment.get("SIGNUP_FLOWS"))
         found |= _return_origins(function.environment.get("SIGNUP_LINKS"))
+        found |= _redirect_uris(function.environment.get("META_REDIRECT_URIS"))
     # The same text as in the file stays as it is there.
     return {name: value for name, value in found.items() if str(values.get(name)) != value}
 
@@ -135,6 +136,11 @@ def _return_origins(links: str | None) -> dict[str, object]:
     except ValueError:
         return {}
     return {"links.return_origins": json.dumps(origins)} if origins else {}
+
+
+def _redirect_uris(addresses: str | None) -> dict[str, object]:
+    """The pages that a signup without a popup may come back to, of which the same is true."""
+    return {"meta.redirect_uris": addresses} if addresses and addresses != "[]" else {}
 
 
 def _standard_flow(flows: str | None) -> dict[str, object]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 
@@ -166,6 +166,14 @@ class Web:
         """A customer whose next popup brings a code."""
         self.customer = self._world.submit(self.stage.world.customer, **fields).result()
 
+    def link(self, **fields: Any) -> str:
+        """The token of a link for a new customer."""
+        client = {"name": "Example Bakery", "email": "owner@bakery.example.com", "user_name": "Alex Example"}
+        headers = {"authorization": f"Bearer {TENANT}", "content-type": "application/json"}
+        body = json.dumps({"client": client} | fields)
+        made = self._world.submit(self.stage.answer, "POST", "/v1/signup-links", headers, body).result()
+        return str(json.loads(made["body"])["url"]).partition("#")[2]
+
     def happens(self, *told: Any) -> None:
         """Tell a simulator's admin routes what shall happen."""
         self._world.submit(self.stage.world.admin, *told).result()
@@ -192,10 +200,24 @@ class Web:
         headers = {"Content-Type": TYPES[name.rpartition(".")[2]], "Content-Security-Policy": self.policy}
         route.fulfill(body=self.files[name], headers=headers)
 
-    def _popup(self, route: Any, _asked: Any) -> None:
+    def _popup(self, route: Any, asked: Any) -> None:
+        if asked.path.endswith("/dialog/oauth"):
+            route.fulfill(body=self._dialog(dict(parse_qsl(asked.query))), content_type=TYPES["html"])
+            return
         message = self.customer["session_info"]
         told = {"code": self.customer["code"], "event": message["event"], "data": message["data"]}
         route.fulfill(body=POPUP % json.dumps(told), content_type=TYPES["html"])
+
+    def _dialog(self, query: Mapping[str, str]) -> str:
+        """Meta's dialog where a page was led to it, which leads back."""
+        ways = {
+            "finish": {"code": self.customer["code"]},
+            "cancel": {"error": "access_denied", "error_reason": "user_denied"},
+        }
+        page, state = query["redirect_uri"], {"state": query["state"]}
+        back = {way: f"{page}?{urlencode(told | state)}#_=_" for way, told in ways.items()}
+        links = "".join(f'<a id="{way}" href="{address}">{way}</a>' for way, address in back.items())
+        return f"<!doctype html><title>Meta</title>{links}"
 
     def _login(self, route: Any, asked: Any) -> None:
         if asked.path == "/oauth2/authorize":
@@ -214,7 +236,8 @@ class Web:
             return
         headers = {name.lower(): value for name, value in route.request.headers.items()}
         call = f"{route.request.method} {re.sub(r'/(?=[a-z]*[0-9])[0-9a-z]{3,}', '/*', asked.path)}"
-        bearer = headers.get("authorization")
+        linked = asked.path.startswith("/v1/linked-signup")
+        bearer = None if linked else headers.get("authorization")
         if bearer and not bearer.startswith("Bearer token-"):
             self.strays.append(bearer)
         if bearer is not None and not self.login.knows(bearer):
@@ -285,6 +308,13 @@ class Visitor:
         with opened.value.expect_event("close"):
             opened.value.locator(f"#{way}").click()
 
+    def leaves(self, way: str = "finish") -> None:
+        """Click the page's button once it can be used, and one at Meta's, which leads back."""
+        self.page.get_by_role("button", name="Connect WhatsApp").click()
+        self.page.wait_for_url(f"{META}/**")
+        self.page.locator(f"#{way}").click()
+        self.page.wait_for_url(f"{PAGE}/")
+
     def reads(self, text: str) -> None:
         """Wait for a text in the page's status."""
         self.page.get_by_role("status").get_by_text(text).wait_for()
@@ -294,7 +324,7 @@ def prepared(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """The stage, configured as the guide takes for granted."""
     flows = {STANDARD: Flow("9876543210", EXTRAS), "coexistence": Flow("8765432109", {})}
     links = LinkRules(days=7, return_origins=(PAGE,), refresh_url=None)
-    rules = replace(stage.world.ports.rules, flows=flows, links=links)
+    rules = replace(stage.world.ports.rules, flows=flows, links=links, redirect_uris=(f"{PAGE}/",))
     stage.world.ports = replace(stage.world.ports, rules=rules)
     monkeypatch.setenv("META_SDK_BASE_URL", "https://connect.facebook.net")
     told = {name: {"config_id": flow.config_id, "extras": dict(flow.extras)} for name, flow in flows.items()}

@@ -385,6 +385,57 @@ def test_the_element_connects_a_number(browser: Any, onramp: Stage, module: str)
 
 
 @pytest.mark.browser
+def test_the_lines_for_a_script_tag_connect_a_number(browser: Any, onramp: Stage, module: str) -> None:
+    built = MODULE.with_name("onramp.global.js").read_text(encoding="utf-8")
+    files = {"index.html": block("script-tag.html"), "token.js": HAND["token.js"], "onramp.global.js": built}
+    with visiting(browser, onramp, files) as visitor:
+        visitor.web.comes()
+        visitor.opens()
+        visitor.clicks()
+        visitor.reads("Connected.")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("numbers", [1, 2])
+def test_a_link_leads_through_a_page_of_ones_own_and_back(
+    browser: Any, onramp: Stage, module: str, numbers: int
+) -> None:
+    files = {"own-page.html": block("own-page.html"), "onramp.js": module, "done.html": "<!doctype html>"}
+    with visiting(browser, onramp, files) as visitor:
+        visitor.web.comes(numbers=numbers)
+        token = visitor.web.link(success_url=f"{PAGE}/done.html")
+        visitor.page.goto(f"{PAGE}/own-page.html#{token}")
+        visitor.page.wait_for_function("!document.querySelector('#connect').disabled")
+        assert visitor.page.url == f"{PAGE}/own-page.html"
+        visitor.page.reload()
+        visitor.clicks("silent" if numbers > 1 else "finish")
+        if numbers > 1:
+            visitor.page.get_by_role("button", name="+").first.click()
+        visitor.page.wait_for_url(f"{PAGE}/done.html?*status=connected*")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("numbers", [1, 2])
+def test_the_lines_without_a_popup_connect_a_number(browser: Any, onramp: Stage, numbers: int) -> None:
+    built = MODULE.with_name("onramp-redirect.js").read_text(encoding="utf-8")
+    files = {"index.html": block("redirect.html"), "token.js": HAND["token.js"], "onramp-redirect.js": built}
+    with visiting(browser, onramp, files) as visitor:
+        visitor.web.comes(numbers=numbers, redirect_uri=f"{PAGE}/")
+        visitor.opens()
+        visitor.leaves("cancel")
+        visitor.reads("You have left Meta's signup")
+        visitor.leaves()
+        if numbers > 1:
+            visitor.page.get_by_role("button", name="+").first.click()
+        visitor.reads("Connected.")
+        assert visitor.page.url == f"{PAGE}/"
+        visitor.page.reload()
+        visitor.reads("Connected.")
+        assert visitor.web.asked.count("POST /v1/signups/*/code 200") == 1
+        assert visitor.web.asked.count("POST /v1/signups/*/outcome 204") == 1
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("numbers", [1, 2])
 @pytest.mark.parametrize("name", MOUNTED)
 def test_a_frameworks_component_connects_a_number(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -340,3 +341,81 @@ def test_what_browsers_get_is_no_call_of_the_graph_api(urls: Json) -> None:
             assert http.get(path).is_success
         log = http.get("/admin/state").json()["requests"]
     assert not log or not any(log.values() if isinstance(log, dict) else log)
+
+
+# --- without a window
+
+
+def led_to_the_dialog(shop: Shop, **changes: str) -> None:
+    """A page leads to the dialog by its address."""
+    asked = {
+        "client_id": "1234567890",
+        "redirect_uri": f"{shop.urls['shop']}/",
+        "config_id": "9876543210",
+        "response_type": "code",
+        "override_default_response_type": "true",
+        "extras": json.dumps(OPTIONS["extras"]),
+        "state": "state-1",
+    }
+    Site.html = "<!doctype html><title>Shop</title>"
+    shop.page.goto(f"{shop.urls['meta']}/v26.0/dialog/oauth?{urlencode(asked | changes)}")
+
+
+def led_back(shop: Shop) -> dict[str, str]:
+    """What it is led back with."""
+    shop.page.wait_for_url(f"{shop.urls['shop']}/**")
+    assert urlsplit(shop.page.url).fragment == "_=_"
+    return dict(parse_qsl(urlsplit(shop.page.url).query))
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_page_that_leads_to_the_dialog_is_led_back_with_a_code_for_that_page(
+    shop: Shop, known: bool
+) -> None:
+    if known:
+        httpx.post(f"{shop.urls['meta']}/admin/signups", json={"business_name": "Known"}, trust_env=False)
+    led_to_the_dialog(shop)
+    shop.page.get_by_role("heading", name="Choose a business portfolio").wait_for()
+    assert shop.page.get_by_label("Legal name").input_value() == "Corner <b>Shop</b>"
+    if known:
+        shop.page.get_by_role("radio", name="Known Portfolio").check()
+    shop.page.get_by_role("button", name="Finish with what is shown").click()
+    answer = led_back(shop)
+    assert answer.keys() == {"code", "state"}
+    assert answer["state"] == "state-1"
+    form = {"client_id": "1234567890", "client_secret": "a", "code": answer["code"]}
+    address = f"{shop.urls['meta']}/v26.0/oauth/access_token"
+    refused = httpx.post(address, data=form, trust_env=False).json()
+    assert refused["error"]["error_subcode"] == 36008
+    page = {"redirect_uri": f"{shop.urls['shop']}/"}
+    assert "access_token" in httpx.post(address, data=form | page, trust_env=False).json()
+
+
+@pytest.mark.parametrize(
+    ("button", "error"),
+    [
+        ("Cancel at", "access_denied"),
+        ("Report a problem", "access_denied"),
+        ("Let Meta fail", "server_error"),
+    ],
+)
+def test_a_customer_who_leaves_the_dialog_is_led_back_with_an_error(
+    shop: Shop, button: str, error: str
+) -> None:
+    led_to_the_dialog(shop)
+    shop.page.get_by_text("Leave in another way").click()
+    shop.page.get_by_role("button", name=button).click()
+    answer = led_back(shop)
+    assert (answer["error"], answer["state"]) == (error, "state-1")
+    assert "code" not in answer
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"redirect_uri": "http://shop.example/"}, {"redirect_uri": ""}, {"config_id": "1"}, {"client_id": "1"}],
+)
+def test_a_dialog_that_is_asked_wrongly_leads_nobody_back(shop: Shop, changes: dict[str, str]) -> None:
+    led_to_the_dialog(shop, **changes)
+    shop.page.get_by_role("heading", name="Sorry, something went wrong").wait_for()
+    shop.page.wait_for_timeout(200)
+    assert shop.page.url.startswith(shop.urls["meta"])

@@ -41,6 +41,7 @@ STATUSES = {
     "code_exchange/revoke_link_for_tenant.json": HTTPStatus.NOT_FOUND,
     # The samples' link does not exist: nobody is known by its token.
     "code_exchange/exchange_code_by_link.json": HTTPStatus.UNAUTHORIZED,
+    "code_exchange/exchange_redirected_code.json": HTTPStatus.NOT_FOUND,
     "code_exchange/tell_outcome_by_link.json": HTTPStatus.UNAUTHORIZED,
     "number_submission/submit_claimed_number.json": HTTPStatus.NOT_FOUND,
     "number_submission/submit_named_numbers.json": HTTPStatus.NOT_FOUND,

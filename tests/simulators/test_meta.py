@@ -58,6 +58,21 @@ async def test_a_wrong_exchange_is_told_apart_and_spends_nothing(
     assert (await bench.exchange(signup["code"])).status_code == 200
 
 
+async def test_a_code_of_the_dialog_without_a_popup_wants_the_dialogs_page(bench: Bench) -> None:
+    signup = await bench.signup(redirect_uri="https://app.example.com/connect")
+    assert error_of(await bench.exchange(signup["code"])) == (100, 36008)
+    for other in ("https://app.example.com/connect/", ""):
+        assert error_of(await bench.exchange(signup["code"], redirect_uri=other)) == (100, 36008)
+    taken = await bench.exchange(signup["code"], redirect_uri="https://app.example.com/connect")
+    assert taken.status_code == 200
+
+
+async def test_a_code_of_the_window_is_refused_with_a_page(bench: Bench) -> None:
+    signup = await bench.signup()
+    answer = await bench.exchange(signup["code"], redirect_uri="https://app.example.com/connect")
+    assert error_of(answer) == (100, 36008)
+
+
 async def test_subcodes_can_be_missing(bench: Bench) -> None:
     await bench.meta.patch("/admin/options", json={"subcodes": False})
     signup = await bench.signup()

@@ -16,6 +16,7 @@ from onramp.settings import (
     SignupQueriesSettings,
     WorkerSettings,
     json_object,
+    json_texts,
 )
 
 EVERY: list[type[Settings]] = [
@@ -140,3 +141,15 @@ def test_anything_else_is_named_and_not_shown(value: str) -> None:
     with pytest.raises(SettingsError) as raised:
         json_object("SIGNUP_PAGE", value)
     assert str(raised.value) == "SIGNUP_PAGE must hold a JSON object"
+
+
+def test_a_json_list_of_texts_is_read() -> None:
+    assert json_texts("META_REDIRECT_URIS", '["https://a.example/"]') == ("https://a.example/",)
+    assert json_texts("META_REDIRECT_URIS", "[]") == ()
+
+
+@pytest.mark.parametrize("value", ["", "{}", "null", "[7]", "[", '"https://a.example/"'])
+def test_anything_but_such_a_list_is_named_and_not_shown(value: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        json_texts("META_REDIRECT_URIS", value)
+    assert str(raised.value) == "META_REDIRECT_URIS must hold a JSON list of texts"

@@ -155,6 +155,7 @@ def test_on_lambda_nothing_looks_for_garbage_or_plugins_while_it_is_loaded() -> 
 
 
 BROWSER = {
+    "META_REDIRECT_URIS": "[]",
     "SIGNUP_LINKS": '{"days": 7, "return_origins": [], "refresh_url": null}',
     "SIGNUP_FLOWS": '{"standard": {"config_id": "1", "extras": {}}}',
     "SIGNUP_PAGE": '{"name": "", "logo_url": null, "accent": "", "accent_dark": "", "support_url": null}',

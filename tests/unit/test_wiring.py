@@ -49,6 +49,7 @@ VALUES = {
     "LOG_LEVEL": "INFO",
     "MESSAGING_WEBHOOK_HEADERS": '{"X-Shared": "s", "X-Number": 1}',
     "MESSAGING_WEBHOOK_URL": "https://hooks.example/in",
+    "META_REDIRECT_URIS": "[]",
     "SIGNUP_LINKS": '{"days": 7, "return_origins": [], "refresh_url": null}',
     "SIGNUP_FLOWS": '{"standard": {"config_id": "1", "extras": {}}}',
     "RETRY_SCHEDULE_SECONDS": "5,30",

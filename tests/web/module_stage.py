@@ -155,6 +155,7 @@ class Api:
     revision: int = 0
     linked: bool = False
     sdk_url: str = "https://connect.facebook.net/en_US/sdk.js"
+    redirect_uris: list[str] = field(default_factory=list)
     _conformity: Conformity = field(default_factory=Conformity)
 
     def app(self) -> ASGIApp:
@@ -220,7 +221,8 @@ class Api:
     def _usual(self, what: str, headers: dict[str, str]) -> Response:
         match what:
             case "GET config":
-                return JSONResponse(ANSWERS["config"] | {"sdk_url": self.sdk_url})
+                own = {"sdk_url": self.sdk_url, "redirect_uris": self.redirect_uris}
+                return JSONResponse(ANSWERS["config"] | own)
             case "POST signups":
                 return JSONResponse(self.shown(self.state), 201, {"Location": f"/v1/signups/{SIGNUP_ID}"})
             case "POST code":

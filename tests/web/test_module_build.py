@@ -15,6 +15,7 @@ TYPES = (WEB / "onramp.d.ts").read_text(encoding="utf-8")
 TOOLS = ROOT / ".local" / "web" / "node_modules"
 USE = """
 import { connect, type Failure, type Journey, type OnrampConnectElement } from "./onramp";
+import { connectByRedirect } from "./onramp-redirect";
 
 const token = async (renew: boolean) => `${renew}`;
 const journey: Journey = connect({ api: "https://api.example.com", token, signup: {} });
@@ -26,6 +27,10 @@ journey.on("failed", ({ code, action, meta }: Failure) => { stop(); console.log(
 const element: OnrampConnectElement = document.createElement("onramp-connect");
 element.failures = { popup_blocked: "…" };
 journey.open();
+const led: Journey = connectByRedirect({ api: "/", link: "a.b", redirectUri: "https://app.example.com/" });
+led.on("failed", ({ code }) => console.log(code === "state_refused"));
+// @ts-expect-error -- there is no SDK to be loaded
+connectByRedirect({ api: "/", locale: "es_ES" });
 // @ts-expect-error -- there is no such event
 journey.on("nothing", () => {});
 """
@@ -56,7 +61,8 @@ def test_what_is_committed_is_what_the_sources_make_and_below_its_budget() -> No
 def test_the_types_are_right_for_who_uses_them(tmp_path: Path) -> None:
     node = _node()
     (tmp_path / "use.ts").write_text(USE, encoding="utf-8")
-    shutil.copy(WEB / "onramp.d.ts", tmp_path)
+    for name in ("onramp.d.ts", "onramp-redirect.d.ts"):
+        shutil.copy(WEB / name, tmp_path)
     options = [
         "--noEmit",
         "--strict",
@@ -75,6 +81,15 @@ def test_the_types_are_right_for_who_uses_them(tmp_path: Path) -> None:
 def test_the_types_name_every_failure_of_the_modules_own() -> None:
     table = (WEB / "src" / "failures.js").read_text(encoding="utf-8")
     assert _words("ModuleCode") == set(re.findall(r"^  (\w+): \[", table, re.MULTILINE))
+
+
+def test_the_types_name_every_failure_of_the_way_without_a_window() -> None:
+    added = (WEB / "src" / "redirect.js").read_text(encoding="utf-8").partition("Object.assign(TABLE, {")[2]
+    codes = set(re.findall(r"^  (\w+): \[", added.partition("\n});")[0], re.MULTILINE))
+    assert codes - _words("ModuleCode") == _words("RedirectCode")
+    guide = (ROOT / "docs" / "front-end.md").read_text(encoding="utf-8")
+    told = guide.partition("\n## Without a popup (experimental)\n")[2].partition("\n## ")[0]
+    assert codes <= set(re.findall(r"`(\w+)`", told))
 
 
 def test_the_codes_of_the_api_that_it_names_are_the_apis() -> None:

@@ -56,7 +56,8 @@ function codewords(bytes, version) {
   put(0, Math.min(4, room * 8 - bits.length));
   while (bits.length % 8) bits.push(0);
   for (let fill = 0; bits.length < room * 8; fill += 1) put(fill % 2 ? 0x11 : 0xec, 8);
-  const data = Array.from({ length: room }, (_, at) => bits.slice(at * 8, at * 8 + 8).reduce((sum, bit) => sum * 2 + bit, 0));
+  const byteAt = (at) => bits.slice(at * 8, at * 8 + 8).reduce((sum, bit) => sum * 2 + bit, 0);
+  const data = Array.from({ length: room }, (_, at) => byteAt(at));
 
   const short = Math.floor(room / count);
   const blocks = [];

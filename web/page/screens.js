@@ -216,7 +216,8 @@ function stepBar(number) {
   const steps = stepsOf(number);
   const step = Math.min(steps.filter(([, state]) => state === "done").length + 1, steps.length);
   const said = el("span", { class: "unseen" }, t("progress.of", { step, steps: steps.length }));
-  return [el("div", { class: "bar", "aria-hidden": "true" }, steps.map(([, state]) => el("i", { class: state }))), said];
+  const bar = steps.map(([, state]) => el("i", { class: state }));
+  return [el("div", { class: "bar", "aria-hidden": "true" }, bar), said];
 }
 
 function trouble(number, context) {
@@ -230,7 +231,12 @@ function trouble(number, context) {
     again,
     nodes: [
       el("p", { class: "how bad" }, text),
-      el("div", { class: "todo" }, el("p", {}, todo), date && el("p", { class: "small" }, t("attention.until", { date }))),
+      el(
+        "div",
+        { class: "todo" },
+        el("p", {}, todo),
+        date && el("p", { class: "small" }, t("attention.until", { date })),
+      ),
       again && context.support,
     ],
   };

@@ -1,7 +1,11 @@
 // Where the page is opened, as far as that decides whether Meta's window can open at all.
 
 /** Apps that show pages inside themselves, by what they add to their browser's name. */
-const APPS = /\b(FBAN|FBAV|FB_IAB|Instagram|Line\/|LinkedInApp|MicroMessenger|Snapchat|Twitter|WhatsApp|TikTok|musical_ly|BytedanceWebview|Pinterest)|; wv\)/i;
+const APPS = new RegExp(
+  "\\b(FBAN|FBAV|FB_IAB|Instagram|Line/|LinkedInApp|MicroMessenger|Snapchat|Twitter|WhatsApp|TikTok|" +
+    "musical_ly|BytedanceWebview|Pinterest)|; wv\\)",
+  "i",
+);
 const APPLE = /iPhone|iPad|iPod/;
 
 /** `app` inside another app, `installed` on Apple's home screen, null in a browser. */

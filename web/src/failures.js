@@ -2,8 +2,8 @@
 
 const CLOSED = "Meta's window was closed before the end. Nothing is lost: please try again.";
 
-/** @type {Record<string, [boolean, string, string?]>} */
-const TABLE = {
+/** @type {Record<string, [boolean, string, string?]>} whether `open` may lead on, what to offer, what to say */
+export const TABLE = {
   popup_blocked: [true, "open", "Your browser has blocked Meta's window. Please allow it, then try again."],
   popup_closed: [true, "open", CLOSED],
   cancelled: [true, "open", CLOSED],
@@ -25,6 +25,18 @@ for (const code of ("code_expired code_already_used code_invalid waba_ambiguous 
 for (const why of "banned deleted moved not_verified taken ambiguous".split(" ")) {
   TABLE[`number_${why}`] = [true, "again"];
 }
+
+/** What the API is told of how Meta's signup ended, by the code of the failure. */
+export const OUTCOMES = {
+  popup_blocked: "blocked",
+  framed: "blocked",
+  popup_closed: "closed",
+  cancelled: "cancelled",
+  reported_error: "reported_error",
+  sdk_blocked: "sdk_blocked",
+  no_answer: "no_answer",
+  opener_policy: "no_answer",
+};
 
 /** An error whose `failure` is told as it is. */
 export class Failed extends Error {

@@ -8,18 +8,6 @@ const GRACE = 1_500; // ms for a code or a message that is still on its way
 const SILENCE = 5_000; // ms without a window, a callback, or anything else that happens
 const BLANK = 15_000; // ms for a window that was opened empty to become Meta's
 
-/** What is told of how a window ended, by the code of the failure. */
-export const OUTCOMES = {
-  popup_blocked: "blocked",
-  framed: "blocked",
-  popup_closed: "closed",
-  cancelled: "cancelled",
-  reported_error: "reported_error",
-  sdk_blocked: "sdk_blocked",
-  no_answer: "no_answer",
-  opener_policy: "no_answer",
-};
-
 /**
  * Open Meta's window: synchronously, within the click.
  *

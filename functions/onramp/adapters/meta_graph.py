@@ -144,14 +144,17 @@ class MetaGraph:
     deadline: float = DEADLINE
     patience: float = PATIENCE
 
-    def exchange(self, code: str) -> str:
+    def exchange(self, code: str, redirect_uri: str | None = None) -> str:
         """The business token for a code: a form POST, which keeps the secret out of URLs [seen].
 
+        A code of `FB.login` goes without `redirect_uri`; one of the dialog without a popup with the dialog's.
         Repeated only when Meta provably did not process it. Raises `UpstreamError`.
         """
 
         def send() -> object:
             form = {"client_id": self.app_id, "client_secret": self.app_secret.value(), "code": code}
+            if redirect_uri is not None:
+                form["redirect_uri"] = redirect_uri
             return call(
                 self.client, EXCHANGE, "POST", self._url("oauth/access_token"), changes=True, data=form
             )

@@ -310,7 +310,9 @@ class CodeBody(Body):
 
     WAYS: ClassVar[Mapping[str, Way]] = {
         "ExchangedCode": Way("The code of the popup, as soon as it is there.", "code", ("waba_id",)),
-        "ChosenWaba": Way("The answer to `waba_ambiguous`.", "waba_id", ("code", "session_info")),
+        "ChosenWaba": Way(
+            "The answer to `waba_ambiguous`.", "waba_id", ("code", "session_info", "redirect_uri")
+        ),
     }
 
     code: Annotated[Code | None, _about("The code of FB.login, unchanged.", "AQBsampleCodeFromThePopup")] = (
@@ -322,6 +324,14 @@ class CodeBody(Body):
             "The message of the popup, verbatim, if it came.", {"event": "FINISH", "data": {"waba_id": "1"}}
         ),
     ] = None
+    redirect_uri: Annotated[
+        ReturnUrl | None,
+        _about(
+            "Of a code that came by an address, without a popup: the page it came to, one of"
+            " `redirect_uris` of `GET /v1/config`. A code of FB.login goes without.",
+            "https://app.example.com/connect",
+        ),
+    ] = None
     waba_id: Annotated[MetaId | None, _about("The WABA that was chosen.", "102290129340398")] = None
 
     @model_validator(mode="after")
@@ -330,6 +340,8 @@ class CodeBody(Body):
             raise ValueError("give either code or waba_id")
         if self.session_info is not None and self.code is None:
             raise ValueError("session_info goes with a code")
+        if self.redirect_uri is not None and self.code is None:
+            raise ValueError("redirect_uri goes with a code")
         return self
 
 
@@ -856,6 +868,20 @@ class ConfigAnswer(View):
         _about(
             "Meta's SDK; another locale may stand in place of `en_US`.",
             "https://connect.facebook.net/en_US/sdk.js",
+        ),
+    ]
+    dialog_url: Annotated[
+        str,
+        _about(
+            "Meta's dialog, for a signup without a popup (experimental).",
+            "https://www.facebook.com/v26.0/dialog/oauth",
+        ),
+    ]
+    redirect_uris: Annotated[
+        list[str],
+        _about(
+            "The pages, exactly, that the dialog may come back to; none when it is not used.",
+            ["https://app.example.com/connect"],
         ),
     ]
     flows: Annotated[list[str], _about("What a signup's `flow` may be.", [STANDARD, "coexistence"])]

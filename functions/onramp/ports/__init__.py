@@ -50,6 +50,7 @@ class Rules:
     connected channels send their messages. `mend_keys`: whether the daily check replaces a key that is dead,
     which kills the one somebody has just made; `mend_webhooks`: whether it sets a webhook back. `flows`: what
     a popup can be opened with, by name. `links`: what holds for signup links.
+    `redirect_uris`: the pages, exactly, that a signup without a popup may come back to.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -60,6 +61,7 @@ class Rules:
     mend_webhooks: bool = True
     flows: Flows = field(default_factory=dict)
     links: LinkRules = NO_LINKS
+    redirect_uris: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,8 +39,11 @@ class PhoneFacts:
 class Meta(Protocol):
     """Meta's Graph API (docs/upstreams.md). Everything raises `UpstreamError`."""
 
-    def exchange(self, code: str) -> str:
-        """The business token for a code. `Permanent` with a code of `PROBLEMS`, or `Ambiguous`."""
+    def exchange(self, code: str, redirect_uri: str | None = None) -> str:
+        """The business token for a code; `redirect_uri` is the dialog's, where there was no popup.
+
+        `Permanent` with a code of `PROBLEMS`, or `Ambiguous`.
+        """
 
     def inspect(self, token: str) -> Grant:
         """What the token is. `Permanent(waba_not_granted)` when it is not valid or not our app's."""

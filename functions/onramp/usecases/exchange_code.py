@@ -78,15 +78,19 @@ def exchange_code(
     code: str,
     session_info: dict[str, JsonValue] | None,
     visit: str | None = None,
+    *,
+    redirect_uri: str | None = None,
 ) -> Signup:
     """Exchange `code`, prove the grants, store and give the signup.
 
     `session_info` is the browser's message, verbatim: its ids are claims. The signup's link, where it has
-    one, is spent in the write that stores the token, and belongs to `visit` from then on. Raises `Problem`
-    with the codes of the route; those of `TOLD` are written down as a fact.
+    one, is spent in the write that stores the token, and belongs to `visit` from then on. `redirect_uri` is
+    the page that a dialog without a popup came back to; `Problem(invalid_request)` where it is not one of the
+    configured ones. Raises `Problem` with the codes of the route; those of `TOLD` are written down as a fact.
     """
+    _require_page(ports, redirect_uri)
     try:
-        return _exchange(ports, signup, code, session_info, visit)
+        return _exchange(ports, signup, (code, redirect_uri), session_info, visit)
     except Problem as refusal:
         _tell_failure(ports, signup, refusal.code)
         raise
@@ -107,10 +111,25 @@ def _tell_failure(ports: Ports, signup: Signup, code: str) -> None:
         ports.telemetry.warn("a failed exchange could not be written down", signup_id=signup.id, code=code)
 
 
+def _require_page(ports: Ports, redirect_uri: str | None) -> None:
+    """Meta compares the address as text, and so do we: a page that is nobody's shall bring no code."""
+    if redirect_uri is None or redirect_uri in ports.rules.redirect_uris:
+        return
+    raise Problem(
+        "invalid_request",
+        "redirect_uri is not one of [meta] redirect_uris.",
+        errors=[{"field": "redirect_uri", "message": "is not one of redirect_uris of GET /v1/config"}],
+    )
+
+
 def _exchange(
-    ports: Ports, signup: Signup, code: str, session_info: dict[str, JsonValue] | None, visit: str | None
+    ports: Ports,
+    signup: Signup,
+    brought: tuple[str, str | None],
+    session_info: dict[str, JsonValue] | None,
+    visit: str | None,
 ) -> Signup:
-    code = _TAIL.sub("", code)
+    code, redirect_uri = _TAIL.sub("", brought[0]), brought[1]
     if not code:
         raise Problem("code_invalid", "Send the code of the popup, unchanged.")
     asked = _asked(ports, code, session_info)
@@ -125,7 +144,7 @@ def _exchange(
         exchange = _claim(ports, exchange, asked)
         return _prove(ports, signup, exchange, open_token(ports, signup, exchange), None)
     exchange = _begin(ports, exchange, asked)
-    token = _ask_meta(ports, exchange, code)
+    token = _ask_meta(ports, exchange, code, redirect_uri)
     exchange = _keep(ports, signup, exchange, token, spender(ports, signup, visit))
     return _prove(ports, signup, exchange, token, None)
 
@@ -238,9 +257,9 @@ def _begin(ports: Ports, exchange: Exchange, asked: Exchanging) -> Exchange:
     return _write(ports, exchange, edit)
 
 
-def _ask_meta(ports: Ports, exchange: Exchange, code: str) -> str:
+def _ask_meta(ports: Ports, exchange: Exchange, code: str, redirect_uri: str | None) -> str:
     try:
-        return ports.meta.exchange(code)
+        return ports.meta.exchange(code, redirect_uri)
     except UpstreamError as trouble:
         _forget(ports, exchange)
         raise _answer(ports, trouble, code_spent=isinstance(trouble, Ambiguous)) from trouble

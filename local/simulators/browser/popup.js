@@ -1,4 +1,7 @@
-/* The window: a person plays the customer, step by step. What comes of it is sent to the page that opened it. */
+/*
+ * The window: a person plays the customer, step by step. What comes of it is sent to the page that opened it, or, where
+ * a page has led here itself, back to that page's address.
+ */
 
 const STEPS = [...document.querySelectorAll("form[data-step]")].map((form) => form.dataset.step);
 const $ = (id) => document.getElementById(id);
@@ -6,12 +9,39 @@ const request = readRequest();
 const state = { at: 0, judged: null, customers: [] };
 
 function readRequest() {
+  if (location.search) return readQuery(Object.fromEntries(new URLSearchParams(location.search)));
   try {
     return JSON.parse(decodeURIComponent(location.hash.slice(1))) ?? {};
   } catch {
     return {};
   }
 }
+
+/** The dialog by its address: every value is text there. */
+function readQuery({ client_id, extras, override_default_response_type: override, ...given }) {
+  let read = extras;
+  try {
+    read = JSON.parse(extras);
+  } catch { /* stays as it was given */ }
+  return {
+    ...given, app_id: client_id, override_default_response_type: override === "true",
+    ...(extras === undefined ? {} : { extras: read }), led_here: true,
+  };
+}
+
+/** Leads back as Meta does, its odd fragment included. */
+function leadBack(answer) {
+  const page = new URL(request.redirect_uri);
+  const told = { ...answer, ...(request.state === undefined ? {} : { state: request.state }) };
+  for (const [name, value] of Object.entries(told)) page.searchParams.set(name, value);
+  page.hash = "_=_";
+  location.assign(page.href);
+}
+
+const DENIED = {
+  error: "access_denied", error_code: "200", error_description: "Permissions error", error_reason: "user_denied",
+};
+const FAILED = { error: "server_error", error_code: "1", error_description: "An error occurred." };
 
 async function send(method, path, body) {
   const headers = { "Content-Type": "application/json" };
@@ -177,7 +207,10 @@ function newCustomer(given) {
 }
 
 function codeOf({ code_tail, code_lifetime }) {
-  return { code_tail, ...(code_lifetime ? { code_lifetime: Number(code_lifetime) } : {}) };
+  return {
+    code_tail, ...(code_lifetime ? { code_lifetime: Number(code_lifetime) } : {}),
+    ...(request.led_here ? { redirect_uri: request.redirect_uri } : {}),
+  };
 }
 
 async function knownCustomer(known, given) {
@@ -200,6 +233,7 @@ async function finish() {
   const given = fields();
   const known = customer();
   const { code, session_info } = await (known ? knownCustomer(known, given) : newCustomer(given));
+  if (request.led_here) return leadBack({ code });
   const authResponse = state.judged.gives_code ? { code, userID: null, expiresIn: null }
     : { accessToken: "EAAsimulated", userID: "1", expiresIn: 5183999, signedRequest: "" };
   const message = { message: session_info };
@@ -222,6 +256,10 @@ function report() {
 
 /** Sends what the page shall see, in order, and goes. */
 function tell(steps) {
+  if (request.led_here) {
+    leadBack(steps.some(({ message }) => message?.event === "ERROR") ? FAILED : DENIED);
+    return;
+  }
   if (!opener) {
     complain("This window has lost the page that opened it, as with Cross-Origin-Opener-Policy: same-origin.");
     return;
@@ -264,7 +302,10 @@ $("fail").addEventListener("click", () => tell([told("ERROR", { error_message: "
 $("businesses").addEventListener("change", followBusiness);
 $("wabas").addEventListener("change", followWaba);
 $("numbers").addEventListener("change", followNumber);
-for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => window.close());
+for (const button of document.querySelectorAll("[data-close]")) {
+  // A page that was led here goes back as by the browser's own button.
+  button.addEventListener("click", () => (request.led_here ? history.back() : window.close()));
+}
 
 try {
   const { id, origin, ...given } = request;

@@ -89,6 +89,12 @@ def test_an_exchange_is_a_form_with_exactly_three_fields() -> None:
     assert "authorization" not in request.headers
 
 
+def test_a_code_that_came_without_a_popup_goes_with_the_dialogs_page() -> None:
+    bench = Bench(says({"access_token": TOKEN}))
+    bench.graph.exchange(CODE, "https://app.example.com/a?b=1")
+    assert bench.wire.form(0)[2:] == [("code", CODE), ("redirect_uri", "https://app.example.com/a?b=1")]
+
+
 def test_a_code_with_signs_arrives_as_it_was() -> None:
     bench = Bench(says({"access_token": TOKEN}))
     bench.graph.exchange("a&client_id=2#%+ü=")

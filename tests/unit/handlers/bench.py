@@ -105,6 +105,10 @@ LINKS = {
 }
 
 
+REDIRECT = "https://app.acme.example/connect"
+"""The page that a signup without a popup may come back to."""
+
+
 class Context:
     """What Lambda tells a handler."""
 
@@ -141,6 +145,8 @@ class Bench:
             "JOBS_QUEUE_URL": self.jobs,
             "META_APP_ID": APP_ID,
             "META_SDK_BASE_URL": "https://connect.example/",
+            "META_DIALOG_BASE_URL": "https://dialog.example/",
+            "META_REDIRECT_URIS": json.dumps([REDIRECT]),
             "GRAPH_VERSION": "v26.0",
             "GRAPH_BASE_URL": "https://graph.example/",
             "SIGNUP_FLOWS": json.dumps(FLOWS),

@@ -11,7 +11,7 @@ from onramp.adapters.aws import KmsVault
 from onramp.domain.clients import ClientRecord
 from onramp.domain.signup import Exchange, Signup
 from tests.canary import APP_SECRET, CODE, EMAIL, TOKEN, Watch, assert_silent
-from tests.unit.handlers.bench import CLIENT, NUMBER, TABLE, TENANT, UNTOLD, WABA, Answer, Bench
+from tests.unit.handlers.bench import CLIENT, NUMBER, REDIRECT, TABLE, TENANT, UNTOLD, WABA, Answer, Bench
 
 
 def stored(bench: Bench, signup_id: str) -> Signup:
@@ -54,6 +54,21 @@ def test_a_client_may_be_named_by_its_id_in_both_places(bench: Bench, body: dict
     content = bench.call("POST", "/v1/signups", body).json
     assert content["client"] == {"id": "aCL", "name": None, "email": None, "user_name": None}
     assert content["plan_tier"] == "regular"
+
+
+def test_a_code_without_a_popup_names_its_page_and_only_a_configured_one(bench: Bench) -> None:
+    signup_id = bench.opened()
+    refused = exchange(bench, signup_id, {"code": CODE, "redirect_uri": f"{REDIRECT}/other"})
+    refused.problem(422, "invalid_request")
+    assert refused.fields() == {"redirect_uri"}
+    assert "[meta] redirect_uris" in refused.json["detail"]
+    assert bench.meta.asked == []
+    assert exchange(bench, signup_id, {"code": CODE, "redirect_uri": REDIRECT}).json["status"] == "authorized"
+
+
+def test_a_page_goes_with_a_code_alone(bench: Bench) -> None:
+    answer = exchange(bench, bench.opened(), {"waba_id": WABA, "redirect_uri": REDIRECT})
+    answer.problem(422, "invalid_request")
 
 
 def test_names_are_stored_without_the_space_around_them(bench: Bench) -> None:

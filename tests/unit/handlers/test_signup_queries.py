@@ -11,7 +11,7 @@ from onramp.inbound.models import LARGEST_PAGE, NumberView, fitting
 from onramp.usecases import read
 from onramp.usecases.connect import key_context
 from tests.canary import CHANNEL_KEY, PHONE, Watch
-from tests.unit.handlers.bench import NUMBER, PAGE, TENANT, WABA, Answer, Bench
+from tests.unit.handlers.bench import NUMBER, PAGE, REDIRECT, TENANT, WABA, Answer, Bench
 
 
 def test_the_configuration_is_public_and_holds_no_secret(bench: Bench, watch: Watch) -> None:
@@ -23,6 +23,8 @@ def test_the_configuration_is_public_and_holds_no_secret(bench: Bench, watch: Wa
         "graph_version": "v26.0",
         "extras": {"setup": {"solutionID": "123456789012345"}},
         "sdk_url": "https://connect.example/en_US/sdk.js",
+        "dialog_url": "https://dialog.example/v26.0/dialog/oauth",
+        "redirect_uris": [REDIRECT],
         "flows": ["standard", "coexistence"],
         "page": PAGE,
     }

@@ -224,9 +224,11 @@ class ScriptedMeta(Script):
     words: dict[str, dict[str, str]] = field(default_factory=dict)
     whole: dict[tuple[str, str], list[str] | None] = field(default_factory=dict)
     business: str | None = BUSINESS
+    redirects: list[str | None] = field(default_factory=list)
 
-    def exchange(self, code: str) -> str:
+    def exchange(self, code: str, redirect_uri: str | None = None) -> str:
         self.begin("exchange")
+        self.redirects.append(redirect_uri)
         self.end("exchange")
         return f"token-of-{code}"
 

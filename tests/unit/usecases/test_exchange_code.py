@@ -1,6 +1,7 @@
 """Promises 1 and 2: ownership is proved first, a code is used once and never lost through us."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -126,6 +127,40 @@ def test_what_facebook_appends_to_a_code_is_left_out(bench: Bench, tail: str) ->
 def test_no_other_sign_of_a_code_is_touched(bench: Bench, code: str) -> None:
     exchange(bench, code)
     assert token(bench) == f"token-of-{code.removesuffix('#_=_')}"
+
+
+PAGE = "https://app.example.com/connect"
+
+
+def with_page(bench: Bench) -> None:
+    bench.ports = replace(bench.ports, rules=replace(bench.ports.rules, redirect_uris=(PAGE,)))
+
+
+def test_a_code_that_came_without_a_popup_goes_to_meta_with_its_page_and_once(bench: Bench) -> None:
+    with_page(bench)
+    first = exchange_code(bench.ports, bench.load(), "code", None, redirect_uri=PAGE)
+    assert exchange_code(bench.ports, bench.load(), "code", None, redirect_uri=PAGE) == first
+    assert bench.meta.redirects == [PAGE]
+
+
+def test_a_code_of_the_popup_goes_to_meta_without_a_page(bench: Bench) -> None:
+    with_page(bench)
+    exchange(bench)
+    assert bench.meta.redirects == [None]
+
+
+@pytest.mark.parametrize("page", [f"{PAGE}/", f"{PAGE}?a=1", "https://app.example.com", "HTTPS://x", ""])
+def test_a_page_that_is_not_exactly_a_configured_one_is_refused_before_anything_is_done(
+    bench: Bench, page: str
+) -> None:
+    with_page(bench)
+    refusal = refused(lambda: exchange_code(bench.ports, bench.load(), "code", None, redirect_uri=page))
+    assert refusal.code == "invalid_request"
+    assert "[meta] redirect_uris" in refusal.detail
+    assert refusal.errors[0]["field"] == "redirect_uri"
+    assert bench.meta.calls == []
+    assert bench.store.read(Exchange, "s1") is None
+    assert bench.told() == ["signup.opened"]
 
 
 def test_a_code_of_nothing_but_a_tail_is_none(bench: Bench) -> None:
