@@ -5,6 +5,7 @@ Each rule names the values that it needs and is asked only when all of them can 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -326,14 +327,6 @@ def _pages(around: Around, stage: str, *given: str | None) -> Found:
             yield name, f"{value!r} must use https outside the stage {LOCAL_STAGE}"
 
 
-def _redirect_uris(around: Around, stage: str, addresses: tuple[str, ...], localhost: object) -> Found:
-    yield from _unsafe("meta.redirect_uris", around, stage, addresses, localhost)
-
-
-def _return_origins(around: Around, stage: str, origins: tuple[str, ...], localhost: object) -> Found:
-    yield from _unsafe("links.return_origins", around, stage, origins, localhost)
-
-
 RULES: tuple[Rule, ...] = (
     Rule(("stage.name",), _name),
     Rule(("stage.name", "api.jwt_issuer", "api.user_pool_id"), _reserved),
@@ -350,8 +343,13 @@ RULES: tuple[Rule, ...] = (
     Rule(("meta.extras", "meta.flows"), _setup),
     Rule(("stage.name", "meta.flows"), _example_flows),
     Rule(("stage.name", *PAGES), _pages),
-    Rule(("stage.name", "meta.redirect_uris", "api.localhost_origins"), _redirect_uris),
-    Rule(("stage.name", "links.return_origins", "api.localhost_origins"), _return_origins),
+    Rule(
+        ("stage.name", "meta.redirect_uris", "api.localhost_origins"), partial(_unsafe, "meta.redirect_uris")
+    ),
+    Rule(
+        ("stage.name", "links.return_origins", "api.localhost_origins"),
+        partial(_unsafe, "links.return_origins"),
+    ),
     Rule(("stage.name", *ADDRESSES), _https),
     Rule(("stage.name", "api.allowed_origins", "api.localhost_origins"), _origins),
     Rule(("api.jwt_issuer", "api.jwt_audience", "api.user_pool_id"), _identity),

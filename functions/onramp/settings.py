@@ -228,10 +228,7 @@ def _mends(name: str, value: str) -> bool:
 
 def json_object(name: str, value: str) -> dict[str, Any]:
     """A variable that holds a JSON object. Raises `SettingsError`."""
-    try:
-        content = json.loads(value)
-    except ValueError:
-        content = None
+    content = _json(value)
     if not isinstance(content, dict):
         raise SettingsError(f"{name} must hold a JSON object")
     return content
@@ -239,10 +236,16 @@ def json_object(name: str, value: str) -> dict[str, Any]:
 
 def json_texts(name: str, value: str) -> tuple[str, ...]:
     """A variable that holds a JSON list of texts. Raises `SettingsError`."""
-    try:
-        content = json.loads(value)
-    except ValueError:
-        content = None
+    content = _json(value)
     if not isinstance(content, list) or not all(isinstance(one, str) for one in content):
         raise SettingsError(f"{name} must hold a JSON list of texts")
     return tuple(content)
+
+
+def _json(value: str) -> object:
+    """What a JSON text says; None for any other text, as for `null`."""
+    try:
+        content: object = json.loads(value)
+    except ValueError:
+        return None
+    return content

@@ -7,9 +7,12 @@ const PASSING = [429, 500, 502, 503, 504];
 const PATIENCE = 20_000;
 const NO_ANSWER = 30_000;
 
+/** A link's id, which may be kept; its secret is not. */
+export const idOf = (link) => link?.split(".")[0] ?? null;
+
 /** The text that tells this browser from others with the same link, kept over reloads. */
 function visitOf(link) {
-  const name = `onramp-visit-${link.split(".")[0]}`;
+  const name = `onramp-visit-${idOf(link)}`;
   const made = random();
   try {
     const kept = localStorage.getItem(name);

@@ -1,7 +1,7 @@
 // The way without a window, for places where windows die: this page leaves for Meta's dialog, and is come back to.
 // Experimental: docs/front-end.md, "Without a popup", says why.
 
-import { random } from "./api.js";
+import { idOf, random } from "./api.js";
 import { Failed, TABLE } from "./failures.js";
 import { journey } from "./journey.js";
 import { framed } from "./surroundings.js";
@@ -30,16 +30,6 @@ const read = () => {
   }
 };
 
-/** A link's id; its secret is not kept here. */
-const idOf = (link) => link?.split(".")[0] ?? null;
-
-/** Compared whole, wherever they differ. */
-function same(one, other) {
-  let difference = one.length ^ other.length;
-  for (let at = 0; at < one.length; at += 1) difference |= one.charCodeAt(at) ^ other.charCodeAt(at);
-  return !difference;
-}
-
 /**
  * What this page was come back to with, taken out of its address and out of what is kept before anything else: an
  * answer counts once, and a reload finds none.
@@ -62,7 +52,7 @@ function comeBack({ link, signupId }) {
   } catch {
     // then nothing was kept either
   }
-  const mine = kept && state !== null && same(state, kept.state) && kept.link === idOf(link) &&
+  const mine = kept && state === kept.state && kept.link === idOf(link) &&
     [undefined, null, kept.signup].includes(signupId);
   if (!mine) return { code: "state_refused" };
   const { signup, attempt, redirect_uri } = kept;

@@ -90,7 +90,7 @@ def exchange_code(
     """
     _require_page(ports, redirect_uri)
     try:
-        return _exchange(ports, signup, (code, redirect_uri), session_info, visit)
+        return _exchange(ports, signup, code, session_info, visit, redirect_uri=redirect_uri)
     except Problem as refusal:
         _tell_failure(ports, signup, refusal.code)
         raise
@@ -125,11 +125,13 @@ def _require_page(ports: Ports, redirect_uri: str | None) -> None:
 def _exchange(
     ports: Ports,
     signup: Signup,
-    brought: tuple[str, str | None],
+    code: str,
     session_info: dict[str, JsonValue] | None,
     visit: str | None,
+    *,
+    redirect_uri: str | None,
 ) -> Signup:
-    code, redirect_uri = _TAIL.sub("", brought[0]), brought[1]
+    code = _TAIL.sub("", code)
     if not code:
         raise Problem("code_invalid", "Send the code of the popup, unchanged.")
     asked = _asked(ports, code, session_info)
