@@ -283,7 +283,7 @@ _CARDS = (
             Grant("relay_targets", ("sqs:SendMessage",), needs="relay_queues"),
             Grant("secret", ("secretsmanager:GetSecretValue",), needs="relay_https"),
         ),
-        metrics=("EventsRelayed", "RecordsCrashed", "RelayGivenUp", "RelayRefused", "ServicesUnavailable"),
+        metrics=("EventsRelayed", "RecordsCrashed", "RelayGivenUp", "RelayRefused"),
     ),
     Card(
         name="reconciler",
