@@ -127,6 +127,8 @@ class ResourceNames:
     relay_queue_url: str
     relay_dlq_url: str
     bodies_bucket: str
+    schedules_dlq_url: str
+    stream_dlq_url: str
     api_address: str = "https://{domain_name}"
 
 

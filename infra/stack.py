@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.acknowledged import ACKNOWLEDGED, Acknowledged, acknowledge
 from infra.bundling import Bundle, build_bundles
-from infra.cards import NewItems, PackageName, Queue, Routes, Schedule, cards_with, logical_id
+from infra.cards import Invoked, NewItems, PackageName, Queue, Routes, Schedule, cards_with, logical_id
 from infra.config import DeploymentConfig
 from infra.constructs.alarms import RUNBOOK, Alarms
 from infra.constructs.api import Api, path_of
@@ -33,6 +33,7 @@ LONGEST_STACK_NAME = 60
 NO_BUCKET = "none"
 """What the functions are told instead of the bucket's name where there is none."""
 _OUTPUTS = "OnrampOutputs"
+DESK = "operator_desk"
 
 
 class Onramp(Construct):
@@ -140,6 +141,14 @@ class Onramp(Construct):
             grantee=grantee, actions=["execute-api:Invoke"], resource_arns=self.api.link_route_arns
         )
 
+    def grant_operation(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal of this account ask the operator's desk for everything that it does."""
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["lambda:InvokeFunction"],
+            resource_arns=[self._live[DESK].function_arn],
+        )
+
     def _bound_roles(self, boundary: str | None) -> None:
         if boundary is None:
             return
@@ -165,6 +174,8 @@ class Onramp(Construct):
             relay_queue_url=messaging.relay.queue_url,
             relay_dlq_url=messaging.relay_dlq.queue_url,
             bodies_bucket=self.bodies.bucket.bucket_name if self.bodies else NO_BUCKET,
+            schedules_dlq_url=messaging.schedules_dlq.queue_url,
+            stream_dlq_url=messaging.stream_dlq.queue_url,
             api_address=f"https://{self._config.api.domain_name or '{domain_name}'}",
         )
 
@@ -218,7 +229,7 @@ class Onramp(Construct):
                         function=function,
                         dead_letters=self.messaging.schedules_dlq,
                     )
-                case Routes():
+                case Routes() | Invoked():
                     pass
 
     def _api(self) -> Api:
@@ -245,7 +256,7 @@ class Onramp(Construct):
 
     def _outputs(self) -> None:
         """What a person, the `onramp` command, and a restore or import of what is retained need to know."""
-        for name, value in (*self._addresses(), *self._data(), *self._work(), *self._signs()):
+        for name, value in (*self._addresses(), *self._data(), *self._work(), *self._desk(), *self._signs()):
             if value is not None:
                 self._output(name, value)
 
@@ -278,6 +289,9 @@ class Onramp(Construct):
         yield "BusName", messaging.bus.event_bus_name
         yield "BusArn", messaging.bus.event_bus_arn
         yield "BusArchiveArn", messaging.archive.attr_arn if messaging.archive else None
+
+    def _desk(self) -> Iterator[tuple[str, str | None]]:
+        yield "OperatorDeskArn", self._live[DESK].function_arn
 
     def _signs(self) -> Iterator[tuple[str, str | None]]:
         yield "ApiLogGroup", self.api.log_group.log_group_name
