@@ -71,6 +71,7 @@ __all__ = [
     "LinksConfig",
     "MessagingConfig",
     "MetaConfig",
+    "MetaWebhookConfig",
     "NumbersConfig",
     "PageConfig",
     "PartnerConfig",
@@ -357,6 +358,12 @@ class PageConfig(_Section):
     ] = None
 
 
+class MetaWebhookConfig(_Section):
+    """``[meta_webhook]``: whether Meta's own webhook, and what persons ask for through Meta, are taken."""
+
+    enabled: Annotated[Switch, wants("true or false, without quotes")] = False
+
+
 class DeploymentConfig(_Section):
     """Everything a deployment is told, frozen. Only the stage ``local`` may use plain http, on loopback."""
 
@@ -369,6 +376,7 @@ class DeploymentConfig(_Section):
     bus: BusConfig = BusConfig()
     links: LinksConfig = LinksConfig()
     page: PageConfig = PageConfig()
+    meta_webhook: MetaWebhookConfig = MetaWebhookConfig()
 
     @property
     def is_local(self) -> bool:

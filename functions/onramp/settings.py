@@ -85,6 +85,7 @@ class CodeExchangeSettings(StoringSettings):
     api_address: str
     tenant_claim: str
     default_plan_tier: str
+    meta_webhook: str
 
 
 class NumberSubmissionSettings(StoringSettings):
@@ -193,6 +194,7 @@ class PartnerEventWorkerSettings(WorkerSettings):
 
     events_queue_url: str
     events_dlq_url: str
+    solution_id: str
 
 
 class EventPublisherSettings(Settings):
@@ -204,6 +206,14 @@ class EventPublisherSettings(Settings):
 
 WEBHOOK_RECEIVER: Final = ("EVENTS_QUEUE_URL", "POWERTOOLS_METRICS_NAMESPACE", "SECRET_ID", "STAGE")
 """What `webhook_receiver` reads by hand; it starts without this module."""
+META_RECEIVER: Final = (
+    "API_ADDRESS",
+    "EVENTS_QUEUE_URL",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "SECRET_ID",
+    "STAGE",
+)
+"""What `meta_receiver` reads by hand; likewise."""
 HOSTED_PAGE: Final = ("META_SDK_BASE_URL", "SIGNUP_PAGE")
 """What `hosted_page` reads by hand; it starts without this module. Whose scripts and pictures it lets in."""
 

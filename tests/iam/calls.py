@@ -350,71 +350,72 @@ COLUMNS = (
     "reconciler",
     "event_publisher",
     "hosted_page",
+    "meta_receiver",
 )
 TABLE = """
-                                         code  number signup  webhook  onboard. partner recon- event hosted
-                                         exch. subm.  queries receiver worker   worker  ciler  publ. page
-dynamodb:BatchGetItem table               +     +      +       -        +        +       -      -     -
-dynamodb:GetItem table                    +     +      +       -        +        +       -      -     -
-dynamodb:PutItem table                    +     +      -       -        +        +       -      -     -
-dynamodb:UpdateItem table                 +     +      -       -        +        +       +      -     -
-dynamodb:DeleteItem table                 -     -      -       -        -        -       -      -     -
-dynamodb:ConditionCheckItem table         -     -      -       -        -        -       -      -     -
-dynamodb:Query table                      +     +      +       -        -        -       -      -     -
-dynamodb:Query by_tenant                  -     -      +       -        -        -       -      -     -
-dynamodb:Query by_due                     -     -      -       -        -        -       +      -     -
-dynamodb:Query by_channel                 -     -      +       -        +        +       -      -     -
-dynamodb:Query by_digits                  -     -      -       -        +        +       -      -     -
-dynamodb:Query by_waba                    -     -      -       -        +        +       -      -     -
-dynamodb:Query by_place                   -     -      -       -        +        +       -      -     -
-dynamodb:Scan table                       -     -      -       -        -        -       -      +     -
-dynamodb:Scan by_tenant                   -     -      -       -        -        -       -      -     -
-dynamodb:BatchWriteItem table             -     -      -       -        -        -       -      -     -
-dynamodb:DescribeStream stream            -     -      -       -        -        -       -      +     -
-dynamodb:GetRecords stream                -     -      -       -        -        -       -      +     -
-dynamodb:GetShardIterator stream          -     -      -       -        -        -       -      +     -
-dynamodb:ListStreams stream               -     -      -       -        -        -       -      +     -
-sqs:SendMessage jobs_queue                -     +      -       -        +        +       +      -     -
-sqs:ReceiveMessage jobs_queue             -     -      -       -        +        -       -      -     -
-sqs:DeleteMessage jobs_queue              -     -      -       -        +        -       -      -     -
-sqs:ChangeMessageVisibility jobs_queue    -     -      -       -        +        -       -      -     -
-sqs:GetQueueAttributes jobs_queue         -     -      -       -        +        -       -      -     -
-sqs:PurgeQueue jobs_queue                 -     -      -       -        -        -       -      -     -
-sqs:SendMessage jobs_dlq                  -     -      -       -        +        -       -      -     -
-sqs:ReceiveMessage jobs_dlq               -     -      -       -        -        -       -      -     -
-sqs:SendMessage events_queue              -     -      -       +        -        -       -      -     -
-sqs:ReceiveMessage events_queue           -     -      -       -        -        +       -      -     -
-sqs:DeleteMessage events_queue            -     -      -       -        -        +       -      -     -
-sqs:ChangeMessageVisibility events_queue  -     -      -       -        -        +       -      -     -
-sqs:GetQueueAttributes events_queue       -     -      -       -        -        +       -      -     -
-sqs:PurgeQueue events_queue               -     -      -       -        -        -       -      -     -
-sqs:SendMessage events_dlq                -     -      -       -        -        +       -      -     -
-sqs:ReceiveMessage events_dlq             -     -      -       -        -        -       -      -     -
-sqs:SendMessage schedules_dlq             -     -      -       -        -        -       +      -     -
-sqs:ReceiveMessage schedules_dlq          -     -      -       -        -        -       -      -     -
-sqs:SendMessage stream_dlq                -     -      -       -        -        -       -      +     -
-sqs:ReceiveMessage stream_dlq             -     -      -       -        -        -       -      -     -
-kms:Encrypt envelope_key business_token   +     -      -       -        c        -       -      -     -
-kms:Decrypt envelope_key business_token   +     +      +       -        c        -       -      -     -
-kms:Encrypt envelope_key channel_key      c     -      -       -        +        -       -      -     -
-kms:Decrypt envelope_key channel_key      c     c      +       -        +        -       -      -     -
-kms:Encrypt envelope_key without_context  c     -      -       -        c        -       -      -     -
-kms:Decrypt envelope_key without_context  c     c      c       -        c        -       -      -     -
-kms:GenerateDataKey envelope_key          -     -      -       -        -        -       -      -     -
-kms:Decrypt table_key directly            -     -      -       -        -        -       -      -     -
-secretsmanager:GetSecretValue secret      +     +      +       +        +        -       -      -     -
-secretsmanager:PutSecretValue secret      -     -      -       -        -        -       -      -     -
-secretsmanager:GetSecretValue other       -     -      -       -        -        -       -      -     -
-events:PutEvents bus                      -     -      -       -        -        -       -      +     -
-events:PutEvents default_bus              -     -      -       -        -        -       -      -     -
-logs:CreateLogStream own_log              +     +      +       +        +        +       +      +     +
-logs:PutLogEvents own_log                 +     +      +       +        +        +       +      +     +
-logs:FilterLogEvents own_log              -     -      -       -        -        -       -      -     -
-logs:CreateLogStream other_log            -     -      -       -        -        -       -      -     -
-lambda:InvokeFunction other               -     -      -       -        -        -       -      -     -
-sts:AssumeRole other                      -     -      -       -        -        -       -      -     -
-iam:ListRoles account                     -     -      -       -        -        -       -      -     -
-s3:ListAllMyBuckets account               -     -      -       -        -        -       -      -     -
+                                         code  number signup  webhook  onboard. partner recon- event page meta
+                                         exch. subm.  queries receiver worker   worker  ciler  publ.      rec.
+dynamodb:BatchGetItem table               +     +      +       -        +        +       -      -     -    -
+dynamodb:GetItem table                    +     +      +       -        +        +       -      -     -    -
+dynamodb:PutItem table                    +     +      -       -        +        +       -      -     -    -
+dynamodb:UpdateItem table                 +     +      -       -        +        +       +      -     -    -
+dynamodb:DeleteItem table                 -     -      -       -        -        -       -      -     -    -
+dynamodb:ConditionCheckItem table         -     -      -       -        -        -       -      -     -    -
+dynamodb:Query table                      +     +      +       -        -        -       -      -     -    -
+dynamodb:Query by_tenant                  -     -      +       -        -        -       -      -     -    -
+dynamodb:Query by_due                     -     -      -       -        -        -       +      -     -    -
+dynamodb:Query by_channel                 -     -      +       -        +        +       -      -     -    -
+dynamodb:Query by_digits                  -     -      -       -        +        +       -      -     -    -
+dynamodb:Query by_waba                    -     -      -       -        +        +       -      -     -    -
+dynamodb:Query by_place                   -     -      -       -        +        +       -      -     -    -
+dynamodb:Scan table                       -     -      -       -        -        -       -      +     -    -
+dynamodb:Scan by_tenant                   -     -      -       -        -        -       -      -     -    -
+dynamodb:BatchWriteItem table             -     -      -       -        -        -       -      -     -    -
+dynamodb:DescribeStream stream            -     -      -       -        -        -       -      +     -    -
+dynamodb:GetRecords stream                -     -      -       -        -        -       -      +     -    -
+dynamodb:GetShardIterator stream          -     -      -       -        -        -       -      +     -    -
+dynamodb:ListStreams stream               -     -      -       -        -        -       -      +     -    -
+sqs:SendMessage jobs_queue                -     +      -       -        +        +       +      -     -    -
+sqs:ReceiveMessage jobs_queue             -     -      -       -        +        -       -      -     -    -
+sqs:DeleteMessage jobs_queue              -     -      -       -        +        -       -      -     -    -
+sqs:ChangeMessageVisibility jobs_queue    -     -      -       -        +        -       -      -     -    -
+sqs:GetQueueAttributes jobs_queue         -     -      -       -        +        -       -      -     -    -
+sqs:PurgeQueue jobs_queue                 -     -      -       -        -        -       -      -     -    -
+sqs:SendMessage jobs_dlq                  -     -      -       -        +        -       -      -     -    -
+sqs:ReceiveMessage jobs_dlq               -     -      -       -        -        -       -      -     -    -
+sqs:SendMessage events_queue              -     -      -       +        -        -       -      -     -    +
+sqs:ReceiveMessage events_queue           -     -      -       -        -        +       -      -     -    -
+sqs:DeleteMessage events_queue            -     -      -       -        -        +       -      -     -    -
+sqs:ChangeMessageVisibility events_queue  -     -      -       -        -        +       -      -     -    -
+sqs:GetQueueAttributes events_queue       -     -      -       -        -        +       -      -     -    -
+sqs:PurgeQueue events_queue               -     -      -       -        -        -       -      -     -    -
+sqs:SendMessage events_dlq                -     -      -       -        -        +       -      -     -    -
+sqs:ReceiveMessage events_dlq             -     -      -       -        -        -       -      -     -    -
+sqs:SendMessage schedules_dlq             -     -      -       -        -        -       +      -     -    -
+sqs:ReceiveMessage schedules_dlq          -     -      -       -        -        -       -      -     -    -
+sqs:SendMessage stream_dlq                -     -      -       -        -        -       -      +     -    -
+sqs:ReceiveMessage stream_dlq             -     -      -       -        -        -       -      -     -    -
+kms:Encrypt envelope_key business_token   +     -      -       -        c        -       -      -     -    -
+kms:Decrypt envelope_key business_token   +     +      +       -        c        -       -      -     -    -
+kms:Encrypt envelope_key channel_key      c     -      -       -        +        -       -      -     -    -
+kms:Decrypt envelope_key channel_key      c     c      +       -        +        -       -      -     -    -
+kms:Encrypt envelope_key without_context  c     -      -       -        c        -       -      -     -    -
+kms:Decrypt envelope_key without_context  c     c      c       -        c        -       -      -     -    -
+kms:GenerateDataKey envelope_key          -     -      -       -        -        -       -      -     -    -
+kms:Decrypt table_key directly            -     -      -       -        -        -       -      -     -    -
+secretsmanager:GetSecretValue secret      +     +      +       +        +        -       -      -     -    +
+secretsmanager:PutSecretValue secret      -     -      -       -        -        -       -      -     -    -
+secretsmanager:GetSecretValue other       -     -      -       -        -        -       -      -     -    -
+events:PutEvents bus                      -     -      -       -        -        -       -      +     -    -
+events:PutEvents default_bus              -     -      -       -        -        -       -      -     -    -
+logs:CreateLogStream own_log              +     +      +       +        +        +       +      +     +    -
+logs:PutLogEvents own_log                 +     +      +       +        +        +       +      +     +    -
+logs:FilterLogEvents own_log              -     -      -       -        -        -       -      -     -    -
+logs:CreateLogStream other_log            -     -      -       -        -        -       -      -     -    -
+lambda:InvokeFunction other               -     -      -       -        -        -       -      -     -    -
+sts:AssumeRole other                      -     -      -       -        -        -       -      -     -    -
+iam:ListRoles account                     -     -      -       -        -        -       -      -     -    -
+s3:ListAllMyBuckets account               -     -      -       -        -        -       -      -     -    -
 """
 
 

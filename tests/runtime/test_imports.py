@@ -94,10 +94,12 @@ FORBIDDEN: dict[str, frozenset[str]] = {
     "event_publisher": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     # Beside what they may have, see below.
     "hosted_page": ALONE - {"pathlib", "urllib.parse"},
+    "meta_receiver": ALONE - {"urllib.parse"},
     "webhook_receiver": ALONE,
 }
 MAY_HAVE = {
     "hosted_page": frozenset({"__main__", "hosted_page", "onramp"}),
+    "meta_receiver": frozenset({"__main__", "meta_receiver", "onramp"}),
     "webhook_receiver": frozenset({"__main__", "onramp", "webhook_receiver"}),
 }
 """Functions that do with the standard library."""

@@ -50,7 +50,8 @@ class Rules:
     connected channels send their messages. `mend_keys`: whether the daily check replaces a key that is dead,
     which kills the one somebody has just made; `mend_webhooks`: whether it sets a webhook back. `flows`: what
     a popup can be opened with, by name. `links`: what holds for signup links.
-    `redirect_uris`: the pages, exactly, that a signup without a popup may come back to.
+    `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `solution_id`: of the
+    multi-partner solution. `hears_meta`: whether Meta's own webhook is taken.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -62,6 +63,8 @@ class Rules:
     flows: Flows = field(default_factory=dict)
     links: LinkRules = NO_LINKS
     redirect_uris: Sequence[str] = ()
+    solution_id: str = ""
+    hears_meta: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

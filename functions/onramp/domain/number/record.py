@@ -84,6 +84,16 @@ class Listing(Record):
     strays: list[str] = Field(default_factory=list)
 
 
+class Restriction(Record):
+    """A restriction that Meta itself has told of; `at`, `id` and `detail` are those of its event."""
+
+    code: str
+    at: datetime
+    id: str
+    until: datetime | None = None
+    detail: str = ""
+
+
 class Number(Worked):
     """One phone number, for as long as it lives.
 
@@ -98,7 +108,9 @@ class Number(Worked):
     for good. `ending_at`: since when 360dialog is asked to end it. `unseen`: its channel is to be read first.
     `seen_at`: when it was read alive last. `absent_at`: 360dialog had no channel of it then. `stray`: a
     channel of its WABA that may be its own holds it up. `mended_at`: when it was mended last without a
-    person. `client_renewed`: 360dialog did not know its client, so that another was looked for.
+    person. `client_renewed`: 360dialog did not know its client, so that another was looked for. Of Meta's
+    own webhook: `metas_words` are its newest words by topic, `metas_restrictions` those not known to be over,
+    `freed_at` when the last one was.
     """
 
     KIND: ClassVar[str] = "NUMBER"
@@ -150,6 +162,9 @@ class Number(Worked):
     mended_at: datetime | None = None
     client_renewed: bool = False
     permission_at: datetime | None = None
+    metas_words: dict[str, str] = Field(default_factory=dict)
+    metas_restrictions: list[Restriction] = Field(default_factory=list)
+    freed_at: datetime | None = None
 
     @field_serializer("steps", when_used="json")
     def _milliseconds(self, steps: dict[str, datetime]) -> dict[str, int]:
