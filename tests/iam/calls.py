@@ -420,14 +420,14 @@ sqs:ReceiveMessage stream_dlq             -    -    -    -    -    -    -    -  
 sqs:DeleteMessage stream_dlq              -    -    -    -    -    -    -    -    -    +    -
 sqs:ChangeMessageVisibility stream_dlq    -    -    -    -    -    -    -    -    -    +    -
 sqs:GetQueueAttributes stream_dlq         -    -    -    -    -    -    -    -    -    +    -
-kms:Encrypt envelope_key                  business_token    +    -    -    -    c    -    -    -    -    c    -
-kms:Decrypt envelope_key                  business_token    +    +    +    -    c    -    -    -    -    c    -
-kms:Encrypt envelope_key                  channel_key    c    -    -    -    +    -    -    -    -    +    -
-kms:Decrypt envelope_key                  channel_key    c    c    +    -    +    -    -    -    -    +    -
-kms:Encrypt envelope_key                  without_context    c    -    -    -    c    -    -    -    -    c    -
-kms:Decrypt envelope_key                  without_context    c    c    c    -    c    -    -    -    -    c    -
+kms:Encrypt envelope_key business_token   +    -    -    -    c    -    -    -    -    c    -
+kms:Decrypt envelope_key business_token   +    +    +    -    c    -    -    -    -    c    -
+kms:Encrypt envelope_key channel_key      c    -    -    -    +    -    -    -    -    +    -
+kms:Decrypt envelope_key channel_key      c    c    +    -    +    -    -    -    -    +    -
+kms:Encrypt envelope_key without_context  c    -    -    -    c    -    -    -    -    c    -
+kms:Decrypt envelope_key without_context  c    c    c    -    c    -    -    -    -    c    -
 kms:GenerateDataKey envelope_key          -    -    -    -    -    -    -    -    -    -    -
-kms:Decrypt table_key                     directly    -    -    -    -    -    -    -    -    -    -    -
+kms:Decrypt table_key directly            -    -    -    -    -    -    -    -    -    -    -
 secretsmanager:GetSecretValue secret      +    +    +    +    +    -    -    -    -    +    +
 secretsmanager:PutSecretValue secret      -    -    -    -    -    -    -    -    -    -    -
 secretsmanager:GetSecretValue other       -    -    -    -    -    -    -    -    -    -    -
@@ -454,7 +454,7 @@ def read_rows(table: str) -> dict[str, dict[str, str]]:
     return read
 
 
-ROWS: Mapping[str, Mapping[str, str]] = read_rows(TABLE.partition("desk\n")[2])
+ROWS: Mapping[str, Mapping[str, str]] = read_rows(TABLE.split("\n", 3)[3])
 
 
 def permitted(name: str) -> tuple[str, ...]:
