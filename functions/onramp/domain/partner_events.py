@@ -200,7 +200,7 @@ def read_channel(data: Mapping[str, object]) -> Channel:
         error=_error_code(setup.get("error")),
         error_shown="error" in setup,
         phone=phone[:MAX_ID],
-        name=text(setup.get("phone_name")) or text(data.get("phone_name")),
+        name=(text(setup.get("phone_name")) or text(data.get("phone_name")) or "")[:MAX_ID] or None,
     )
 
 

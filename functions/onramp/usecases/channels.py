@@ -112,9 +112,11 @@ def clients_named(ports: Ports, emails: Sequence[str], offset: int) -> Page[tupl
     return Page(found, page.next_offset)
 
 
-def wake_census(ports: Ports) -> tuple[Census, bool]:
-    """Wake the census, and what the last round has found. Whether the queue has taken the wake-up."""
+def wake_census(ports: Ports, *, wake: bool = True) -> tuple[Census, bool]:
+    """What the last round of the census has found; and wake it. Whether the queue has taken that."""
     census = ports.store.read(Census, ports.hub) or Census(hub=ports.hub)
+    if not wake:
+        return census, False
     try:
         ports.queue.wake_census(ports.hub)
     except UnavailableError:
