@@ -74,7 +74,8 @@ class Signup(Stored):
     which class; kept by whoever changes a number's class, in the same write. `parts`: of the list of numbers.
     `claimed`: the number the browser named, if the WABA has it. `flow`, `prefill`: what its popup is opened
     with, see `onramp.domain.launch`. `outcomes`: how many popups without a code are written down. `link_id`:
-    the link it was opened for, which lives as long as it waits.
+    the link it was opened for, which lives as long as it waits. `kept_days`: so long after its end it stays
+    when it has brought no account; None for ever.
     """
 
     KIND: ClassVar[str] = "SIGNUP"
@@ -98,11 +99,19 @@ class Signup(Stored):
     prefill: dict[str, JsonValue] | None = None
     outcomes: int = 0
     link_id: str | None = None
+    kept_days: int | None = None
 
     @property
     def identity(self) -> tuple[str, ...]:
         """Our own id."""
         return (self.id,)
+
+    @property
+    def forgotten_at(self) -> datetime | None:
+        """Some time after its end, where the configuration says so; what has an account stays."""
+        if self.waba is not None or self.kept_days is None:
+            return None
+        return self.expires_at + timedelta(days=self.kept_days)
 
     @property
     def part_names(self) -> list[tuple[str, str]]:
@@ -123,8 +132,12 @@ class Signup(Stored):
         prefill: dict[str, JsonValue] | None = None,
         expires_at: datetime | None = None,
         link_id: str | None = None,
+        kept: timedelta | None = None,
     ) -> Self:
-        """A new signup that waits for its code until `expires_at`, or until `SIGNUP_LIFETIME` has passed."""
+        """A new signup that waits for its code until `expires_at`, or until `SIGNUP_LIFETIME` has passed.
+
+        `kept`: so long after its end it stays when it has brought no account, in days; None for ever.
+        """
         signup = cls(
             id=signup_id,
             tenant=tenant,
@@ -137,6 +150,7 @@ class Signup(Stored):
             flow=flow,
             prefill=prefill,
             link_id=link_id,
+            kept_days=None if kept is None else kept.days,
         )
         signup.tell(FactType.SIGNUP_OPENED, now)
         return signup
@@ -235,7 +249,8 @@ class Exchange(Stored):
     """The code of a signup and what it brought: `token` is the customer's business token, encrypted.
 
     `running` is a code that is being exchanged; until it has brought a token of its own, the one that is
-    stored stays. `done` is the code that brought the token.
+    stored stays. `done` is the code that brought the token. `until`: when it goes with its signup, while that
+    may still end by itself.
     """
 
     KIND: ClassVar[str] = "EXCHANGE"
@@ -245,11 +260,17 @@ class Exchange(Stored):
     done: Exchanging | None = None
     token: str | None = None
     exchanged_at: datetime | None = None
+    until: datetime | None = None
 
     @property
     def identity(self) -> tuple[str, ...]:
         """The signup's id: it has one exchange at a time."""
         return (self.signup_id,)
+
+    @property
+    def forgotten_at(self) -> datetime | None:
+        """With its signup."""
+        return self.until
 
 
 class Listed(Stored):
