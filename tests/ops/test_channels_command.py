@@ -1,12 +1,13 @@
 """`onramp channels`: lists, the census, and adoption with its file, its dry run and its question."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.commands import cost, keys, mapping
+from ops.commands import mapping
 from ops.commands.mapping import Rows
 from ops.desk import Refused
 from ops.stage.configuration import UnusableError
@@ -29,8 +30,7 @@ BUDGET: Json = {
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Nobody waits in these tests."""
     waits: list[float] = []
-    monkeypatch.setattr(cost.time, "sleep", waits.append)
-    monkeypatch.setattr(keys.time, "sleep", waits.append)
+    monkeypatch.setattr(time, "sleep", waits.append)
     return waits
 
 
