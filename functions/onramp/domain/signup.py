@@ -9,6 +9,8 @@
 The life of a number is not here: see `onramp.domain.number`.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Self
@@ -24,6 +26,10 @@ SIGNUP_LIFETIME: Final = timedelta(hours=24)
 """How long an opened signup waits for a code."""
 PROVED_BY_GRANT: Final = "granted_ids"
 PROVED_BY_USE: Final = "read_access"
+PROVED_BY_ADOPTION: Final = "adopted"
+"""An operator says whose it is, and 360dialog has its channel under our partner."""
+ADOPTED_TIER: Final = "regular"
+"""The plan that an adopted number would be submitted under, should its channel end."""
 PART: Final = 100
 """Numbers in one part of the list: a part stays far below the 400 KB of an item."""
 
@@ -148,6 +154,26 @@ class Signup(Stored):
         )
         signup.tell(FactType.SIGNUP_OPENED, now)
         return signup
+
+    @classmethod
+    def adopted(cls, *, tenant: str, hub: str, client_id: str, waba_id: str, now: datetime) -> Self:
+        """What stands for the popup of a client whose channels were taken in: one for each WABA.
+
+        Its id follows from what it is for, so that two who adopt at once make the same one. It waits for no
+        code, and has no token.
+        """
+        of = json.dumps(["adopted", hub, tenant, client_id, waba_id])
+        return cls(
+            id=hashlib.sha256(of.encode()).hexdigest()[:32],
+            tenant=tenant,
+            hub=hub,
+            created_at=now,
+            updated_at=now,
+            expires_at=now,
+            client=Client(id=client_id),
+            plan_tier=ADOPTED_TIER,
+            waba=Waba(id=waba_id, proof=PROVED_BY_ADOPTION),
+        )
 
     @property
     def stored_status(self) -> SignupStatus:
