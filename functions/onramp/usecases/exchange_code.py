@@ -149,12 +149,12 @@ def _exchange(
     _require_open(ports, signup)
     if same:
         exchange = _claim(ports, exchange, asked)
-        return _prove(ports, signup, exchange, open_token(ports, signup, exchange), None)
+        return prove(ports, signup, exchange, open_token(ports, signup, exchange), None)
     exchange = _begin(ports, exchange, asked)
     token = _ask_meta(ports, exchange, code, redirect_uri)
     exchange = _keep(ports, signup, exchange, token, spender(ports, signup, visit))
     release(ports, signup.tenant, signup.link_id)
-    return _prove(ports, signup, exchange, token, None)
+    return prove(ports, signup, exchange, token, None)
 
 
 def choose_waba(ports: Ports, signup: Signup, waba_id: str) -> Signup:
@@ -168,7 +168,7 @@ def choose_waba(ports: Ports, signup: Signup, waba_id: str) -> Signup:
     if exchange is None or exchange.token is None:
         raise Problem("not_authorized_yet", "Send the code first.")
     try:
-        return _prove(ports, signup, exchange, open_token(ports, signup, exchange), waba_id)
+        return prove(ports, signup, exchange, open_token(ports, signup, exchange), waba_id)
     except Problem as refusal:
         _tell_failure(ports, signup, refusal.code)
         raise
@@ -328,8 +328,11 @@ def _claim(ports: Ports, exchange: Exchange, asked: Exchanging) -> Exchange:
     return _write(ports, exchange, edit)
 
 
-def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: str | None) -> Signup:
-    """Find out which WABA it is and that it is the customer's, and store it with its numbers."""
+def prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: str | None) -> Signup:
+    """Find out which WABA it is and that it is the customer's, and store it with its numbers.
+
+    Raises `Problem`.
+    """
     claims = exchange.done
     claimed_waba = claims.waba_id if claims else None
     try:

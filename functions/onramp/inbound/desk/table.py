@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from onramp.inbound.desk import Command, budget, channels, keys, numbers
+from onramp.inbound.desk import Command, budget, channels, keys, lost, numbers, requests
 
 AREAS: Final[tuple[tuple[Command, ...], ...]] = (
     budget.COMMANDS,
     channels.COMMANDS,
     keys.COMMANDS,
+    lost.COMMANDS,
     numbers.COMMANDS,
+    requests.COMMANDS,
 )
 
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
