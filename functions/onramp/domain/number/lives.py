@@ -10,7 +10,7 @@ from typing import Final
 from onramp.domain.facts import FactType
 from onramp.domain.number.notices import forget_restriction, set_second
 from onramp.domain.number.plan import begin_now
-from onramp.domain.number.record import CHANNELS_REMEMBERED, Intent, Number, Unseen
+from onramp.domain.number.record import CHANNELS_REMEMBERED, Intent, Number, Unseen, WabaOf
 from onramp.domain.schedule import LOOK_AFTER, SETTLE
 from onramp.domain.states import Attention, Progress, Step, reaches
 
@@ -98,6 +98,8 @@ def reconnect(number: Number, now: datetime) -> None:
 
 def is_free(number: Number) -> bool:
     """Whether another tenant who proves the number may have it: it has ended, or never got to 360dialog."""
+    if number.erased_at is not None:
+        return True
     if number.unseen or number.second_channel or number.is_open_wish:
         return False
     never = number.channel_id is None and number.intent is None
@@ -107,13 +109,36 @@ def is_free(number: Number) -> bool:
 
 def hand_over(number: Number, tenant: str, now: datetime) -> None:
     """Another tenant has proved a number that is free: the record is theirs, nothing of the old is left."""
-    number.tell(FactType.NUMBER_RELEASED, now)
+    if number.erased_at is None:
+        number.tell(FactType.NUMBER_RELEASED, now)
+    number.erased_at = None
     _new_life(number, None)
     forget_restriction(number)
     number.tenant = tenant
     number.client_id = number.listing = number.intent = number.look_from = None
     number.progress = Progress.PENDING
     number.rests = False
+
+
+def erase(number: Number, now: datetime) -> None:
+    """Forget whose it was: ids at 360dialog and dates stay, and that it is erased. It is nobody's then.
+
+    Its own fields are reset one by one, so that what a later release has put into it goes, too.
+    """
+    kept = {name: getattr(number, name) for name in _STAYS}
+    blank = Number(tenant="", signup_id="", waba=WabaOf(id=""), **kept)
+    for name in Number.model_fields:
+        if name != "version":
+            setattr(number, name, getattr(blank, name))
+    for name in list(number.model_extra or {}):
+        delattr(number, name)
+    number.erased_at = now
+
+
+_STAYS: Final = (
+    "phone_number_id", "hub", "client_id", "created_at", "life", "progress", "steps", "channel_id",
+    "ended_channels", "second_channel", "cancelled_at", "final", "plan_tier",
+)  # fmt: skip
 
 
 def end(number: Number, now: datetime, *, final: bool) -> None:
