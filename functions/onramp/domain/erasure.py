@@ -34,7 +34,7 @@ LONG_NAME: Final = 10
 """Characters from which one word is a name also within a longer text."""
 FEWEST_DIGITS: Final = 9
 """Of a phone number with its country, so that no id holds one by chance."""
-_COST: Final = 2**13
+COST: Final = 2**13
 """Of the digest of a name: some 20 ms, so that nobody tries all phone numbers."""
 NEVER: Final = frozenset({"BUDGET", "CENSUS", "TENANT", "ENDPOINT", "REQUEST", "RECEIPT", "DOSSIER", "SALT"})
 """Kinds of items that hold nothing of a person."""
@@ -241,7 +241,7 @@ class Salt(Stored):
 
 def digest_of(salt: str, name: str) -> str:
     """What a person's name is recognised by: slow to make, so that nobody finds it out by trying."""
-    made = hashlib.scrypt(name.encode("utf-8", "surrogatepass"), salt=salt.encode(), n=_COST, r=8, p=1)
+    made = hashlib.scrypt(name.encode("utf-8", "surrogatepass"), salt=salt.encode(), n=COST, r=8, p=1)
     return made.hex()[:64]
 
 
