@@ -34,7 +34,7 @@ from infra.grants import (
 from infra.metrics import METRICS
 from onramp import settings
 
-PackageName = Literal["receiver", "page", "app"]
+PackageName = Literal["receiver", "meta", "page", "app"]
 LONGEST_TIMEOUT = 900
 """Lambda's own limit, in seconds."""
 WAITED_FOR = 1024
@@ -197,6 +197,21 @@ _CARDS = (
         ),
     ),
     Card(
+        name="meta_receiver",
+        about="Checks Meta's own webhooks and persons' requests, and queues them",
+        timeout=5,
+        package="meta",
+        settings=settings.META_RECEIVER,
+        trigger=Routes(),
+        grants=(*sends("events_queue"), SECRET),
+        metrics=(
+            "MetaWebhooksAccepted",
+            "MetaWebhooksRefused",
+            "MetaWebhooksRejected",
+            "MetaWebhooksTooLarge",
+        ),
+    ),
+    Card(
         name="hosted_page",
         about="Serves the page behind a signup link",
         timeout=5,
@@ -259,12 +274,14 @@ _CARDS = (
         ),
         metrics=(
             *_LEDGER,
+            "DeletionsRequested",
             "EventsStored",
             "EventsUnknown",
             "EventsUnreadable",
             "NumbersAttention",
             "RecordsCrashed",
             "ServicesUnavailable",
+            "SolutionsDeactivated",
         ),
     ),
     Card(

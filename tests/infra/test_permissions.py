@@ -44,6 +44,7 @@ ALLOWED: Mapping[str, Allowed] = {
     | on("envelope key", "kms:Decrypt")
     | SECRET,
     "webhook_receiver": on("events", "sqs:SendMessage") | SECRET,
+    "meta_receiver": on("events", "sqs:SendMessage") | SECRET,
     "hosted_page": frozenset(),
     "onboarding_worker": items(*WRITES)
     | found_by("by_channel", "by_digits", "by_waba", "by_place")

@@ -16,6 +16,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from onramp.domain.census import Census
+from onramp.domain.deletion import DeletionRequest, RequestStatus
 from onramp.domain.errors import Conflict, UnavailableError, Unreadable
 from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.link import Link
@@ -23,6 +24,7 @@ from onramp.domain.number import Number
 from onramp.domain.records import Fact, Record, Stored
 from onramp.domain.signup import Signup
 from onramp.domain.states import Standing
+from onramp.domain.witness import Witness
 from onramp.ports.services import Clock
 from onramp.ports.storage import Due, Found, Line, Position, line_of
 
@@ -281,6 +283,24 @@ class MemoryStore:
             Position(_milliseconds(number.created_at), number.phone_number_id)
             for number in self.records(Number)
             if number.tenant == tenant and standing in {None, number.standing}
+        ]
+        return _newest(found, before, limit)
+
+    def lost(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """See `Store.lost`."""
+        found = [
+            Position(_milliseconds(witness.added_at or witness.heard_at), witness.waba_id)
+            for witness in self.records(Witness)
+            if witness.is_lost
+        ]
+        return _newest(found, before, limit)
+
+    def requests(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """See `Store.requests`."""
+        found = [
+            Position(_milliseconds(request.received_at), request.code)
+            for request in self.records(DeletionRequest)
+            if request.status == RequestStatus.RECEIVED
         ]
         return _newest(found, before, limit)
 

@@ -162,3 +162,9 @@ class Store(Protocol):
         self, tenant: str, standing: Standing | None, before: Position | None, limit: int
     ) -> Sequence[Position]:
         """A tenant's numbers, newest first."""
+
+    def lost(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """Accounts whose customer came and whose code did not, by Meta's ids, the latest first."""
+
+    def requests(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """Requests of persons that wait for an operator, by their codes, newest first."""

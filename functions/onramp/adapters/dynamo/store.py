@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from onramp.adapters.dynamo.items import (
     EXPIRY,
+    LOST,
+    REQUESTS,
     UNRESOLVED,
     attributes_of,
     created_key,
@@ -280,6 +282,14 @@ class DynamoStore:
         """See `Store.numbers_of`."""
         parts = [(numbers_key(tenant, word), low, high) for word, low, high in standings_of(standing)]
         return self._newest(parts, before, limit)
+
+    def lost(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """See `Store.lost`."""
+        return self._newest([(LOST, "", "~")], before, limit)
+
+    def requests(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """See `Store.requests`."""
+        return self._newest([(REQUESTS, "", "~")], before, limit)
 
     def _newest(
         self, parts: Sequence[tuple[str, str, str]], before: Position | None, limit: int

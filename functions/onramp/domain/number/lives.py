@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from onramp.domain.facts import FactType
-from onramp.domain.number.notices import forget_restriction, set_second
+from onramp.domain.number.notices import ON_METAS_WORD, forget_restriction, set_second, settle_notice
 from onramp.domain.number.plan import begin_now
 from onramp.domain.number.record import CHANNELS_REMEMBERED, Intent, Number, Unseen, WabaOf
 from onramp.domain.schedule import LOOK_AFTER, SETTLE
@@ -76,6 +76,8 @@ def reconnect(number: Number, now: datetime) -> None:
     the record begins a new life and looks for what exists before anything is submitted.
     """
     forget_restriction(number)
+    for attention in sorted(ON_METAS_WORD & set(number.notices)):
+        settle_notice(number, Attention(attention), now)
     number.wish = None
     number.rests = False
     gone = number.cancelled_at is not None and (number.final or number.channel_id is None)
@@ -116,6 +118,7 @@ def hand_over(number: Number, tenant: str, now: datetime) -> None:
     forget_restriction(number)
     number.tenant = tenant
     number.client_id = number.listing = number.intent = number.look_from = None
+    number.metas_words, number.freed_at = {}, None
     number.progress = Progress.PENDING
     number.rests = False
 

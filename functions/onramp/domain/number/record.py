@@ -84,6 +84,16 @@ class Listing(Record):
     strays: list[str] = Field(default_factory=list)
 
 
+class Restriction(Record):
+    """A restriction that Meta itself has told of; `at`, `id` and `detail` are those of its event."""
+
+    code: str
+    at: datetime
+    id: str
+    until: datetime | None = None
+    detail: str = ""
+
+
 class Number(Worked):
     """One phone number, for as long as it lives.
 
@@ -101,7 +111,8 @@ class Number(Worked):
     person. `client_renewed`: 360dialog did not know its client, so that another was looked for.
     `erased_at`: its person was forgotten, and nothing is done with it until it is proved anew. `rests`: it
     was adopted, and nobody has asked for its key yet, so that it waits for nothing. `key_wanted`: somebody
-    has asked for a new key in place of the stored one.
+    has asked for a new key in place of the stored one. Of Meta's own webhook: `metas_words` are its newest
+    words by topic, `metas_restrictions` those not known to be over, `freed_at` when the last one was.
     """
 
     KIND: ClassVar[str] = "NUMBER"
@@ -154,6 +165,9 @@ class Number(Worked):
     client_renewed: bool = False
     permission_at: datetime | None = None
     erased_at: datetime | None = None
+    metas_words: dict[str, str] = Field(default_factory=dict)
+    metas_restrictions: list[Restriction] = Field(default_factory=list)
+    freed_at: datetime | None = None
     rests: bool = False
     key_wanted: bool = False
 
