@@ -12,6 +12,7 @@ from typing import Literal
 from infra.grants import (
     BUS,
     DECRYPT,
+    DELETE,
     ENCRYPT,
     GET,
     GET_MANY,
@@ -321,7 +322,8 @@ _CARDS = (
         settings=settings.OperatorDeskSettings,
         trigger=Invoked(),
         grants=(
-            *table(GET, GET_MANY, QUERY, UPDATE, PUT),
+            # A person is looked for, and forgotten, in the whole table: an index would hold their email.
+            *table(GET, GET_MANY, QUERY, SCAN, UPDATE, PUT, DELETE),
             *indexes("by_tenant", "by_due", "by_channel", "by_digits", "by_waba", "by_place"),
             *sends("jobs_queue", "events_queue"),
             *reads_letters("jobs_dlq", "events_dlq", "schedules_dlq", "stream_dlq"),

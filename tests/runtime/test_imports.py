@@ -44,8 +44,8 @@ EVERYWHERE = frozenset(
         "unittest",
     }
 )
-CALLS_UPSTREAMS = frozenset({"onboarding_worker"})
-"""The function that speaks to 360dialog each time; those that speak to Meta load an HTTP client by need."""
+CALLS_UPSTREAMS = frozenset({"onboarding_worker", "operator_desk"})
+"""Those that speak to 360dialog; those that speak to Meta load an HTTP client by need."""
 HTTP_CLIENT = frozenset({"anyio", "h11", "httpcore", "httpx", "onramp.adapters.upstream"})
 EXCHANGE = frozenset({"onramp.usecases.exchange_code"})
 PARTNER = frozenset(

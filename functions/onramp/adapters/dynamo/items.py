@@ -21,6 +21,7 @@
 write it was. Indexes hold keys only.
 """
 
+import json
 import zlib
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -40,7 +41,7 @@ from onramp.domain.signup import SIGNUP_LIFETIME, Signup
 from onramp.domain.states import SignupStatus, Standing
 from onramp.domain.text import from_iso, iso
 from onramp.domain.witness import Witness
-from onramp.ports.storage import Due, Line, Position, line_of
+from onramp.ports.storage import Due, Found, Line, Position, line_of
 
 EXPIRY: Final = "expires_at_epoch"
 LARGE: Final = 32_000
@@ -123,6 +124,24 @@ def fact_of(item: Item) -> Fact:
         return Fact.model_validate_json(item["data"])
     except (ValidationError, KeyError):
         raise Unreadable(f"{item['pk']}/{item['sk']}") from None
+
+
+def found_of(item: Item) -> Found:
+    """An item of any kind, also of one that only a later release knows."""
+    place = str(item["pk"]), str(item["sk"])
+    first, second = (key.partition("#")[0] for key in place)
+    kind = second if first == "SIGNUP" or second == "FACT" else first
+    version = item.get("version")
+    try:
+        content = json.loads(_content(item))
+    except (ValueError, TypeError, KeyError, zlib.error):
+        content = None
+    return Found(
+        kind,
+        place,
+        content if isinstance(content, dict) else None,
+        version if isinstance(version, int) else 0,
+    )
 
 
 def _content(item: Item) -> bytes | str:

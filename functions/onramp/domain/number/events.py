@@ -36,7 +36,7 @@ class Heard(StrEnum):
 def hear(number: Number, event: PartnerEvent, now: datetime, look_after: timedelta) -> Heard:
     """What an event changes."""
     rule, channel = event.rule, event.channel
-    if rule is None:
+    if rule is None or number.erased_at is not None:
         return Heard.OTHER_CHANNEL
     if rule.effect is Effect.CANCEL or channel.dead:
         return _hear_end(number, channel, now, final=rule.effect is Effect.CANCEL or channel.final)

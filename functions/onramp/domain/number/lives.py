@@ -10,7 +10,7 @@ from typing import Final
 from onramp.domain.facts import FactType
 from onramp.domain.number.notices import ON_METAS_WORD, forget_restriction, set_second, settle_notice
 from onramp.domain.number.plan import begin_now
-from onramp.domain.number.record import CHANNELS_REMEMBERED, Intent, Number, Unseen
+from onramp.domain.number.record import CHANNELS_REMEMBERED, Intent, Number, Unseen, WabaOf
 from onramp.domain.schedule import LOOK_AFTER, SETTLE
 from onramp.domain.states import Attention, Progress, Step, reaches
 
@@ -100,6 +100,8 @@ def reconnect(number: Number, now: datetime) -> None:
 
 def is_free(number: Number) -> bool:
     """Whether another tenant who proves the number may have it: it has ended, or never got to 360dialog."""
+    if number.erased_at is not None:
+        return True
     if number.unseen or number.second_channel or number.is_open_wish:
         return False
     never = number.channel_id is None and number.intent is None
@@ -109,7 +111,9 @@ def is_free(number: Number) -> bool:
 
 def hand_over(number: Number, tenant: str, now: datetime) -> None:
     """Another tenant has proved a number that is free: the record is theirs, nothing of the old is left."""
-    number.tell(FactType.NUMBER_RELEASED, now)
+    if number.erased_at is None:
+        number.tell(FactType.NUMBER_RELEASED, now)
+    number.erased_at = None
     _new_life(number, None)
     forget_restriction(number)
     number.tenant = tenant
@@ -117,6 +121,27 @@ def hand_over(number: Number, tenant: str, now: datetime) -> None:
     number.metas_words, number.freed_at = {}, None
     number.progress = Progress.PENDING
     number.rests = False
+
+
+def erase(number: Number, now: datetime) -> None:
+    """Forget whose it was: ids at 360dialog and dates stay, and that it is erased. It is nobody's then.
+
+    Its own fields are reset one by one, so that what a later release has put into it goes, too.
+    """
+    kept = {name: getattr(number, name) for name in _STAYS}
+    blank = Number(tenant="", signup_id="", waba=WabaOf(id=""), **kept)
+    for name in Number.model_fields:
+        if name != "version":
+            setattr(number, name, getattr(blank, name))
+    for name in list(number.model_extra or {}):
+        delattr(number, name)
+    number.erased_at = now
+
+
+_STAYS: Final = (
+    "phone_number_id", "hub", "client_id", "created_at", "life", "progress", "steps", "channel_id",
+    "ended_channels", "second_channel", "cancelled_at", "final", "plan_tier",
+)  # fmt: skip
 
 
 def end(number: Number, now: datetime, *, final: bool) -> None:

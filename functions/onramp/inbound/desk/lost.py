@@ -18,13 +18,13 @@ from onramp.usecases.recover import lost_signups, recover_signup
 class RecoverAsked(Asked):
     """Which account, whose signup it becomes, and who the customer is at 360dialog."""
 
-    waba_id: Annotated[str, Field(pattern=r"\A[0-9]{5,32}\Z")]
+    waba_id: Annotated[str, Field(pattern=r"^[0-9]{5,32}$")]
     tenant: Name
     name: Name | None = None
     email: Name | None = None
     user_name: Name | None = None
     client_id: Name | None = None
-    plan_tier: Annotated[str, Field(pattern=r"\A(basic|regular|premium)\Z")] = "regular"
+    plan_tier: Annotated[str, Field(pattern=r"^(basic|regular|premium)$")] = "regular"
     reference: Name | None = None
 
 

@@ -15,7 +15,7 @@ from onramp.usecases.requests import carried_out, open_requests, read_one, signu
 class RequestAsked(Asked):
     """One request, by the code that Meta shows to its person."""
 
-    code: Annotated[str, Field(pattern=r"\A[a-z2-7]{24}\Z")]
+    code: Annotated[str, Field(pattern=r"^[a-z2-7]{24}$")]
 
 
 class DoneAsked(RequestAsked):

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from onramp.inbound.desk import Command, budget, channels, keys, lost, numbers, requests
+from onramp.inbound.desk import Command, budget, channels, clients, keys, lost, numbers, requests
 
 AREAS: Final[tuple[tuple[Command, ...], ...]] = (
     budget.COMMANDS,
     channels.COMMANDS,
+    clients.COMMANDS,
     keys.COMMANDS,
     lost.COMMANDS,
     numbers.COMMANDS,
