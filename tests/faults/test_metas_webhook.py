@@ -7,11 +7,12 @@ import pytest
 
 from harness.killing import Killed, Killer
 from harness.world import TENANT, Options, World
-from onramp.domain.deletion import DeletionRequest, RequestStatus
+from onramp.domain.deletion import DeletionRequest, MetaUser, RequestStatus
 from onramp.domain.ledger import EventRecord
 from onramp.domain.signup import Client, Exchange, Signup
 from onramp.domain.states import Attention, SignupStatus, Status
 from onramp.domain.witness import CODE_COMES, Witness
+from onramp.usecases.carry_out import carry_out
 from onramp.usecases.open_signup import Wanted
 from onramp.usecases.recover import lost_signups, recover_signup
 from onramp.usecases.requests import carried_out, open_requests, read_one
@@ -279,3 +280,22 @@ def test_a_request_that_is_played_back_days_later_is_refused() -> None:
         customer = world.customer()
         asked = {"business_id": customer["business_id"], "issued_seconds_ago": 200_000}
         assert world.admin("meta", "requests", asked)["status"] == 401
+
+
+def test_a_wish_that_is_carried_out_erases_who_went_through_the_signups() -> None:
+    with a_world() as world:
+        customer = world.customer()
+        signup = world.authorized(customer)
+        world.admin("meta", "requests", {"business_id": customer["business_id"]})
+        world.run(30)
+        (request,) = world.store.records(DeletionRequest)
+        cursor: str | None = None
+        for _ in range(20):
+            request, cursor = carry_out(world.ports, request.code, cursor=cursor)
+            if cursor is None:
+                break
+        assert request.status == RequestStatus.CARRIED_OUT
+        assert len(request.receipts) == 1
+        assert world.store.read(Signup, signup.id) is None
+        assert world.store.records(MetaUser) == []
+        assert carry_out(world.ports, request.code) == (read_one(world.ports, request.code), None)

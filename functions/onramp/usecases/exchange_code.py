@@ -40,11 +40,10 @@ from onramp.domain.text import mapping, members, text
 from onramp.ports import Ports
 from onramp.ports.upstreams import Grant, PhoneFacts
 from onramp.usecases.changing import Along, change, pause
-from onramp.usecases.hear_meta import proved_by
 from onramp.usecases.limits import release
 from onramp.usecases.links import spender
 from onramp.usecases.list_numbers import listed_as, note_refusal, open_token, problem_of, token_context
-from onramp.usecases.requests import remembered_user
+from onramp.usecases.remembering import proved_by, remembered_user
 
 IN_PROGRESS: Final = timedelta(seconds=30)
 """A started exchange without an outcome is somebody else's for as long as the function may run."""

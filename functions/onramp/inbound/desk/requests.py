@@ -6,8 +6,9 @@ from pydantic import Field
 
 from onramp.domain.deletion import DeletionRequest
 from onramp.domain.text import iso
-from onramp.inbound.desk import Answer, Asked, Command, Name, PageAsked
+from onramp.inbound.desk import Answer, Asked, Command, Cursor, Name, PageAsked
 from onramp.ports import Ports
+from onramp.usecases import carry_out as usecase
 from onramp.usecases.read import cursor_at, place_of
 from onramp.usecases.requests import carried_out, open_requests, read_one, signups_of
 
@@ -18,10 +19,16 @@ class RequestAsked(Asked):
     code: Annotated[str, Field(pattern=r"^[a-z2-7]{24}$")]
 
 
-class DoneAsked(RequestAsked):
-    """One request that was carried out: what the erasures' receipts are called."""
+class CarryOutAsked(RequestAsked):
+    """One request: erased is who went through its signups, `although_billed` also while 360dialog bills them.
 
+    With `done` nothing is erased here: it was elsewhere, as `receipts` say, or there is nothing.
+    """
+
+    although_billed: bool = False
+    done: bool = False
     receipts: Annotated[list[Name], Field(max_length=100)] = Field(default_factory=list)
+    cursor: Cursor | None = None
 
 
 def shown(request: DeletionRequest) -> dict[str, Any]:
@@ -54,9 +61,13 @@ def show(desk: Ports, asked: RequestAsked) -> Answer:
     return {"request": shown(request) | {"signups": signups}}
 
 
-def carry_out(desk: Ports, asked: DoneAsked) -> Answer:
-    """`requests.carry-out`: after the erasure, or where there is nothing to erase."""
-    return {"request": shown(carried_out(desk, asked.code, list(asked.receipts)))}
+def carry_out(desk: Ports, asked: CarryOutAsked) -> Answer:
+    """`requests.carry-out`: a part of it; `cursor` leads to the next."""
+    if asked.done:
+        return {"cursor": None, "request": shown(carried_out(desk, asked.code, list(asked.receipts)))}
+    billed, place = asked.although_billed, asked.cursor
+    request, cursor = usecase.carry_out(desk, asked.code, although_billed=billed, cursor=place)
+    return {"cursor": cursor, "request": shown(request)}
 
 
 COMMANDS: Final = (
@@ -64,8 +75,8 @@ COMMANDS: Final = (
     Command("requests.show", "One of them", RequestAsked, show),
     Command(
         "requests.carry-out",
-        "Write down that it was done; who asked is forgotten",
-        DoneAsked,
+        "Do what was asked; who asked is forgotten",
+        CarryOutAsked,
         carry_out,
         changes=True,
     ),
