@@ -26,7 +26,7 @@ from ops import (
     table,
     wake,
 )
-from ops.commands import channels, clients, keys
+from ops.commands import channels, clients, keys, requests, signups
 from ops.console import COULD_NOT_BEGIN, INTERRUPTED, Console
 from ops.doctor import command as doctor
 from ops.preflight import command as preflight
@@ -38,6 +38,8 @@ AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
         "channels": channels.app,
         "clients": clients.app,
         "keys": keys.app,
+        "requests": requests.app,
+        "signups": signups.app,
     }
 )
 """Commands by their first word; an area is a module of `ops.commands` and a line here."""
