@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aws_lambda_powertools import Logger, Metrics
 
-from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsQueue, Wrong
+from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsLetters, SqsQueue, Wrong
 from onramp.adapters.aws_client import Clients
 from onramp.adapters.dynamo import FACTS_KEPT, DynamoStore
 from onramp.adapters.starting import around_snapshots, on_lambda, started
@@ -324,8 +324,14 @@ def _queue_of(runtime: Runtime, settings: OnboardingWorkerSettings) -> SqsQueue:
 
 
 def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
-    """What the worker has, for what an operator asks; calls pass the same gates of the budget."""
-    return onboarding_worker(runtime, settings)
+    """What the worker has, for what an operator asks, and the dead letters; calls pass the same gates."""
+    letters = {
+        "jobs": (settings.jobs_dlq_url, settings.jobs_queue_url),
+        "events": (settings.events_dlq_url, settings.events_queue_url),
+        "schedules": (settings.schedules_dlq_url, None),
+        "stream": (settings.stream_dlq_url, None),
+    }
+    return replace(onboarding_worker(runtime, settings), letters=SqsLetters(runtime.sqs, letters))
 
 
 def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings) -> Ports:
