@@ -311,7 +311,13 @@ _CARDS = (
             secrets_of("channel_key", DECRYPT, ENCRYPT),
             SECRET,
         ),
-        metrics=("ServicesUnavailable",),
+        metrics=(
+            "BudgetUsed",
+            "NumbersAdopted",
+            "PartnerThrottled",
+            "RecordsCrashed",
+            "ServicesUnavailable",
+        ),
     ),
 )
 CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in _CARDS})

@@ -26,13 +26,19 @@ from ops import (
     table,
     wake,
 )
+from ops.commands import channels, keys
 from ops.console import COULD_NOT_BEGIN, INTERRUPTED, Console
 from ops.doctor import command as doctor
 from ops.preflight import command as preflight
 from ops.running import group
 from ops.tool import Description
 
-AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType({})
+AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
+    {
+        "channels": channels.app,
+        "keys": keys.app,
+    }
+)
 """Commands by their first word; an area is a module of `ops.commands` and a line here."""
 
 

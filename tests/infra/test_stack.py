@@ -267,7 +267,7 @@ def test_the_environment_says_what_the_configuration_says() -> None:
         "RETRY_SCHEDULE_SECONDS": "5,30,300,1800,7200,18000,36000,36000",
         "SECRET_ID": "s",
         "SOLUTION_ID": "123456789012345",
-        "FACTS_KEPT_DAYS": "400",
+        "RETENTION": '{"deliveries_days":30,"events_days":30,"facts_days":400}',
         "STAGE": "example",
         "TABLE_NAME": "t",
     }

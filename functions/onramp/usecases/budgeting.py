@@ -45,15 +45,6 @@ def live_gate(ports: Ports, job: str) -> Gate:
     return gate
 
 
-def spare_calls(ports: Ports) -> int:
-    """How many calls that give way to all others could go out at this moment; nothing is taken."""
-    state = ports.store.read(BudgetState, ports.hub) or BudgetState(hub=ports.hub)
-    found = 0
-    while budget.take_spare(state, ports.rules.budget, ports.clock.now()) is None:
-        found += 1
-    return found
-
-
 def spare_gate(ports: Ports, patience: timedelta = timedelta(0)) -> Gate:
     """A gate that gives way to live signups; all its waiting together takes at most `patience`."""
     end = ports.clock.now() + patience

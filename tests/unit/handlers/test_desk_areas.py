@@ -13,7 +13,7 @@ from onramp.adapters.memory import MemoryLetters
 from onramp.domain import number as life
 from onramp.domain.facts import FactType
 from onramp.domain.ledger import EventRecord, Outcome
-from onramp.domain.number import Number, WabaOf
+from onramp.domain.number import ChannelKey, Number, WabaOf
 from onramp.domain.partner_events import read_event
 from onramp.domain.records import Lease
 from onramp.domain.signup import Client, Signup, Waba
@@ -208,7 +208,8 @@ def test_numbers_are_listed_by_all_that_names_them(desk: DeskBench) -> None:
 
 
 def test_wishes_of_an_operators_are_those_of_the_tenant(desk: DeskBench) -> None:
-    number = desk.number(channel_id=CHANNEL, progress=Progress.CONNECTED)
+    key = ChannelKey(secret="s", address="https://a", made_at=desk.clock.now(), checked_at=desk.clock.now())
+    number = desk.number(channel_id=CHANNEL, progress=Progress.CONNECTED, key=key)
     assert desk.refused("numbers.reactivate", phone_number_id=PHONE)["code"] == "nothing_to_reactivate"
     assert desk.ask("numbers.check", phone_number_id=PHONE)["number"]["phone_number_id"] == PHONE
     assert desk.ask("numbers.cancel", phone_number_id=PHONE)["number"]["wish"]["action"] == "cancel"
@@ -427,12 +428,3 @@ def test_letters_without_a_way_back_say_what_helps(desk: DeskBench) -> None:
     problem = desk.refused("dead-letters.redrive", queue="stream")
     assert "onramp facts republish" in problem["detail"]
     assert moved(desk, "dead-letters.purge", queue="stream") == 1
-
-
-# --- the budget --------------------------------------------------------------------------------------
-
-
-def test_the_spare_calls_are_counted_and_none_is_taken(desk: DeskBench) -> None:
-    first = desk.ask("budget.show")
-    assert first == desk.ask("budget.show")
-    assert (first["calls"], first["window_seconds"], first["spare_calls"]) == (5, 30.0, 2)

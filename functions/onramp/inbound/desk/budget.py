@@ -1,21 +1,43 @@
-"""`budget.show`: what is left of the partner budget at this moment."""
+"""`budget.*`: what the partner budget has, before something spends of it."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from onramp.inbound.desk import Answer, Command, Nothing
+from pydantic import Field
+
+from onramp.domain.census import Census
+from onramp.inbound.desk import Answer, Asked, Command
 from onramp.ports import Ports
-from onramp.usecases.budgeting import spare_calls
+from onramp.usecases.keys import MOST_CALLS, outlook
+
+PAGE: Final = 200
+"""Channels that one call lists."""
 
 
-def show(desk: Ports, _: Nothing) -> Answer:
-    """`budget.show`."""
-    rule = desk.rules.budget
+class BudgetAsked(Asked):
+    """What is asked of the budget: so many spare calls, or so many lists of all channels."""
+
+    calls: Annotated[int, Field(ge=0, le=MOST_CALLS)] = 0
+    times: Annotated[int, Field(ge=1, le=10)] = 1
+
+
+def show(desk: Ports, asked: BudgetAsked) -> Answer:
+    """`budget.show`. `pages`: calls that one list of all channels takes, as the last census counted.
+
+    `lasts_seconds`: how long it takes until the last of the calls could start, while no live signup comes.
+    """
+    rule, census = desk.rules.budget, desk.store.read(Census, desk.hub)
+    pages = -(-(census.channels if census else 0) // PAGE) or 1
+    found = outlook(desk, asked.calls or pages * asked.times)
     return {
-        "hub": desk.hub,
         "calls": rule.calls,
         "window_seconds": rule.window.total_seconds(),
-        "spare_calls": spare_calls(desk),
+        "free_calls": found.free,
+        "free_in_seconds": found.free_in,
+        "spare_calls": found.spare,
+        "spare_in_seconds": found.spare_in,
+        "lasts_seconds": found.lasts,
+        "pages": pages,
     }
 
 
-COMMANDS: Final = (Command("budget.show", "The partner budget and its spare calls", Nothing, show),)
+COMMANDS: Final = (Command("budget.show", "Calls that are free, and spare ones", BudgetAsked, show),)

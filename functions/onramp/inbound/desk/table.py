@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from onramp.inbound.desk import Command, attempts, budget, events, letters, numbers, signups
+from onramp.inbound.desk import Command, attempts, budget, channels, events, keys, letters, numbers, signups
 
 AREAS: Final[tuple[tuple[Command, ...], ...]] = (
     signups.COMMANDS,
@@ -13,6 +13,8 @@ AREAS: Final[tuple[tuple[Command, ...], ...]] = (
     events.COMMANDS,
     letters.COMMANDS,
     budget.COMMANDS,
+    channels.COMMANDS,
+    keys.COMMANDS,
 )
 
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
