@@ -106,6 +106,14 @@ def test_events_are_found_by_their_time_whatever_became_of_them(stage: Stage, li
     assert stage.store.events_at("CHANNEL#default#c2", ALL, 9) == []
 
 
+def test_what_is_only_kept_is_found_by_its_time_alone(stage: Stage) -> None:
+    record = event("e1")
+    record.end(Outcome.STORED)
+    stage.store.commit(record)
+    assert [found.id for found in stage.store.events("default", ALL, 9)] == ["e1"]
+    assert stage.store.events_at(record.place, ALL, 9) == []
+
+
 def test_events_of_a_place_are_found_within_a_span(stage: Stage) -> None:
     for index in range(4):
         stage.store.commit(event(f"e{index}", now=START + index * DAY))

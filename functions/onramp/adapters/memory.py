@@ -273,7 +273,7 @@ class MemoryStore:
 
     def events_at(self, place: str, span: Span, limit: int) -> Sequence[Position]:
         """See `Store.events_at`."""
-        found = [record for record in self.records(EventRecord) if record.place == place]
+        found = [record for record in self.records(EventRecord) if record.place == place and record.has_place]
         return _back([_came(record) for record in found], span, limit)
 
     # -- for tests

@@ -157,7 +157,7 @@ class Store(Protocol):
         """360dialog's events by the time they came at, newest first."""
 
     def events_at(self, place: str, span: Span, limit: int) -> Sequence[Position]:
-        """The same of one place: a channel, a WABA, or digits."""
+        """The same of one place: a channel, a WABA, or digits; not what is about no channel."""
 
     def numbers_of(
         self, tenant: str, standing: Standing | None, before: Position | None, limit: int

@@ -211,9 +211,9 @@ def test_wishes_of_an_operators_are_those_of_the_tenant(desk: DeskBench) -> None
     key = ChannelKey(secret="s", address="https://a", made_at=desk.clock.now(), checked_at=desk.clock.now())
     number = desk.number(channel_id=CHANNEL, progress=Progress.CONNECTED, key=key)
     assert desk.refused("numbers.reactivate", phone_number_id=PHONE)["code"] == "nothing_to_reactivate"
+    assert desk.refused("numbers.retry", phone_number_id=PHONE)["code"] == "nothing_to_retry"
     assert desk.ask("numbers.check", phone_number_id=PHONE)["number"]["phone_number_id"] == PHONE
     assert desk.ask("numbers.cancel", phone_number_id=PHONE)["number"]["wish"]["action"] == "cancel"
-    assert desk.refused("numbers.retry", phone_number_id=PHONE)["code"] == "nothing_to_retry"
     asked = [(fields["command"], message) for _, message, fields in desk.telemetry.lines]
     assert ("numbers.cancel", "an operator asks for a change") in asked
     facts = desk.store.facts_of(number.signup_id, 9)

@@ -288,8 +288,8 @@ def _number(record: Number) -> dict[str, Value | None]:
 def _event(record: EventRecord) -> dict[str, Value | None]:
     state = UNRESOLVED if record.outcome == Outcome.UNRESOLVED else RESOLVED
     return {
-        "place_key": record.place,
-        "place_sort": f"{state}#{iso(record.received_at)}#{part(record.id)}",
+        "place_key": record.place if record.has_place else None,
+        "place_sort": f"{state}#{iso(record.received_at)}#{part(record.id)}" if record.has_place else None,
         "tenant_key": events_key(record.hub, record.received_at),
         "created_key": created_key(record.received_at, record.id),
     }
