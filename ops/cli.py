@@ -26,7 +26,7 @@ from ops import (
     table,
     wake,
 )
-from ops.commands import channels, keys
+from ops.commands import channels, clients, keys
 from ops.console import COULD_NOT_BEGIN, INTERRUPTED, Console
 from ops.doctor import command as doctor
 from ops.preflight import command as preflight
@@ -36,6 +36,7 @@ from ops.tool import Description
 AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
     {
         "channels": channels.app,
+        "clients": clients.app,
         "keys": keys.app,
     }
 )

@@ -277,7 +277,11 @@ def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
         runtime.ports(settings.table_name, settings.retention),
         vault=runtime.vault(settings.envelope_key_id),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings))),
-        rules=replace(_of_signups(settings), limits=_limits(settings.tenant_limits)),
+        rules=replace(
+            _of_signups(settings),
+            hears_meta=settings.meta_webhook == "True",
+            limits=_limits(settings.tenant_limits),
+        ),
     )
 
 
@@ -357,7 +361,11 @@ def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings)
     return replace(
         runtime.ports(settings.table_name, settings.retention),
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_events=settings.events_dlq_url),
-        rules=Rules(retry_seconds=settings.retry_seconds, look_after=settings.look_after),
+        rules=Rules(
+            retry_seconds=settings.retry_seconds,
+            look_after=settings.look_after,
+            solution_id=settings.solution_id,
+        ),
     )
 
 

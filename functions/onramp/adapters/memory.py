@@ -16,6 +16,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from onramp.domain.census import Census
+from onramp.domain.deletion import DeletionRequest, RequestStatus
 from onramp.domain.errors import Conflict, UnavailableError, Unreadable
 from onramp.domain.facts import FactType
 from onramp.domain.ledger import EventRecord, Outcome
@@ -24,8 +25,9 @@ from onramp.domain.number import Number
 from onramp.domain.records import Fact, Record, Stored
 from onramp.domain.signup import Signup
 from onramp.domain.states import Standing
+from onramp.domain.witness import Witness
 from onramp.ports.services import Clock, Letter
-from onramp.ports.storage import Due, Line, Position, Span, line_of
+from onramp.ports.storage import Due, Found, Line, Position, Span, line_of
 
 START: Final = datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 """When a manual clock begins: far enough ahead that no emulator takes an item's expiry for past."""
@@ -124,21 +126,23 @@ class MemoryStore:
         with self._locked():
             return [record for name in identities if (record := self._try(kind, name)) is not None]
 
-    def commit(self, *records: Stored, facts: Sequence[Fact] = ()) -> None:
+    def commit(
+        self, *records: Stored, facts: Sequence[Fact] = (), gone: Sequence[Found | Stored] = ()
+    ) -> None:
         """See `Store.commit`."""
         with self._locked():
             told = [fact for record in records for fact in record.told] + list(facts)
-            if len(records) + len(told) > MOST:
+            if len(records) + len(told) + len(gone) > MOST:
                 raise UnavailableError("too many items for one write")
             if len({(record.KIND, record.identity) for record in records}) < len(records):
                 raise UnavailableError("one item twice in one write")
             for fact in told:
                 _json(fact, fact.subject)
             contents = [_json(record, record.KIND, *record.identity) for record in records]
-            for record in records:
-                item = self._living((record.KIND, record.identity))
-                if (item.version if item else 0) != record.version:
-                    raise Conflict
+            if not self._unchanged(records) or not all(map(self._is_there, gone)):
+                raise Conflict
+            for found in gone:
+                self._remove(found)
             mark = self._clock.new_id()
             for record, content in zip(records, contents, strict=True):
                 record.version += 1
@@ -151,6 +155,37 @@ class MemoryStore:
         self._facts.append(fact)
         if self.on_fact is not None:
             self.on_fact(fact)
+
+    # -- items of every kind
+
+    def browse(self, cursor: str | None, limit: int) -> tuple[list[Found], str | None]:
+        """See `Store.browse`."""
+        with self._locked():
+            found = [_found(key, item) for key, item in self._items.items() if self._living(key)]
+            found += [
+                Found("FACT", ("FACT", fact.id), json.loads(fact.model_dump_json()), 0)
+                for fact in self._facts
+            ]
+            behind = sorted((one for one in found if _order(one) > (cursor or "")), key=_order)
+            page = behind[:limit]
+            return page, _order(page[-1]) if len(behind) > limit else None
+
+    def _unchanged(self, records: Sequence[Stored]) -> bool:
+        stored = [self._living((record.KIND, record.identity)) for record in records]
+        versions = [item.version if item else 0 for item in stored]
+        return versions == [record.version for record in records]
+
+    def _is_there(self, found: Found | Stored) -> bool:
+        if isinstance(found, Found) and found.kind == "FACT":
+            return any(fact.id == found.place[1] for fact in self._facts)
+        item = self._items.get(_key(found))
+        return item is not None and item.version == found.version
+
+    def _remove(self, found: Found | Stored) -> None:
+        if isinstance(found, Found) and found.kind == "FACT":
+            self._facts = [fact for fact in self._facts if fact.id != found.place[1]]
+        else:
+            del self._items[_key(found)]
 
     # -- facts
 
@@ -276,6 +311,24 @@ class MemoryStore:
         found = [record for record in self.records(EventRecord) if record.place == place and record.has_place]
         return _back([_came(record) for record in found], span, limit)
 
+    def lost(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """See `Store.lost`."""
+        found = [
+            Position(_milliseconds(witness.added_at or witness.heard_at), witness.waba_id)
+            for witness in self.records(Witness)
+            if witness.is_lost
+        ]
+        return _newest(found, before, limit)
+
+    def requests(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """See `Store.requests`."""
+        found = [
+            Position(_milliseconds(request.received_at), request.code)
+            for request in self.records(DeletionRequest)
+            if request.status == RequestStatus.RECEIVED
+        ]
+        return _newest(found, before, limit)
+
     # -- for tests
 
     def records[R: Stored](self, kind: type[R]) -> list[R]:
@@ -340,6 +393,26 @@ def _item(record: Stored, content: str) -> _Item:
         due_at=_milliseconds(due_at) if due_at else None,
         line=line_of(record) if isinstance(record, Number) else Line.WORK,
     )
+
+
+def _found(key: _Key, item: _Item) -> Found:
+    """An item as `browse` gives it; the place is the kind and the identity as JSON."""
+    kind, identity = key
+    try:
+        content = json.loads(item.data)
+    except ValueError:
+        content = None
+    return Found(kind, (kind, json.dumps(identity)), content, item.version)
+
+
+def _key(found: Found | Stored) -> _Key:
+    if isinstance(found, Stored):
+        return found.KIND, found.identity
+    return found.place[0], tuple(json.loads(found.place[1]))
+
+
+def _order(found: Found) -> str:
+    return "#".join(found.place)
 
 
 def _milliseconds(at: datetime) -> datetime:

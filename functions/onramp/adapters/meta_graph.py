@@ -188,7 +188,7 @@ class MetaGraph:
             if (text(entry.get("scope")) or "").startswith(GRANTING_SCOPES):
                 targets = members(entry.get("target_ids"))
                 listed |= {waba_id: None for target in targets if (waba_id := identifier(target))}
-        return Grant(waba_ids=tuple(listed))
+        return Grant(waba_ids=tuple(listed), user_id=identifier(data.get("user_id")))
 
     def business_of(self, token: str) -> str | None:
         """`/me?fields=client_business_id`."""

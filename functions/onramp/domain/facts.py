@@ -62,6 +62,9 @@ class FactType(StrEnum):
     NUMBER_ADOPTED = "number.adopted"
     NUMBER_KEY_ROTATED = "number.key_rotated"
     CHANNELS_UNKNOWN = "channels.unknown"
+    SOLUTION_CHANGED = "solution.changed"
+    DELETION_REQUESTED = "deletion.requested"
+    DELETION_CARRIED_OUT = "deletion.carried_out"
 
 
 FACTS: Final[Mapping[str, FactKind]] = {
@@ -156,5 +159,16 @@ FACTS: Final[Mapping[str, FactKind]] = {
     ),
     FactType.CHANNELS_UNKNOWN: FactKind(
         "360dialog bills channels that belong to no number of ours.", detail=("count", "channel_ids")
+    ),
+    FactType.SOLUTION_CHANGED: FactKind(
+        "Meta tells of the multi-partner solution; `status` is its word, in small letters.",
+        detail=("solution_id", "status"),
+    ),
+    FactType.DELETION_REQUESTED: FactKind(
+        "A person asks through Meta that their data be deleted, or has taken the app away.",
+        detail=("request_id", "kind"),
+    ),
+    FactType.DELETION_CARRIED_OUT: FactKind(
+        "What a person asked for through Meta was done.", detail=("request_id", "kind")
     ),
 }

@@ -84,7 +84,8 @@ class Rules:
     which kills the one somebody has just made; `mend_webhooks`: whether it sets a webhook back. `flows`: what
     a popup can be opened with, by name. `links`: what holds for signup links.
     `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `limits`: what one
-    tenant may have.
+    tenant may have. `solution_id`: of the multi-partner solution. `hears_meta`: whether Meta's own webhook is
+    taken.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -97,6 +98,8 @@ class Rules:
     links: LinkRules = NO_LINKS
     redirect_uris: Sequence[str] = ()
     limits: TenantLimits = NO_LIMITS
+    solution_id: str = ""
+    hears_meta: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from onramp.domain.partner_events import Channel
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token was given: WABA ids by permission (`listed`), when Meta lists them."""
+    """What a token was given: WABA ids by permission (`listed`), when Meta lists them, and by whom."""
 
     waba_ids: Sequence[str]
+    user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

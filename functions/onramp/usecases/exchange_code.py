@@ -38,11 +38,13 @@ from onramp.domain.signup import (
 from onramp.domain.states import SignupStatus
 from onramp.domain.text import mapping, members, text
 from onramp.ports import Ports
-from onramp.ports.upstreams import PhoneFacts
+from onramp.ports.upstreams import Grant, PhoneFacts
 from onramp.usecases.changing import Along, change, pause
+from onramp.usecases.hear_meta import proved_by
 from onramp.usecases.limits import release
 from onramp.usecases.links import spender
 from onramp.usecases.list_numbers import listed_as, note_refusal, open_token, problem_of, token_context
+from onramp.usecases.requests import remembered_user
 
 IN_PROGRESS: Final = timedelta(seconds=30)
 """A started exchange without an outcome is somebody else's for as long as the function may run."""
@@ -331,7 +333,8 @@ def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen:
     claims = exchange.done
     claimed_waba = claims.waba_id if claims else None
     try:
-        waba, granted = _granted(ports, token, chosen or claimed_waba)
+        grant = ports.meta.inspect(token)
+        waba, granted = _granted(ports, token, grant, chosen or claimed_waba)
     except UpstreamError as trouble:
         raise _answer(ports, trouble, code_spent=False) from trouble
     claimed = claims.phone_number_id if claims and waba.id == claimed_waba else None
@@ -349,7 +352,8 @@ def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen:
         stored.prefill = None
         stored.parts = len(parts)
         stored.tell(FactType.SIGNUP_AUTHORIZED, now, waba_id=waba.id, proof=waba.proof)
-        return [*parts, *_staying(ports, signup.id)]
+        seen = (*proved_by(ports, stored, waba.id), *remembered_user(ports, stored, grant.user_id))
+        return [*parts, *seen, *_staying(ports, signup.id)]
 
     saved = change(ports, Signup, (signup.id,), edit)
     if saved.waba is None or saved.waba.id != waba.id:
@@ -392,9 +396,11 @@ def _with_claimed(
     return phones
 
 
-def _granted(ports: Ports, token: str, named: str | None) -> tuple[Waba, tuple[PhoneFacts, ...]]:
+def _granted(
+    ports: Ports, token: str, grant: Grant, named: str | None
+) -> tuple[Waba, tuple[PhoneFacts, ...]]:
     """Which WABA it is and the proof that it is the customer's (docs/upstreams.md, "Meta")."""
-    granted = list(ports.meta.inspect(token).waba_ids)
+    granted = list(grant.waba_ids)
     waba_id = named
     if waba_id is None:
         if len(granted) != 1:

@@ -14,11 +14,15 @@
 | `BudgetState`  | `BUDGET#<hub>` / `BUDGET`               |                                           |
 | `Census`       | `CENSUS#<hub>` / `CENSUS`               | `by_due`                                  |
 | `Remembered`   | `IDEMPOTENCY#<tenant>#<key>` / `KEY`    |                                           |
+| `Witness`      | `WITNESS#<WABA id>` / `WITNESS`         | `by_tenant`, while its signup is lost     |
+| `DeletionRequest` | `REQUEST#<code>` / `REQUEST`         | `by_tenant`, until it is carried out      |
+| `MetaUser`     | `METAUSER#<Meta's id>` / `METAUSER`     |                                           |
 
 `data` holds the record as JSON (`data_zlib` compressed, when large), `version` guards it, `mark` tells whose
 write it was. Indexes hold keys only.
 """
 
+import json
 import zlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -28,6 +32,7 @@ from pydantic import ValidationError
 
 from onramp.adapters.dynamo.table import Item, Key, Value, part, unpart
 from onramp.domain.census import Census
+from onramp.domain.deletion import DeletionRequest, RequestStatus
 from onramp.domain.errors import Unreadable
 from onramp.domain.facts import FactType
 from onramp.domain.ledger import EventRecord, Outcome
@@ -37,7 +42,8 @@ from onramp.domain.records import SCHEMA, Fact, Stored
 from onramp.domain.signup import SIGNUP_LIFETIME, Signup
 from onramp.domain.states import SignupStatus, Standing
 from onramp.domain.text import from_iso, iso
-from onramp.ports.storage import Due, Line, Position, Span, line_of
+from onramp.domain.witness import Witness
+from onramp.ports.storage import Due, Found, Line, Position, Span, line_of
 
 EXPIRY: Final = "expires_at_epoch"
 LARGE: Final = 32_000
@@ -50,6 +56,9 @@ ATTEMPTS: Final = frozenset({FactType.SIGNUP_OUTCOME, FactType.SIGNUP_EXCHANGE_F
 """Facts that tell of a popup or a code in vain."""
 LINKED: Final = "linked"
 """Where `by_tenant` has open signups that were opened for a link: they wait longer than others."""
+LOST: Final = "LOST"
+REQUESTS: Final = "REQUESTS"
+"""Partitions of `by_tenant` that are no tenant's: an operator's lists."""
 _SIGNUP_PART: Final = {"EXCHANGE": "EXCHANGE", "LISTED": "LISTED"}
 _SORT_KEYS: Final = {"IDEMPOTENCY": "KEY"}
 
@@ -130,6 +139,24 @@ def fact_of(item: Item) -> Fact:
         return Fact.model_validate_json(item["data"])
     except (ValidationError, KeyError):
         raise Unreadable(f"{item['pk']}/{item['sk']}") from None
+
+
+def found_of(item: Item) -> Found:
+    """An item of any kind, also of one that only a later release knows."""
+    place = str(item["pk"]), str(item["sk"])
+    first, second = (key.partition("#")[0] for key in place)
+    kind = second if first == "SIGNUP" or second == "FACT" else first
+    version = item.get("version")
+    try:
+        content = json.loads(_content(item))
+    except (ValueError, TypeError, KeyError, zlib.error):
+        content = None
+    return Found(
+        kind,
+        place,
+        content if isinstance(content, dict) else None,
+        version if isinstance(version, int) else 0,
+    )
 
 
 def _content(item: Item) -> bytes | str:
@@ -302,6 +329,23 @@ def _census(record: Census) -> dict[str, Value | None]:
     }
 
 
+def _witness(record: Witness) -> dict[str, Value | None]:
+    lost = record.added_at is not None and record.is_lost
+    at = record.added_at or record.heard_at
+    return {
+        "tenant_key": LOST if lost else None,
+        "created_key": created_key(at, record.waba_id) if lost else None,
+    }
+
+
+def _request(record: DeletionRequest) -> dict[str, Value | None]:
+    waits = record.status == RequestStatus.RECEIVED
+    return {
+        "tenant_key": REQUESTS if waits else None,
+        "created_key": created_key(record.received_at, record.code) if waits else None,
+    }
+
+
 def _nothing(_: object) -> dict[str, Value | None]:
     return {}
 
@@ -312,4 +356,6 @@ _INDEXED: Final[Mapping[str, Callable[[Any], dict[str, Value | None]]]] = {
     Number.KIND: _number,
     EventRecord.KIND: _event,
     Census.KIND: _census,
+    Witness.KIND: _witness,
+    DeletionRequest.KIND: _request,
 }

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from onramp.adapters.dynamo.items import (
     EXPIRY,
+    LOST,
+    REQUESTS,
     RESOLVED,
     UNRESOLVED,
     attempts_key,
@@ -22,6 +24,7 @@ from onramp.adapters.dynamo.items import (
     fact_item,
     fact_of,
     fact_place,
+    found_of,
     key_of,
     link_statuses_of,
     links_key,
@@ -52,7 +55,7 @@ from onramp.domain.records import Fact, Stored
 from onramp.domain.states import Standing
 from onramp.domain.text import iso
 from onramp.ports.services import Clock
-from onramp.ports.storage import Due, Line, Position, Span
+from onramp.ports.storage import Due, Found, Line, Position, Span
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -100,9 +103,12 @@ class DynamoStore:
         items = (found[key] for key in keys if key in found and not self._outlived(found[key]))
         return list(self._readable(kind, items))
 
-    def commit(self, *records: Stored, facts: Sequence[Fact] = ()) -> None:
+    def commit(
+        self, *records: Stored, facts: Sequence[Fact] = (), gone: Sequence[Found | Stored] = ()
+    ) -> None:
         """See `Store.commit`."""
         if not records and not facts:
+            self._remove(gone)
             return
         mark = self._clock.new_id()
         told = [fact for record in records for fact in record.told] + list(facts)
@@ -115,12 +121,23 @@ class DynamoStore:
         ]
         items = [fact_item(fact, self._facts_kept) for fact in told]
         actions += [self._table.put(key, attributes) for key, attributes in items]
+        actions += [self._table.delete(*_as_found(found)) for found in gone]
         keys = [key_of(record.KIND, record.identity) for record in records] + [key for key, _ in items]
         # A fact is the better witness of a write: nobody writes over it.
         self._write(actions, mark, keys[-1])
         for record in records:
             record.version += 1
             record.told.clear()
+
+    def _remove(self, gone: Sequence[Found | Stored]) -> None:
+        """Remove items and write nothing beside them; what is not there any more counts as removed."""
+        for found in gone:
+            place, when = _as_found(found)
+            try:
+                self._table.write([self._table.delete(place, when)], "")
+            except (Refused, Busy) as refused:
+                if self._table.get(place) is not None:
+                    raise Conflict from refused
 
     def _write(self, actions: Sequence[Action], mark: str, witness: Key) -> None:
         """Write, and recognise the own write where its answer says nothing or that somebody was faster."""
@@ -162,6 +179,15 @@ class DynamoStore:
                 yield record_of(kind, item)
             except Unreadable as trouble:
                 self._on_unreadable(str(trouble))
+
+    # -- items of every kind
+
+    def browse(self, cursor: str | None, limit: int) -> tuple[list[Found], str | None]:
+        """See `Store.browse`."""
+        start = tuple(json.loads(cursor)) if cursor else None
+        items, following = self._table.scan(None, start, limit)
+        found = [found_of(item) for item in items if not self._outlived(item)]
+        return found, json.dumps(following) if following else None
 
     # -- facts
 
@@ -322,6 +348,14 @@ class DynamoStore:
             found += islice(new, limit - len(found))
         return found
 
+    def lost(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """See `Store.lost`."""
+        return self._newest([(LOST, "", "~")], before, limit)
+
+    def requests(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """See `Store.requests`."""
+        return self._newest([(REQUESTS, "", "~")], before, limit)
+
     def _newest(
         self, parts: Sequence[tuple[str, str, str]], before: Position | None, limit: int
     ) -> Sequence[Position]:
@@ -349,6 +383,14 @@ class DynamoStore:
 
 def _latest_first(fact: Fact) -> tuple[datetime, str]:
     return fact.at, fact.id
+
+
+def _as_found(found: Found | Stored) -> tuple[Key, When]:
+    """Where something to be removed is, and the condition that nobody has written it since."""
+    place = key_of(found.KIND, found.identity) if isinstance(found, Stored) else found.place
+    if not found.version:
+        return place, When.of("#pk = :pk", pk=place[0])
+    return place, When.of("#version = :seen", seen=found.version)
 
 
 def _name(item: Item) -> str:

@@ -32,6 +32,7 @@ from onramp.domain.number.events import Heard, hear
 from onramp.domain.number.lives import (
     can_retry,
     end,
+    erase,
     give_up,
     hand_over,
     is_alive,
@@ -92,8 +93,8 @@ __all__ = (
     "ChannelKey", "Failure", "Heard", "Intent", "Listing", "Number", "Unseen", "WabaOf", "Wish",
     "adopt", "advance", "ask", "ask_for_proof", "can_cancel", "can_check", "can_reactivate", "can_retry",
     "can_rotate", "channel_place", "checked", "connected", "contradicts", "doubt", "drifted", "end",
-    "fail", "give_up", "granted", "hand_over", "hear", "held_up", "intend", "is_alive", "is_free", "is_of",
-    "keep_key",
+    "erase", "fail", "give_up", "granted", "hand_over", "hear", "held_up", "intend", "is_alive", "is_free",
+    "is_of", "keep_key",
     "key_made", "looked", "looked_before", "match_late", "may_be_of", "may_mend", "mended", "missed",
     "note", "overdue", "plan_again", "proved", "put_off", "reconnect", "refuse", "renew_client",
     "renew_key", "retry", "rotate", "schedule", "second_is_gone", "see", "set_back", "settle_notice",

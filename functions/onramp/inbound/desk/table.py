@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from onramp.inbound.desk import Command, attempts, budget, channels, events, keys, letters, numbers, signups
+from onramp.inbound.desk import (
+    Command,
+    attempts,
+    budget,
+    channels,
+    clients,
+    events,
+    keys,
+    letters,
+    numbers,
+    signups,
+)
 
 AREAS: Final[tuple[tuple[Command, ...], ...]] = (
     signups.COMMANDS,
@@ -14,6 +25,7 @@ AREAS: Final[tuple[tuple[Command, ...], ...]] = (
     letters.COMMANDS,
     budget.COMMANDS,
     channels.COMMANDS,
+    clients.COMMANDS,
     keys.COMMANDS,
 )
 
