@@ -13,7 +13,9 @@ from onramp.inbound.desk import (
     events,
     keys,
     letters,
+    lost,
     numbers,
+    requests,
     signups,
 )
 
@@ -27,6 +29,8 @@ AREAS: Final[tuple[tuple[Command, ...], ...]] = (
     channels.COMMANDS,
     clients.COMMANDS,
     keys.COMMANDS,
+    lost.COMMANDS,
+    requests.COMMANDS,
 )
 
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
