@@ -44,7 +44,8 @@ class DeskBench(Bench):
         answer = operator_desk.handler({"command": command, "arguments": arguments}, context())
         assert "result" in answer, answer
         result: dict[str, Any] = answer["result"]
-        return json.loads(json.dumps(result)) | {}
+        json.dumps(result)
+        return result
 
     def refused(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Why a command is not done."""
@@ -373,10 +374,12 @@ def test_dead_letters_are_shown_without_what_they_hold_of_persons(desk: DeskBenc
 
 def moved(desk: DeskBench, command: str = "dead-letters.redrive", **given: Any) -> int:
     """How many letters all pages have moved."""
-    total, cursor = 0, None
+    total = 0
+    cursor: str | None = None
     while True:
         page = desk.ask(command, **given, **({"cursor": cursor} if cursor else {}))
-        total, cursor = total + page["moved"], page["cursor"]
+        total += int(page["moved"])
+        cursor = page["cursor"]
         if cursor is None:
             return total
 
