@@ -328,14 +328,18 @@ _CARDS = (
             *sends("jobs_queue", "events_queue"),
             *reads_letters("jobs_dlq", "events_dlq", "schedules_dlq", "stream_dlq"),
             secrets_of("channel_key", DECRYPT, ENCRYPT),
+            secrets_of("business_token", ENCRYPT),
             SECRET,
         ),
         metrics=(
             "BudgetUsed",
+            "MetaConfigurationErrors",
+            "MetaRefusals",
             "NumbersAdopted",
             "PartnerThrottled",
             "RecordsCrashed",
             "ServicesUnavailable",
+            "SignupsAuthorized",
         ),
     ),
 )

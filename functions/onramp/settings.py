@@ -195,6 +195,10 @@ class OperatorDeskSettings(OnboardingWorkerSettings):
     events_dlq_url: str
     schedules_dlq_url: str
     stream_dlq_url: str
+    meta_app_id: str
+    graph_version: str
+    graph_base_url: str
+    meta_webhook: str
 
 
 class PartnerEventWorkerSettings(WorkerSettings):

@@ -420,7 +420,7 @@ sqs:ReceiveMessage stream_dlq             -    -    -    -    -    -    -    -  
 sqs:DeleteMessage stream_dlq              -    -    -    -    -    -    -    -    -    +    -
 sqs:ChangeMessageVisibility stream_dlq    -    -    -    -    -    -    -    -    -    +    -
 sqs:GetQueueAttributes stream_dlq         -    -    -    -    -    -    -    -    -    +    -
-kms:Encrypt envelope_key business_token   +    -    -    -    c    -    -    -    -    c    -
+kms:Encrypt envelope_key business_token   +    -    -    -    c    -    -    -    -    +    -
 kms:Decrypt envelope_key business_token   +    +    +    -    c    -    -    -    -    c    -
 kms:Encrypt envelope_key channel_key      c    -    -    -    +    -    -    -    -    +    -
 kms:Decrypt envelope_key channel_key      c    c    +    -    +    -    -    -    -    +    -

@@ -28,10 +28,13 @@ FUNCTIONS: dict[str, tuple[type[settings.Settings], set[str]]] = {
     "partner_event_worker": (settings.PartnerEventWorkerSettings, {"queue"}),
     "reconciler": (settings.ReconcilerSettings, {"queue"}),
     "event_publisher": (settings.EventPublisherSettings, {"bus"}),
-    "operator_desk": (settings.OperatorDeskSettings, {"queue", "partner", "messaging", "vault"}),
+    "operator_desk": (
+        settings.OperatorDeskSettings,
+        {"queue", "partner", "messaging", "meta", "vault", "letters"},
+    ),
 }
 """The ports of each function beside the store, the clock and the telemetry, which all have."""
-CHOICE = {"queue", "partner", "messaging", "meta", "vault", "bus"}
+CHOICE = {"queue", "partner", "messaging", "meta", "vault", "bus", "letters"}
 CALLS_NOBODY_AT_FIRST = (
     # These three call Meta by need.
     "code_exchange",
@@ -56,6 +59,8 @@ VALUES = {
     "SIGNUP_LINKS": '{"days": 7, "return_origins": [], "refresh_url": null}',
     "SIGNUP_FLOWS": '{"standard": {"config_id": "1", "extras": {}}}',
     "RETRY_SCHEDULE_SECONDS": "5,30",
+    "RETENTION": "{}",
+    "TENANT_LIMITS": "{}",
     "PARTNER_BASE_URL": "https://hub.example/api/v2/",
     "NUMBERS_MEND_KEYS": "mend",
     "NUMBERS_MEND_WEBHOOKS": "report",

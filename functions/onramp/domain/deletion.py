@@ -46,8 +46,8 @@ class DeletionRequest(Stored):
     """A request, by the code that Meta shows to its person.
 
     `user_id` is Meta's id of the person for our app; it is forgotten when the request is carried out.
-    `signup_ids` are the signups of that person, as far as they are known. `by` says who carried it out, and
-    `receipts` name what the erasures have written.
+    `signup_ids` are the signups of that person, as far as they are known. `receipts` name what the erasures
+    have written.
     """
 
     KIND: ClassVar[str] = "REQUEST"
@@ -61,7 +61,6 @@ class DeletionRequest(Stored):
     carried_out_at: datetime | None = None
     signup_ids: list[str] = Field(default_factory=list)
     receipts: list[str] = Field(default_factory=list)
-    by: str | None = None
 
     @property
     def identity(self) -> tuple[str, ...]:

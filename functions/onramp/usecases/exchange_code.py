@@ -40,11 +40,10 @@ from onramp.domain.text import mapping, members, text
 from onramp.ports import Ports
 from onramp.ports.upstreams import Grant, PhoneFacts
 from onramp.usecases.changing import Along, change, pause
-from onramp.usecases.hear_meta import proved_by
 from onramp.usecases.limits import release
 from onramp.usecases.links import spender
 from onramp.usecases.list_numbers import listed_as, note_refusal, open_token, problem_of, token_context
-from onramp.usecases.requests import remembered_user
+from onramp.usecases.remembering import proved_by, remembered_user
 
 IN_PROGRESS: Final = timedelta(seconds=30)
 """A started exchange without an outcome is somebody else's for as long as the function may run."""
@@ -149,12 +148,12 @@ def _exchange(
     _require_open(ports, signup)
     if same:
         exchange = _claim(ports, exchange, asked)
-        return _prove(ports, signup, exchange, open_token(ports, signup, exchange), None)
+        return prove(ports, signup, exchange, open_token(ports, signup, exchange), None)
     exchange = _begin(ports, exchange, asked)
     token = _ask_meta(ports, exchange, code, redirect_uri)
     exchange = _keep(ports, signup, exchange, token, spender(ports, signup, visit))
     release(ports, signup.tenant, signup.link_id)
-    return _prove(ports, signup, exchange, token, None)
+    return prove(ports, signup, exchange, token, None)
 
 
 def choose_waba(ports: Ports, signup: Signup, waba_id: str) -> Signup:
@@ -168,7 +167,7 @@ def choose_waba(ports: Ports, signup: Signup, waba_id: str) -> Signup:
     if exchange is None or exchange.token is None:
         raise Problem("not_authorized_yet", "Send the code first.")
     try:
-        return _prove(ports, signup, exchange, open_token(ports, signup, exchange), waba_id)
+        return prove(ports, signup, exchange, open_token(ports, signup, exchange), waba_id)
     except Problem as refusal:
         _tell_failure(ports, signup, refusal.code)
         raise
@@ -328,8 +327,11 @@ def _claim(ports: Ports, exchange: Exchange, asked: Exchanging) -> Exchange:
     return _write(ports, exchange, edit)
 
 
-def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: str | None) -> Signup:
-    """Find out which WABA it is and that it is the customer's, and store it with its numbers."""
+def prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: str | None) -> Signup:
+    """Find out which WABA it is and that it is the customer's, and store it with its numbers.
+
+    Raises `Problem`.
+    """
     claims = exchange.done
     claimed_waba = claims.waba_id if claims else None
     try:

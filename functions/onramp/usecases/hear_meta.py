@@ -6,7 +6,6 @@ from typing import Final
 from onramp.domain.errors import Conflict, UnavailableError
 from onramp.domain.meta_events import ADDED, REMOVED
 from onramp.domain.partner_events import PartnerEvent
-from onramp.domain.signup import Signup
 from onramp.domain.witness import Witness
 from onramp.ports import Ports
 from onramp.usecases.apply_event import apply_event
@@ -46,13 +45,3 @@ def _bear_witness(ports: Ports, event: PartnerEvent, waba_id: str) -> None:
         else:
             return
     raise UnavailableError("the witness is being changed by others")
-
-
-def proved_by(ports: Ports, signup: Signup, waba_id: str) -> list[Witness]:
-    """The witness of an account that a signup proves, to be written with it; none where Meta is not heard."""
-    if not ports.rules.hears_meta:
-        return []
-    now = ports.clock.now()
-    witness = ports.store.read(Witness, waba_id) or Witness(waba_id=waba_id, heard_at=now)
-    witness.proved(signup.id, now)
-    return [witness]

@@ -1,5 +1,6 @@
 """What persons ask for through Meta: kept, shown to them, listed and carried out by an operator."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from onramp.domain.deletion import Asked, DeletionRequest, MetaUser, RequestStatus, digest_of
@@ -44,14 +45,13 @@ def read_one(ports: Ports, code: str) -> DeletionRequest:
     return request
 
 
-def open_requests(ports: Ports, before: Position | None, limit: int) -> list[DeletionRequest]:
-    """Requests that wait for an operator, newest first."""
-    found = ports.store.requests(before, limit)
-    requests = ports.store.read_all(DeletionRequest, [(place.id,) for place in found])
+def open_requests(ports: Ports, places: Sequence[Position]) -> list[DeletionRequest]:
+    """Of those that were found: requests that still wait for an operator."""
+    requests = ports.store.read_all(DeletionRequest, [(place.id,) for place in places])
     return [request for request in requests if request.status != RequestStatus.CARRIED_OUT]
 
 
-def carried_out(ports: Ports, code: str, by: str | None, receipts: list[str]) -> DeletionRequest:
+def carried_out(ports: Ports, code: str, receipts: list[str]) -> DeletionRequest:
     """It was done: the person is forgotten, the answer stays. Again changes nothing. Raises `Problem`."""
 
     def edit(request: DeletionRequest) -> None:
@@ -59,7 +59,7 @@ def carried_out(ports: Ports, code: str, by: str | None, receipts: list[str]) ->
             return
         request.status = RequestStatus.CARRIED_OUT
         request.carried_out_at = ports.clock.now()
-        request.by, request.receipts = by, receipts
+        request.receipts = [*request.receipts, *(one for one in receipts if one not in request.receipts)]
         request.user_id = None
         request.told.append(_fact(ports, FactType.DELETION_CARRIED_OUT, request))
 
@@ -69,18 +69,6 @@ def carried_out(ports: Ports, code: str, by: str | None, receipts: list[str]) ->
 def signups_of(ports: Ports, request: DeletionRequest) -> list[Signup]:
     """The signups of the request's person that are still there."""
     return ports.store.read_all(Signup, [(signup_id,) for signup_id in request.signup_ids])
-
-
-def remembered_user(ports: Ports, signup: Signup, user_id: str | None) -> list[MetaUser]:
-    """Who went through a signup, to be written with it; nobody where Meta's callbacks are not taken."""
-    if user_id is None or not ports.rules.hears_meta:
-        return []
-    digest = digest_of(user_id)
-    user = ports.store.read(MetaUser, digest) or MetaUser(digest=digest)
-    if signup.id in user.signup_ids:
-        return []
-    user.signup_ids = [*user.signup_ids, signup.id][-100:]
-    return [user]
 
 
 def _fact(ports: Ports, fact: FactType, request: DeletionRequest) -> Fact:
