@@ -59,8 +59,6 @@ VALUES = {
     "SIGNUP_LINKS": '{"days": 7, "return_origins": [], "refresh_url": null}',
     "SIGNUP_FLOWS": '{"standard": {"config_id": "1", "extras": {}}}',
     "RETRY_SCHEDULE_SECONDS": "5,30",
-    "RETENTION": "{}",
-    "TENANT_LIMITS": "{}",
     "PARTNER_BASE_URL": "https://hub.example/api/v2/",
     "NUMBERS_MEND_KEYS": "mend",
     "NUMBERS_MEND_WEBHOOKS": "report",
