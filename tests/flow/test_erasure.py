@@ -200,7 +200,7 @@ def test_nothing_of_an_erased_person_is_left_in_the_stack(
     assert tenant.front_end.read(other["id"])["status"] == "connected"
 
     # What comes late is found by the same command, under any of their names; the receipt stays the same.
-    late = told(dialog, "channel_status_changed", {"id": number["channel_id"], "name": person.name})
+    late = told(dialog, "nobody_knows_this", {"id": number["channel_id"], "name": person.name})
     eventually(lambda: stored(scene.run, late))
     assert scene.found() == [f"EVENT#default#{late}/EVENT"]
     again = scene.onramp("clients", "erase", "--number", number["phone_number_id"], "--yes")
