@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aws_lambda_powertools import Logger, Metrics
 
-from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsQueue, Wrong
+from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsLetters, SqsQueue, Wrong
 from onramp.adapters.aws_client import Clients
 from onramp.adapters.dynamo import DynamoStore
 from onramp.adapters.starting import around_snapshots, on_lambda, started
@@ -348,11 +348,21 @@ def _queue_of(runtime: Runtime, settings: OnboardingWorkerSettings) -> SqsQueue:
 
 
 def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
-    """What the worker has, for what an operator asks; calls pass the same gates. Meta by need."""
+    """What the worker has, for what an operator asks, and the dead letters; calls pass the same gates.
+
+    Meta by need.
+    """
     ports = onboarding_worker(runtime, settings)
+    letters = {
+        "jobs": (settings.jobs_dlq_url, settings.jobs_queue_url),
+        "events": (settings.events_dlq_url, settings.events_queue_url),
+        "schedules": (settings.schedules_dlq_url, None),
+        "stream": (settings.stream_dlq_url, None),
+    }
     hears = settings.meta_webhook == "True"
     return replace(
         ports,
+        letters=SqsLetters(runtime.sqs, letters),
         meta=cast("Meta", _Late(lambda: _meta_with_system_user(runtime, settings))),
         rules=replace(ports.rules, hears_meta=hears, solution_id=settings.solution_id),
     )

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from onramp.domain.census import Census
 from onramp.domain.deletion import DeletionRequest, RequestStatus
 from onramp.domain.errors import Conflict, UnavailableError, Unreadable
+from onramp.domain.facts import FactType
 from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.link import Link
 from onramp.domain.number import Number
@@ -25,8 +26,8 @@ from onramp.domain.records import Fact, Record, Stored
 from onramp.domain.signup import Signup
 from onramp.domain.states import Standing
 from onramp.domain.witness import Witness
-from onramp.ports.services import Clock
-from onramp.ports.storage import Due, Found, Line, Position, line_of
+from onramp.ports.services import Clock, Letter
+from onramp.ports.storage import Due, Found, Line, Position, Span, line_of
 
 START: Final = datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 """When a manual clock begins: far enough ahead that no emulator takes an item's expiry for past."""
@@ -286,6 +287,30 @@ class MemoryStore:
         ]
         return _newest(found, before, limit)
 
+    def opened(self, span: Span, limit: int) -> Sequence[Position]:
+        """See `Store.opened`."""
+        with self._locked():
+            told = [fact for fact in self._facts if fact.type == FactType.SIGNUP_OPENED]
+            return _back([Position(_milliseconds(fact.at), fact.subject) for fact in told], span, limit)
+
+    def attempts(self, span: Span, limit: int) -> Sequence[Fact]:
+        """See `Store.attempts`."""
+        with self._locked():
+            in_vain = {FactType.SIGNUP_OUTCOME, FactType.SIGNUP_EXCHANGE_FAILED}
+            told = {fact.id: fact for fact in self._facts if fact.type in in_vain}
+            places = [Position(_milliseconds(fact.at), fact.id) for fact in told.values()]
+            return [told[place.id].model_copy(deep=True) for place in _back(places, span, limit)]
+
+    def events(self, hub: str, span: Span, limit: int) -> Sequence[Position]:
+        """See `Store.events`."""
+        found = [record for record in self.records(EventRecord) if record.hub == hub]
+        return _back([_came(record) for record in found], span, limit)
+
+    def events_at(self, place: str, span: Span, limit: int) -> Sequence[Position]:
+        """See `Store.events_at`."""
+        found = [record for record in self.records(EventRecord) if record.place == place and record.has_place]
+        return _back([_came(record) for record in found], span, limit)
+
     def lost(self, before: Position | None, limit: int) -> Sequence[Position]:
         """See `Store.lost`."""
         found = [
@@ -400,13 +425,23 @@ def _newest(found: Sequence[Position], before: Position | None, limit: int) -> S
     return sorted(behind, key=lambda place: (place.at, place.id), reverse=True)[:limit]
 
 
+def _back(found: Sequence[Position], span: Span, limit: int) -> Sequence[Position]:
+    within = [place for place in found if _milliseconds(span.since) <= place.at <= span.until]
+    before = Position(_milliseconds(span.before.at), span.before.id) if span.before else None
+    return _newest(within, before, limit)
+
+
+def _came(record: EventRecord) -> Position:
+    return Position(_milliseconds(record.received_at), record.id)
+
+
 @dataclass
 class MemoryQueue:
     """`onramp.ports.services.Queue` that keeps what it was given, in order."""
 
     numbers: list[str] = field(default_factory=list)
     censuses: list[str] = field(default_factory=list)
-    replayed: list[tuple[str, str]] = field(default_factory=list)
+    replayed: list[str] = field(default_factory=list)
     buried_numbers: list[tuple[str, str]] = field(default_factory=list)
     buried_events: list[tuple[str, str, str]] = field(default_factory=list)
     broken: bool = False
@@ -421,10 +456,10 @@ class MemoryQueue:
         self._require_answer()
         self.censuses.append(hub)
 
-    def replay_event(self, body: str, encoding: str) -> None:
+    def replay_event(self, body: str) -> None:
         """See `Queue.replay_event`."""
         self._require_answer()
-        self.replayed.append((body, encoding))
+        self.replayed.append(body)
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """See `Queue.bury_number`."""
@@ -439,6 +474,79 @@ class MemoryQueue:
     def _require_answer(self) -> None:
         if self.broken:
             raise UnavailableError("the queue does not answer")
+
+
+class MemoryLetters:
+    """`onramp.ports.services.Letters` over lists; what is received is hidden until its time is over.
+
+    `back` are the queues that letters can be sent back to, with what was. `lose`: so many answers of `delete`
+    are lost, as when a function dies behind its sending.
+    """
+
+    def __init__(self, clock: Clock, queues: Mapping[str, bool]) -> None:
+        self._clock = clock
+        self.letters: dict[str, dict[str, Letter]] = {queue: {} for queue in queues}
+        self.back: dict[str, list[tuple[str, dict[str, str]]]] = {
+            queue: [] for queue, has_source in queues.items() if has_source
+        }
+        self._hidden: dict[str, datetime] = {}
+        self.lose = 0
+        self.broken = False
+
+    def put(self, queue: str, body: str, **attributes: str) -> Letter:
+        """A letter that has just been buried."""
+        name = self._clock.new_id()
+        letter = Letter(
+            id=name, sent_at=self._clock.now(), body=body, attributes=attributes, receipt=f"of-{name}"
+        )
+        self.letters[queue][name] = letter
+        return letter
+
+    def names(self) -> Sequence[str]:
+        """See `Letters.names`."""
+        return tuple(self.letters)
+
+    def returns(self, queue: str) -> bool:
+        """See `Letters.returns`."""
+        return queue in self.back
+
+    def count(self, queue: str) -> int:
+        """See `Letters.count`."""
+        self._require_answer()
+        return len(self.letters[queue])
+
+    def receive(self, queue: str, hidden_for: int) -> Sequence[Letter]:
+        """See `Letters.receive`."""
+        self._require_answer()
+        now = self._clock.now()
+        shown = [name for name in self.letters[queue] if self._hidden.get(name, now) <= now][:10]
+        for name in shown:
+            self._hidden[name] = now + timedelta(seconds=hidden_for)
+        return [self.letters[queue][name] for name in shown]
+
+    def send_back(self, queue: str, letter: Letter) -> None:
+        """See `Letters.send_back`."""
+        self._require_answer()
+        self.back[queue].append((letter.body, dict(letter.attributes)))
+
+    def delete(self, queue: str, letter: Letter) -> None:
+        """See `Letters.delete`."""
+        self._require_answer()
+        if self.lose:
+            self.lose -= 1
+            raise UnavailableError("queue")
+        self.letters[queue].pop(letter.id, None)
+
+    def release(self, queue: str, letters: Sequence[Letter]) -> None:
+        """See `Letters.release`."""
+        self._require_answer()
+        for letter in letters:
+            if letter.id in self.letters[queue]:
+                self._hidden.pop(letter.id, None)
+
+    def _require_answer(self) -> None:
+        if self.broken:
+            raise UnavailableError("queue")
 
 
 @dataclass

@@ -149,6 +149,8 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
 
 
 DESK_PROBLEMS: Final[Mapping[str, ProblemKind]] = {
+    "event_given_up": ProblemKind(409, "The event was given up: replay it with --again", ""),
+    "number_alive": ProblemKind(409, "The number may live at 360dialog: cancel it, or force it", ""),
     "number_busy": ProblemKind(409, "A run is at one of the numbers: ask again", "", retryable=True),
     "still_billed": ProblemKind(409, "360dialog bills a channel: cancel it, or say that it is known", ""),
 }

@@ -57,6 +57,7 @@ class FactType(StrEnum):
     NUMBER_WISH_REFUSED = "number.wish_refused"
     NUMBER_REACTIVATED = "number.reactivated"
     NUMBER_RELEASED = "number.released"
+    NUMBER_GIVEN_UP = "number.given_up"
     NUMBER_MATCHED_LATE = "number.matched_late"
     NUMBER_ADOPTED = "number.adopted"
     NUMBER_KEY_ROTATED = "number.key_rotated"
@@ -143,6 +144,9 @@ FACTS: Final[Mapping[str, FactKind]] = {
     ),
     FactType.NUMBER_REACTIVATED: FactKind("The end of the channel was undone: the number goes on."),
     FactType.NUMBER_RELEASED: FactKind("Another tenant has proved the number, which was free: it is theirs."),
+    FactType.NUMBER_GIVEN_UP: FactKind(
+        "An operator gave the number up: whoever proves it may have it; a channel that lives is nobody's."
+    ),
     FactType.NUMBER_MATCHED_LATE: FactKind(
         "The only living channel of the WABA that nobody had was taken for its only number without one."
     ),

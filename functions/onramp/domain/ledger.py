@@ -85,6 +85,11 @@ class EventRecord(Worked):
         return self.outcome in _MAY_ACT
 
     @property
+    def has_place(self) -> bool:
+        """Whether it is looked for by its place: not what is only kept, which is about no channel."""
+        return self.outcome not in {Outcome.STORED, Outcome.UNKNOWN}
+
+    @property
     def event(self) -> PartnerEvent:
         """The event it holds."""
         return read_event(json.loads(self.raw))

@@ -12,7 +12,7 @@ from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flows
 from onramp.domain.records import HUB
 from onramp.domain.schedule import LOOK_AFTER, RETRY_SECONDS
-from onramp.ports.services import Bus, Clock, Queue, Telemetry, Vault
+from onramp.ports.services import Bus, Clock, Letters, Queue, Telemetry, Vault
 from onramp.ports.storage import Store
 from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, Partner
 
@@ -114,6 +114,7 @@ class Ports:
     messaging: Messaging = cast("Messaging", _NotWired("messaging"))  # noqa: RUF009 - stateless
     meta: Meta = cast("Meta", _NotWired("meta"))  # noqa: RUF009 - stateless
     vault: Vault = cast("Vault", _NotWired("vault"))  # noqa: RUF009 - stateless
+    letters: Letters = cast("Letters", _NotWired("letters"))  # noqa: RUF009 - stateless
     bus: Bus = cast("Bus", _NotWired("bus"))  # noqa: RUF009 - stateless
     rules: Rules = field(default_factory=Rules)
     kept: Kept = KEPT

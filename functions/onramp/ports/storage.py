@@ -72,6 +72,15 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A span of time, both ends in it, read from its end backwards; `before`: where a page goes on."""
+
+    since: datetime
+    until: datetime
+    before: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """An item as it lies in the table: its `kind`, where it is, and its content as JSON has it.
 
@@ -157,6 +166,18 @@ class Store(Protocol):
         self, tenant: str, status: str | None, before: Position | None, limit: int, now: datetime
     ) -> Sequence[Position]:
         """A tenant's links by the time of their end, the last to end first; that time is their position."""
+
+    def opened(self, span: Span, limit: int) -> Sequence[Position]:
+        """Signups of all tenants by the time they were opened at, newest first, as long as facts are kept."""
+
+    def attempts(self, span: Span, limit: int) -> Sequence[Fact]:
+        """What became of popups and codes that brought nothing, of all signups, newest first."""
+
+    def events(self, hub: str, span: Span, limit: int) -> Sequence[Position]:
+        """360dialog's events by the time they came at, newest first."""
+
+    def events_at(self, place: str, span: Span, limit: int) -> Sequence[Position]:
+        """The same of one place: a channel, a WABA, or digits; not what is about no channel."""
 
     def numbers_of(
         self, tenant: str, standing: Standing | None, before: Position | None, limit: int

@@ -2,7 +2,7 @@
 
 import heapq
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -11,12 +11,16 @@ from onramp.adapters.dynamo.items import (
     EXPIRY,
     LOST,
     REQUESTS,
+    RESOLVED,
     UNRESOLVED,
+    attempts_key,
     attributes_of,
     created_key,
+    days_of,
     digits_key,
     due_key,
     due_of,
+    events_key,
     fact_item,
     fact_of,
     fact_place,
@@ -25,6 +29,8 @@ from onramp.adapters.dynamo.items import (
     link_statuses_of,
     links_key,
     numbers_key,
+    opened_key,
+    place_position,
     position_of,
     record_of,
     signups_key,
@@ -49,7 +55,7 @@ from onramp.domain.records import Fact, Stored
 from onramp.domain.states import Standing
 from onramp.domain.text import iso
 from onramp.ports.services import Clock
-from onramp.ports.storage import Due, Found, Line, Position
+from onramp.ports.storage import Due, Found, Line, Position, Span
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -283,6 +289,65 @@ class DynamoStore:
         parts = [(numbers_key(tenant, word), low, high) for word, low, high in standings_of(standing)]
         return self._newest(parts, before, limit)
 
+    def opened(self, span: Span, limit: int) -> Sequence[Position]:
+        """See `Store.opened`."""
+        return [position_of(item) for item in self._back(map(opened_key, days_of(span)), span, limit)]
+
+    def attempts(self, span: Span, limit: int) -> Sequence[Fact]:
+        """See `Store.attempts`."""
+        hits = self._back(map(attempts_key, days_of(span)), span, limit)
+        items = self._table.get_all([(hit["pk"], hit["sk"]) for hit in hits]) if hits else []
+        living = (item for item in items if not self._outlived(item))
+        return sorted(self._facts(living), key=_latest_first, reverse=True)
+
+    def events(self, hub: str, span: Span, limit: int) -> Sequence[Position]:
+        """See `Store.events`."""
+        days = (events_key(hub, day) for day in days_of(span))
+        return [position_of(item) for item in self._back(days, span, limit)]
+
+    def events_at(self, place: str, span: Span, limit: int) -> Sequence[Position]:
+        """See `Store.events_at`."""
+        end = f"{created_key(span.before.at, span.before.id)}" if span.before else ""
+        top = min(f"{iso(span.until)}~", end) if end else f"{iso(span.until)}~"
+        queries = [
+            self._table.query(
+                When.of(
+                    "#place_key = :place AND #place_sort BETWEEN :low AND :high",
+                    place=place,
+                    low=f"{state}#{iso(span.since)}",
+                    high=f"{state}#{top}",
+                ),
+                index="by_place",
+                newest_first=True,
+                page=limit + 1,
+            )
+            for state in (UNRESOLVED, RESOLVED)
+            if iso(span.since) <= top
+        ]
+        merged = heapq.merge(*queries, key=lambda item: str(item["place_sort"])[2:], reverse=True)
+        hits = (item for item in merged if str(item["place_sort"])[2:] != end)
+        return [place_position(item) for item in islice(hits, limit)]
+
+    def _back(self, partitions: Iterable[str], span: Span, limit: int) -> list[Item]:
+        """Hits of a span, from one partition of `by_tenant` to the one before it, until there are enough."""
+        end = created_key(span.before.at, span.before.id) if span.before else ""
+        low, high = iso(span.since), min(f"{iso(span.until)}~", end or "~")
+        found: list[Item] = []
+        for partition in dict.fromkeys(partitions):
+            if len(found) >= limit or low > high:
+                break
+            where = When.of(
+                "#tenant_key = :partition AND #created_key BETWEEN :low AND :high",
+                partition=partition,
+                low=low,
+                high=high,
+            )
+            # One more, for the hit at which the page before has ended.
+            hits = self._table.query(where, index="by_tenant", newest_first=True, page=limit + 1)
+            new = (item for item in hits if item["created_key"] != end)
+            found += islice(new, limit - len(found))
+        return found
+
     def lost(self, before: Position | None, limit: int) -> Sequence[Position]:
         """See `Store.lost`."""
         return self._newest([(LOST, "", "~")], before, limit)
@@ -314,6 +379,10 @@ class DynamoStore:
         merged = heapq.merge(*queries, key=lambda item: str(item["created_key"]), reverse=True)
         hits = (item for item in merged if item["created_key"] != end)
         return [position_of(item) for item in islice(hits, limit)]
+
+
+def _latest_first(fact: Fact) -> tuple[datetime, str]:
+    return fact.at, fact.id
 
 
 def _as_found(found: Found | Stored) -> tuple[Key, When]:

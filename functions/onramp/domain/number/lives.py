@@ -123,6 +123,32 @@ def hand_over(number: Number, tenant: str, now: datetime) -> None:
     number.rests = False
 
 
+def is_alive(number: Number) -> bool:
+    """Whether 360dialog has, or may have, something of it that has not ended."""
+    if number.cancelled_at is not None:
+        return number.second_channel is not None or number.unseen is not None or number.is_open_wish
+    return number.channel_id is not None or number.intent is not None or number.second_channel is not None
+
+
+def give_up(number: Number, now: datetime) -> None:
+    """An operator takes it from its tenant: it is free for whoever proves it.
+
+    What may live of it at 360dialog is never adopted for it again: it is reported as billed and unknown.
+    """
+    number.tell(FactType.NUMBER_GIVEN_UP, now)
+    for channel in (number.channel_id, number.second_channel):
+        _remember_ended(number, channel)
+    forget_restriction(number)
+    number.channel_id = number.second_channel = number.key = None
+    number.cancelled_at = number.cancelled_at or now
+    number.final = True
+    number.rests = False
+    number.failure = number.intent = number.wish = number.ending_at = number.unseen = None
+    number.listing = number.stray = number.due_at = None
+    number.notices = {}
+    number.begin_anew()
+
+
 def erase(number: Number, now: datetime) -> None:
     """Forget whose it was: ids at 360dialog and dates stay, and that it is erased. It is nobody's then.
 
