@@ -372,7 +372,7 @@ dynamodb:BatchGetItem table               +    +    +    -    +    +    -    -  
 dynamodb:GetItem table                    +    +    +    -    +    +    -    -    -    +    -
 dynamodb:PutItem table                    +    +    -    -    +    +    -    -    -    +    -
 dynamodb:UpdateItem table                 +    +    -    -    +    +    +    -    -    +    -
-dynamodb:DeleteItem table                 -    -    -    -    -    -    -    -    -    -    -
+dynamodb:DeleteItem table                 -    -    -    -    -    -    -    -    -    +    -
 dynamodb:ConditionCheckItem table         -    -    -    -    -    -    -    -    -    -    -
 dynamodb:Query table                      +    +    +    -    -    -    -    -    -    +    -
 dynamodb:Query by_tenant                  -    -    +    -    -    -    -    -    -    +    -
@@ -381,7 +381,7 @@ dynamodb:Query by_channel                 -    -    +    -    +    +    -    -  
 dynamodb:Query by_digits                  -    -    -    -    +    +    -    -    -    +    -
 dynamodb:Query by_waba                    -    -    -    -    +    +    -    -    -    +    -
 dynamodb:Query by_place                   -    -    -    -    +    +    -    -    -    +    -
-dynamodb:Scan table                       -    -    -    -    -    -    -    +    -    -    -
+dynamodb:Scan table                       -    -    -    -    -    -    -    +    -    +    -
 dynamodb:Scan by_tenant                   -    -    -    -    -    -    -    -    -    -    -
 dynamodb:BatchWriteItem table             -    -    -    -    -    -    -    -    -    -    -
 dynamodb:DescribeStream stream            -    -    -    -    -    -    -    +    -    -    -

@@ -193,6 +193,9 @@ class EventWork:
             # A copy: when this write fails, the event has not acted.
             ended = self.record.model_copy(deep=True)
             ended.end(Ended(heard.value), number.phone_number_id)
+            if number.erased_at is not None:
+                # Its person was forgotten: what it says of them is not kept.
+                ended.erase(self._ports.clock.now())
             return [ended]
 
         number = change_number(self._ports, phone_number_id, edit)

@@ -232,6 +232,15 @@ def test_an_erased_event_is_known_by_its_id_and_neither_acts_nor_is_kept_again(b
     assert record.event.name == "history"
 
 
+def test_what_an_event_says_of_an_erased_number_is_not_kept(bench: Bench) -> None:
+    world(bench)
+    erased(bench, although_billed=True)
+    bench.tell("account_restriction", event_id="evt-new")
+    record = bench.record(bench.event("x", event_id="evt-new"))
+    assert record.erased_at is not None
+    assert digits("1001") not in left(bench)
+
+
 def test_an_erased_number_is_nobodys_and_nothing_is_done_with_it(bench: Bench) -> None:
     world(bench)
     erased(bench, although_billed=True)
