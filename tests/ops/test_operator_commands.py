@@ -1,4 +1,4 @@
-"""`onramp signups`, `numbers`, `attempts`, `events`, `dead-letters`, before a desk that is a table of answers."""
+"""`onramp signups`, `numbers`, `attempts`, `events`, `dead-letters`, before a desk that is a table."""
 
 import json
 import time
