@@ -4,9 +4,34 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from onramp.inbound.desk import Command, numbers
+from onramp.inbound.desk import (
+    Command,
+    attempts,
+    budget,
+    channels,
+    clients,
+    events,
+    keys,
+    letters,
+    lost,
+    numbers,
+    requests,
+    signups,
+)
 
-AREAS: Final[tuple[tuple[Command, ...], ...]] = (numbers.COMMANDS,)
+AREAS: Final[tuple[tuple[Command, ...], ...]] = (
+    signups.COMMANDS,
+    numbers.COMMANDS,
+    attempts.COMMANDS,
+    events.COMMANDS,
+    letters.COMMANDS,
+    budget.COMMANDS,
+    channels.COMMANDS,
+    clients.COMMANDS,
+    keys.COMMANDS,
+    lost.COMMANDS,
+    requests.COMMANDS,
+)
 
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
     {command.name: command for area in AREAS for command in area}
