@@ -218,6 +218,7 @@ class Onramp(Construct):
             audience=audience,
             makers=self._config.links.makers,
             page=self._config.page.enabled,
+            hubs=bool(self._config.hubs),
         )
 
     def _outputs(self) -> None:

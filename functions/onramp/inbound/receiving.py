@@ -22,6 +22,12 @@ ENVELOPE = 4 * 1024
 MAX_BODY = QUEUE_LIMIT - ENVELOPE
 
 
+SECRETS = "platform_secrets"
+"""Their name in the secret; behind it stand `@` and the hub, for one beside the default hub."""
+DEFAULT = "default"
+"""The hub of the address without a name."""
+
+
 class SecretUnusable(Exception):
     """The configured platform secrets cannot be used; the text says why, not what they are."""
 
@@ -29,8 +35,8 @@ class SecretUnusable(Exception):
 class PlatformSecrets:
     """The secrets webhooks are signed with, remembered for `SECRET_SECONDS`.
 
-    Their age is taken by two clocks, see `is_fresh`. `read` gives the parsed secret. Raises what `read`
-    raises, and `SecretUnusable`; what cannot be used is not remembered.
+    Their age is taken by two clocks, see `is_fresh`. `read` gives the parsed secret, and `name` is what they
+    are called in it. Raises what `read` raises, and `SecretUnusable`; what cannot be used is not remembered.
     """
 
     def __init__(
@@ -38,8 +44,10 @@ class PlatformSecrets:
         read: Callable[[], object],
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        name: str = SECRETS,
     ) -> None:
         self._read = read
+        self._name = name
         self._clocks = (monotonic, wall)
         self._secrets: tuple[str, ...] = ()
         self._read_at: tuple[float, ...] | None = None
@@ -70,13 +78,25 @@ class PlatformSecrets:
         # Also a failed try counts: forged webhooks must not make us ask AWS for each of them.
         self._tried_at = self._now()
         content = self._read()
-        value = content.get("platform_secrets") if isinstance(content, dict) else None
+        value = content.get(self._name) if isinstance(content, dict) else None
         try:
             self._secrets = usable_secrets(value)
         except ValueError as error:
             self._read_at = None
             raise SecretUnusable(str(error)) from None
         self._read_at = self._now()
+
+
+def hub_names(value: str) -> tuple[str, ...]:
+    """The hubs beside the default one, from the variable that tells of them. Raises `ValueError`."""
+    hubs = json.loads(value or "{}")
+    return tuple(hubs)
+
+
+def hub_of(event: Mapping[str, object]) -> str:
+    """The hub whose address was called, as the path names it."""
+    parameters = event.get("pathParameters")
+    return str(parameters.get("hub", DEFAULT)) if isinstance(parameters, dict) else DEFAULT
 
 
 def raw_body(event: Mapping[str, object]) -> bytes | None:

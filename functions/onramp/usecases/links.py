@@ -80,7 +80,7 @@ def make_link(ports: Ports, *, tenant: str, wanted: WantedLink, idempotency_key:
     if idempotency_key is None:
         ports.store.commit(signup, link)
     else:
-        key = remembered(ports, idempotency_key, signup, _asked(wanted))
+        key = remembered(ports, idempotency_key, signup, _asked(ports.hub, wanted))
         try:
             ports.store.commit(signup, link, key)
         except Conflict:
@@ -205,7 +205,7 @@ def _require_returns(ports: Ports, wanted: WantedLink) -> None:
         raise Problem("invalid_request", f"Not valid: {names}.", errors=errors)
 
 
-def _asked(wanted: WantedLink) -> list[object]:
+def _asked(hub: str, wanted: WantedLink) -> list[object]:
     """What a call asked for, never the same as what a signup without a link was asked for with."""
     own = {
         "language": wanted.language,
@@ -213,7 +213,7 @@ def _asked(wanted: WantedLink) -> list[object]:
         "failure_url": wanted.failure_url,
         "days": wanted.days,
     }
-    return ["link", own, asked_for(wanted.signup)]
+    return ["link", own, asked_for(hub, wanted.signup)]
 
 
 def _again(ports: Ports, key: Remembered) -> MadeLink:

@@ -12,10 +12,13 @@ from pydantic import JsonValue
 from onramp.domain.clients import ClientRecord
 from onramp.domain.errors import Conflict, Problem, UnavailableError
 from onramp.domain.launch import STANDARD
+from onramp.domain.records import HUB
 from onramp.domain.signup import Client, Remembered, Signup
 from onramp.ports import Ports
 
 REMEMBERED_FOR: Final = timedelta(hours=24)
+EVERYBODY: Final = "*"
+"""In place of a tenant's name: any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class Wanted:
     reference: str | None = None
     flow: str = STANDARD
     prefill: dict[str, JsonValue] | None = None
+    messaging: str | None = None
 
 
 def open_signup(ports: Ports, *, tenant: str, wanted: Wanted, idempotency_key: str | None) -> Signup:
@@ -38,7 +42,7 @@ def open_signup(ports: Ports, *, tenant: str, wanted: Wanted, idempotency_key: s
     if idempotency_key is None:
         ports.store.commit(signup)
     else:
-        key = remembered(ports, idempotency_key, signup, asked_for(wanted))
+        key = remembered(ports, idempotency_key, signup, asked_for(ports.hub, wanted))
         try:
             ports.store.commit(signup, key)
         except Conflict:
@@ -81,7 +85,39 @@ def new_signup(
         prefill=wanted.prefill,
         expires_at=expires_at,
         link_id=link_id,
+        hub=ports.hub,
+        messaging=wanted.messaging,
     )
+
+
+def at_hub(ports: Ports, hub: str | None) -> Ports:
+    """The ports of the hub that a caller names, else the default one's. Raises `Problem(invalid_request)`."""
+    if hub is None:
+        return ports
+    if hub not in ports.hub_names:
+        raise Problem(
+            "invalid_request",
+            "There is no such hub.",
+            errors=[{"field": "hub", "message": "is not one of the hubs of this stage"}],
+        )
+    return ports.at(hub)
+
+
+def require_messaging(ports: Ports, name: str | None, tenant: str | None) -> None:
+    """Raise `Problem(invalid_request)` for a messaging webhook that is not one of those a caller may choose.
+
+    `tenant` chooses for itself, from those that the configuration gives it; None is a server of the
+    partner's, which may choose any. What is not there and what is not allowed are told alike.
+    """
+    if name is None:
+        return
+    webhook = ports.rules.webhooks.named.get(name)
+    if webhook is None or (tenant is not None and not {tenant, EVERYBODY} & {*webhook.tenants}):
+        raise Problem(
+            "invalid_request",
+            "There is no such messaging webhook.",
+            errors=[{"field": "messaging", "message": "is not one that may be chosen here"}],
+        )
 
 
 def require_flow(ports: Ports, flow: str) -> None:
@@ -94,11 +130,13 @@ def require_flow(ports: Ports, flow: str) -> None:
         )
 
 
-def asked_for(wanted: Wanted) -> list[object]:
+def asked_for(hub: str, wanted: Wanted) -> list[object]:
     """What a call asked for. What it left out is left out: an older release knew keys without it."""
     asked: list[object] = [wanted.client.model_dump(), wanted.plan_tier, wanted.reference]
     launch: dict[str, object] = {"flow": wanted.flow} if wanted.flow != STANDARD else {}
     launch |= {"prefill": wanted.prefill} if wanted.prefill else {}
+    launch |= {"hub": hub} if hub != HUB else {}
+    launch |= {"messaging": wanted.messaging} if wanted.messaging else {}
     return [*asked, launch] if launch else asked
 
 

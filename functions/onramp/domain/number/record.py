@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from pydantic import Field, field_serializer
 
 from onramp.domain.facts import FACTS, FactType
-from onramp.domain.records import HUB, Fact, Record, Worked
+from onramp.domain.records import Fact, Record, Worked
 from onramp.domain.states import Attention, Progress, Standing, Status, Step, is_known, reaches, standing
 
 CHANNELS_REMEMBERED: Final = 20
@@ -99,6 +99,7 @@ class Number(Worked):
     `seen_at`: when it was read alive last. `absent_at`: 360dialog had no channel of it then. `stray`: a
     channel of its WABA that may be its own holds it up. `mended_at`: when it was mended last without a
     person. `client_renewed`: 360dialog did not know its client, so that another was looked for.
+    `messaging`: the webhook of the allow-list that its signup has chosen.
     """
 
     KIND: ClassVar[str] = "NUMBER"
@@ -107,7 +108,6 @@ class Number(Worked):
     tenant: str
     signup_id: str
     reference: str | None = None
-    hub: str = HUB
     waba: WabaOf
     client_id: str | None = None
     display_phone_number: str = ""
@@ -116,6 +116,7 @@ class Number(Worked):
     name_status: str | None = None
     digits: str = ""
     plan_tier: str = "regular"
+    messaging: str | None = None
     created_at: datetime
     authorized_at: datetime | None = None
     life: int = 1
