@@ -19,19 +19,20 @@ from aws_lambda_powertools import Logger, Metrics
 
 from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsQueue, Wrong
 from onramp.adapters.aws_client import Clients
-from onramp.adapters.dynamo import FACTS_KEPT, DynamoStore
+from onramp.adapters.dynamo import DynamoStore
 from onramp.adapters.starting import around_snapshots, on_lambda, started
 from onramp.adapters.system import PowertoolsTelemetry, SystemClock
 from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flow
 from onramp.domain.records import HUB
-from onramp.ports import Hub, LinkRules, Ports, Rules, Webhooks
+from onramp.ports import Hub, Kept, LinkRules, Ports, Rules, TenantLimits, Webhooks
 from onramp.ports.upstreams import ChannelWebhook, NamedWebhook
 from onramp.settings import (
     CodeExchangeSettings,
     EventPublisherSettings,
     NumberSubmissionSettings,
     OnboardingWorkerSettings,
+    OperatorDeskSettings,
     PartnerEventWorkerSettings,
     ReconcilerSettings,
     Settings,
@@ -114,10 +115,11 @@ class Runtime:
         """The table's service."""
         return cast("DynamoDBClient", self.aws("dynamodb"))
 
-    def ports(self, table_name: str, facts_kept: timedelta = FACTS_KEPT) -> Ports:
-        """What every function has: the table, time, and telling."""
-        store = DynamoStore(self.dynamodb, table_name, self.clock, self._unreadable, facts_kept=facts_kept)
-        return Ports(store=store, clock=self.clock, telemetry=self.telemetry)
+    def ports(self, table_name: str, retention: str = "{}") -> Ports:
+        """What every function has: the table, which forgets as `retention` says, time, and telling."""
+        kept = _kept(retention)
+        store = DynamoStore(self.dynamodb, table_name, self.clock, self._unreadable, facts_kept=kept.facts)
+        return Ports(store=store, clock=self.clock, telemetry=self.telemetry, kept=kept)
 
     def _unreadable(self, record: str) -> None:
         """An item that was left out of a list, for its neighbours' sake."""
@@ -333,6 +335,23 @@ def _no_headers(_name: str, _wanted: Sequence[str]) -> Mapping[str, str]:
     return {}
 
 
+def _kept(value: str) -> Kept:
+    """For how long the table keeps what. Raises `SettingsError`; what a later release says is left out."""
+    given = json_object("RETENTION", value)
+    days = {name: given[f"{name}_days"] for name in Kept.__dataclass_fields__ if f"{name}_days" in given}
+    if not all(isinstance(count, int) and count > 0 for count in days.values()):
+        raise SettingsError("RETENTION must hold positive whole numbers")
+    return Kept(**{name: timedelta(days=count) for name, count in days.items()})
+
+
+def _limits(value: str) -> TenantLimits:
+    """What one tenant may have. Raises `SettingsError`."""
+    try:
+        return TenantLimits(**json_object("TENANT_LIMITS", value))
+    except TypeError:
+        raise SettingsError("TENANT_LIMITS: has a member that is not known") from None
+
+
 def _of_signups(settings: CodeExchangeSettings | SignupQueriesSettings) -> Rules:
     """What holds for signups. Raises `SettingsError`."""
     return Rules(
@@ -346,11 +365,12 @@ def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
     """Meta by need, and the key under which tokens are stored."""
     rules = replace(
         _of_signups(settings),
+        limits=_limits(settings.tenant_limits),
         plan_tier=settings.default_plan_tier,
         webhooks=webhooks_of(settings.messaging_webhooks, _no_headers),
     )
     ports = replace(
-        runtime.ports(settings.table_name, settings.facts_kept),
+        runtime.ports(settings.table_name, settings.retention),
         vault=runtime.vault(settings.envelope_key_id),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings))),
         rules=rules,
@@ -361,7 +381,7 @@ def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
 def number_submission(runtime: Runtime, settings: NumberSubmissionSettings) -> Ports:
     """The jobs queue; Meta and the key of the tokens by need, for numbers that are not listed yet."""
     return replace(
-        runtime.ports(settings.table_name, settings.facts_kept),
+        runtime.ports(settings.table_name, settings.retention),
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url),
         vault=cast("Vault", _Late(lambda: runtime.vault(settings.envelope_key_id))),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings, deadline=5.0, patience=8.0))),
@@ -400,8 +420,8 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
     )
     default = HubValues(partner_id=settings.partner_id, solution_id=settings.solution_id)
     ports = replace(
-        runtime.ports(settings.table_name, settings.facts_kept),
-        queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_jobs=settings.jobs_dlq_url),
+        runtime.ports(settings.table_name, settings.retention),
+        queue=_queue_of(runtime, settings),
         partner=partner_of(runtime, settings, HUB, default),
         messaging=MessagingApi(runtime.http),
         vault=runtime.vault(settings.envelope_key_id),
@@ -434,10 +454,21 @@ def secret_headers(secret: Secret, name: str, wanted: Sequence[str]) -> Mapping[
     return {header: secret.value(f"messaging_header{OF}{name}:{header}") for header in wanted}
 
 
+def _queue_of(runtime: Runtime, settings: OnboardingWorkerSettings) -> SqsQueue:
+    """The jobs with their dead letters; the desk has the events' queue as well."""
+    events = settings.events_queue_url if isinstance(settings, OperatorDeskSettings) else ""
+    return SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, events=events, dead_jobs=settings.jobs_dlq_url)
+
+
+def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
+    """What the worker has, for what an operator asks; calls pass the same gates of the budget."""
+    return onboarding_worker(runtime, settings)
+
+
 def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings) -> Ports:
     """The jobs queue, and the dead letters of the events."""
     ports = replace(
-        runtime.ports(settings.table_name, settings.facts_kept),
+        runtime.ports(settings.table_name, settings.retention),
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_events=settings.events_dlq_url),
         rules=Rules(retry_seconds=settings.retry_seconds, look_after=settings.look_after),
     )

@@ -91,6 +91,8 @@ class Patient:
 @pytest.fixture(scope="module")
 def healthy() -> Iterator[LocalStack]:
     with local_stack(RunOptions(budget_calls=500, budget_window_seconds=30, step_seconds=0.1)) as run:
+        # The doctor is not patient with a cold function, and a busy machine takes its time to start one.
+        run.http.get(f"{run.api_url}/v1/config", timeout=120).raise_for_status()
         yield run
 
 

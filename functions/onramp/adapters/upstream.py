@@ -320,34 +320,39 @@ def trust() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-class _Line(httpcore.NetworkStream):
+class TimedLine(httpcore.NetworkStream):
     """A connection whose waits end by the deadline of the call that uses it, handshake and headers too."""
 
-    def __init__(self, stream: httpcore.NetworkStream, clock: "_Until") -> None:
+    def __init__(self, stream: httpcore.NetworkStream, clock: "Until") -> None:
         self._stream = stream
         self._clock = clock
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """See `httpcore.NetworkStream.read`."""
         return self._stream.read(max_bytes, self._clock.left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """See `httpcore.NetworkStream.write`."""
         self._stream.write(buffer, self._clock.left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
+        """See `httpcore.NetworkStream.close`."""
         self._stream.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
+        """See `httpcore.NetworkStream.start_tls`."""
         left = self._clock.left(timeout, httpcore.ConnectTimeout)
-        return _Line(self._stream.start_tls(ssl_context, server_hostname, left), self._clock)
+        return TimedLine(self._stream.start_tls(ssl_context, server_hostname, left), self._clock)
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as httpcore has it
+        """See `httpcore.NetworkStream.get_extra_info`."""
         return self._stream.get_extra_info(info)
 
 
 @dataclass(slots=True)
-class _Until:
+class Until:
     """When the call that is under way has to be over, on the monotonic clock."""
 
     moment: float = math.inf
@@ -363,7 +368,7 @@ class _Until:
 class _Network(httpcore.NetworkBackend):
     """The network, with a deadline."""
 
-    def __init__(self, clock: _Until) -> None:
+    def __init__(self, clock: Until) -> None:
         self._network = httpcore.SyncBackend()
         self._clock = clock
 
@@ -376,7 +381,9 @@ class _Network(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         left = self._clock.left(timeout, httpcore.ConnectTimeout)
-        return _Line(self._network.connect_tcp(host, port, left, local_address, socket_options), self._clock)
+        return TimedLine(
+            self._network.connect_tcp(host, port, left, local_address, socket_options), self._clock
+        )
 
 
 class _Transport(httpx.HTTPTransport):
@@ -384,7 +391,7 @@ class _Transport(httpx.HTTPTransport):
 
     def __init__(self) -> None:
         super().__init__(verify=trust(), trust_env=False)
-        self._until = _Until()
+        self._until = Until()
         self._used = time.time()
         # httpx makes its pool without asking for a network; a test sees that this one is used.
         self._pool = httpcore.ConnectionPool(

@@ -38,7 +38,7 @@ def connect(run: Run) -> None:
         return
     # Where its messages go is known before a key is made, which is worth nothing without.
     wanted = webhook_of(run.ports, run.number)
-    made = run.number.key is None
+    made = run.number.key is None or run.number.key_wanted
     key = _make_key(run) if made else stored_key(run)
     mended: list[Attention] = []
     try:
