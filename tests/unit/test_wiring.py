@@ -47,6 +47,10 @@ AWS = {
     "AWS_SECRET_ACCESS_KEY": "testing",
 }
 VALUES = {
+    "RETENTION": "{}",
+    "TENANT_LIMITS": "{}",
+    "HUBS": "{}",
+    "MESSAGING_WEBHOOKS": "{}",
     "LOG_LEVEL": "INFO",
     "MESSAGING_WEBHOOK_HEADERS": '{"X-Shared": "s", "X-Number": 1}',
     "MESSAGING_WEBHOOK_URL": "https://hooks.example/in",

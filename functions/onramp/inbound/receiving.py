@@ -44,6 +44,7 @@ class PlatformSecrets:
         read: Callable[[], object],
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        *,
         name: str = SECRETS,
     ) -> None:
         self._read = read
