@@ -1,7 +1,7 @@
 """The routes of the API, in one table, and who is let through to the function behind each.
 
-What a stage may go without is a table of its own. The hosted page's routes answer files to a person's browser
-and are no part of the contract.
+What a stage may go without is a table of its own. The hosted page's routes and those for Meta are no part of
+the contract with a partner's systems.
 """
 
 from collections.abc import Sequence
@@ -68,3 +68,12 @@ PAGES: Final[Sequence[Route]] = (
     Route("GET", "/signup/{file}", "hosted_page", "public"),
 )
 """The hosted page, where `page.enabled`. A parameter holds one segment: no file is deeper."""
+
+META: Final[Sequence[Route]] = (
+    Route("GET", "/v1/webhooks/meta", "meta_receiver", "signed"),
+    Route("POST", "/v1/webhooks/meta", "meta_receiver", "signed"),
+    Route("POST", "/v1/webhooks/meta/deauthorize", "meta_receiver", "signed"),
+    Route("POST", "/v1/webhooks/meta/data-deletion", "meta_receiver", "signed"),
+    Route("GET", "/v1/deletions/{code}", "signup_queries", "public"),
+)
+"""What Meta calls, and where it sends who has asked for deletion; where `meta_webhook.enabled`."""

@@ -12,6 +12,7 @@ from functools import cache
 from onramp.adapters.aws_light import AwsError, LightClient, credentials_of, read_secret, send_message
 from onramp.adapters.starting import around_snapshots, on_lambda, started
 from onramp.inbound import receiving
+from onramp.inbound.signature import PLATFORM_SECRETS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Receiver:
         self._vault = _client("secretsmanager")
         self.secrets = {receiving.DEFAULT: receiving.PlatformSecrets(self._read)}
         for hub in receiving.hub_names(os.environ.get("HUBS", "")):
-            name = f"{receiving.SECRETS}@{hub}"
+            name = f"{PLATFORM_SECRETS}@{hub}"
             self.secrets[hub] = receiving.PlatformSecrets(self._read, name=name)
 
     def warm(self) -> None:

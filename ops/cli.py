@@ -26,7 +26,7 @@ from ops import (
     table,
     wake,
 )
-from ops.commands import channels, keys
+from ops.commands import attempts, channels, clients, dead_letters, events, keys, numbers, requests, signups
 from ops.console import COULD_NOT_BEGIN, INTERRUPTED, Console
 from ops.doctor import command as doctor
 from ops.preflight import command as preflight
@@ -35,8 +35,15 @@ from ops.tool import Description
 
 AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
     {
+        "attempts": attempts.app,
         "channels": channels.app,
+        "clients": clients.app,
+        "dead-letters": dead_letters.app,
+        "events": events.app,
         "keys": keys.app,
+        "numbers": numbers.app,
+        "requests": requests.app,
+        "signups": signups.app,
     }
 )
 """Commands by their first word; an area is a module of `ops.commands` and a line here."""
