@@ -9,7 +9,7 @@ from onramp.adapters.aws import SOURCE
 from onramp.domain.errors import FAILURES
 from onramp.domain.facts import FACTS, FactKind, FactType
 from onramp.domain.outcome import OutcomeType
-from onramp.domain.signup import PROVED_BY_GRANT, PROVED_BY_USE
+from onramp.domain.signup import PROVED_BY_ADOPTION, PROVED_BY_GRANT, PROVED_BY_USE
 from onramp.domain.states import Attention, Step
 from onramp.inbound.models import LINK_ID, SIGNUP_ID, WISHES
 from onramp.usecases.exchange_code import TOLD
@@ -108,6 +108,7 @@ _WORDS: Final[Mapping[tuple[str, str], list[str]]] = {
     (FactType.NUMBER_WISH_REFUSED, "code"): list(FAILURES),
     (FactType.NUMBER_WISH_REFUSED, "step"): list(WISHES),
     (FactType.SIGNUP_AUTHORIZED, "proof"): [PROVED_BY_GRANT, PROVED_BY_USE],
+    (FactType.NUMBER_ADOPTED, "proof"): [PROVED_BY_ADOPTION],
     (FactType.SIGNUP_OUTCOME, "outcome"): list(OutcomeType),
     (FactType.SIGNUP_EXCHANGE_FAILED, "code"): sorted(TOLD),
 }

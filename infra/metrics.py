@@ -29,6 +29,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "NumbersFailed": Metric("A number stopped; the log line has the code."),
         "NumbersHealed": Metric("A look or the census carried a number on whose webhook never came."),
         "NumbersWaiting": Metric("Numbers of which 360dialog should tell within the hour; by each sweep."),
+        "NumbersAdopted": Metric("A channel that 360dialog had already was taken in."),
         "NumbersStale": Metric("A look found a number that has waited for 360dialog for more than an hour."),
         "NumbersChecked": Metric("A connected number's key and webhook were proved by its daily check."),
         "NumbersMended": Metric(

@@ -11,9 +11,11 @@ from typer.main import get_command
 from ops import records
 from ops.commands import (
     channel,
+    channels,
     config,
     drill,
     facts,
+    keys,
     letters,
     logs,
     pause,
@@ -48,6 +50,8 @@ AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
         "facts": facts.app,
         "secret": secret.app,
         "channel": channel.app,
+        "channels": channels.app,
+        "keys": keys.app,
         "release": release.app,
         "retained": retained.app,
         "table": table.app,

@@ -55,23 +55,21 @@ class Settings:
 
 
 class StoringSettings(Settings):
-    """What everybody needs who writes records, and the facts that come with them."""
+    """What everybody needs who writes records, and the facts that come with them.
+
+    `retention` is a JSON object: after how many days the table forgets.
+    """
 
     table_name: str
-    facts_kept_days: str
-
-    @property
-    def facts_kept(self) -> timedelta:
-        """How long a fact is kept."""
-        return timedelta(days=positive("facts_kept_days", self.facts_kept_days))
+    retention: str
 
 
 class CodeExchangeSettings(StoringSettings):
     """`code_exchange`.
 
     `signup_flows` and `signup_links` are JSON objects: what the popup is opened with, by the flow's name, and
-    what holds for links; `meta_redirect_uris` is a JSON list. `api_address` may leave `{domain_name}` and
-    `{api_id}` to the gateway.
+    what holds for links; so is `tenant_limits`. `meta_redirect_uris` is a JSON list. `api_address` may leave
+    `{domain_name}` and `{api_id}` to the gateway.
     """
 
     envelope_key_id: str
@@ -84,6 +82,7 @@ class CodeExchangeSettings(StoringSettings):
     signup_links: str
     api_address: str
     tenant_claim: str
+    tenant_limits: str
     default_plan_tier: str
 
 
@@ -186,6 +185,15 @@ class OnboardingWorkerSettings(WorkerSettings):
         return timedelta(
             seconds=positive("partner_budget_window_seconds", self.partner_budget_window_seconds)
         )
+
+
+class OperatorDeskSettings(OnboardingWorkerSettings):
+    """`operator_desk`: what the worker has, and where events, and all dead letters, are."""
+
+    events_queue_url: str
+    events_dlq_url: str
+    schedules_dlq_url: str
+    stream_dlq_url: str
 
 
 class PartnerEventWorkerSettings(WorkerSettings):

@@ -19,18 +19,19 @@ from aws_lambda_powertools import Logger, Metrics
 
 from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsQueue, Wrong
 from onramp.adapters.aws_client import Clients
-from onramp.adapters.dynamo import FACTS_KEPT, DynamoStore
+from onramp.adapters.dynamo import DynamoStore
 from onramp.adapters.starting import around_snapshots, on_lambda, started
 from onramp.adapters.system import PowertoolsTelemetry, SystemClock
 from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flow
-from onramp.ports import LinkRules, Ports, Rules
+from onramp.ports import Kept, LinkRules, Ports, Rules, TenantLimits
 from onramp.ports.upstreams import ChannelWebhook
 from onramp.settings import (
     CodeExchangeSettings,
     EventPublisherSettings,
     NumberSubmissionSettings,
     OnboardingWorkerSettings,
+    OperatorDeskSettings,
     PartnerEventWorkerSettings,
     ReconcilerSettings,
     Settings,
@@ -111,10 +112,11 @@ class Runtime:
         """The table's service."""
         return cast("DynamoDBClient", self.aws("dynamodb"))
 
-    def ports(self, table_name: str, facts_kept: timedelta = FACTS_KEPT) -> Ports:
-        """What every function has: the table, time, and telling."""
-        store = DynamoStore(self.dynamodb, table_name, self.clock, self._unreadable, facts_kept=facts_kept)
-        return Ports(store=store, clock=self.clock, telemetry=self.telemetry)
+    def ports(self, table_name: str, retention: str = "{}") -> Ports:
+        """What every function has: the table, which forgets as `retention` says, time, and telling."""
+        kept = _kept(retention)
+        store = DynamoStore(self.dynamodb, table_name, self.clock, self._unreadable, facts_kept=kept.facts)
+        return Ports(store=store, clock=self.clock, telemetry=self.telemetry, kept=kept)
 
     def _unreadable(self, record: str) -> None:
         """An item that was left out of a list, for its neighbours' sake."""
@@ -243,6 +245,23 @@ def _links(value: str) -> LinkRules:
         raise SettingsError("SIGNUP_LINKS: has a member that is not known") from None
 
 
+def _kept(value: str) -> Kept:
+    """For how long the table keeps what. Raises `SettingsError`; what a later release says is left out."""
+    given = json_object("RETENTION", value)
+    days = {name: given[f"{name}_days"] for name in Kept.__dataclass_fields__ if f"{name}_days" in given}
+    if not all(isinstance(count, int) and count > 0 for count in days.values()):
+        raise SettingsError("RETENTION must hold positive whole numbers")
+    return Kept(**{name: timedelta(days=count) for name, count in days.items()})
+
+
+def _limits(value: str) -> TenantLimits:
+    """What one tenant may have. Raises `SettingsError`."""
+    try:
+        return TenantLimits(**json_object("TENANT_LIMITS", value))
+    except TypeError:
+        raise SettingsError("TENANT_LIMITS: has a member that is not known") from None
+
+
 def _of_signups(settings: CodeExchangeSettings | SignupQueriesSettings) -> Rules:
     """What holds for signups. Raises `SettingsError`."""
     return Rules(
@@ -255,17 +274,17 @@ def _of_signups(settings: CodeExchangeSettings | SignupQueriesSettings) -> Rules
 def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
     """Meta by need, and the key under which tokens are stored."""
     return replace(
-        runtime.ports(settings.table_name, settings.facts_kept),
+        runtime.ports(settings.table_name, settings.retention),
         vault=runtime.vault(settings.envelope_key_id),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings))),
-        rules=_of_signups(settings),
+        rules=replace(_of_signups(settings), limits=_limits(settings.tenant_limits)),
     )
 
 
 def number_submission(runtime: Runtime, settings: NumberSubmissionSettings) -> Ports:
     """The jobs queue; Meta and the key of the tokens by need, for numbers that are not listed yet."""
     return replace(
-        runtime.ports(settings.table_name, settings.facts_kept),
+        runtime.ports(settings.table_name, settings.retention),
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url),
         vault=cast("Vault", _Late(lambda: runtime.vault(settings.envelope_key_id))),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings, deadline=5.0, patience=8.0))),
@@ -290,8 +309,8 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
 
     headers = json_object("MESSAGING_WEBHOOK_HEADERS", settings.messaging_webhook_headers)
     return replace(
-        runtime.ports(settings.table_name, settings.facts_kept),
-        queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_jobs=settings.jobs_dlq_url),
+        runtime.ports(settings.table_name, settings.retention),
+        queue=_queue_of(runtime, settings),
         partner=PartnerApi(
             client=runtime.http,
             base_url=settings.partner_base_url.rstrip("/"),
@@ -316,10 +335,21 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
     )
 
 
+def _queue_of(runtime: Runtime, settings: OnboardingWorkerSettings) -> SqsQueue:
+    """The jobs with their dead letters; the desk has the events' queue as well."""
+    events = settings.events_queue_url if isinstance(settings, OperatorDeskSettings) else ""
+    return SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, events=events, dead_jobs=settings.jobs_dlq_url)
+
+
+def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
+    """What the worker has, for what an operator asks; calls pass the same gates of the budget."""
+    return onboarding_worker(runtime, settings)
+
+
 def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings) -> Ports:
     """The jobs queue, and the dead letters of the events."""
     return replace(
-        runtime.ports(settings.table_name, settings.facts_kept),
+        runtime.ports(settings.table_name, settings.retention),
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_events=settings.events_dlq_url),
         rules=Rules(retry_seconds=settings.retry_seconds, look_after=settings.look_after),
     )

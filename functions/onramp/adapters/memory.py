@@ -333,6 +333,7 @@ class MemoryQueue:
 
     numbers: list[str] = field(default_factory=list)
     censuses: list[str] = field(default_factory=list)
+    replayed: list[tuple[str, str]] = field(default_factory=list)
     buried_numbers: list[tuple[str, str]] = field(default_factory=list)
     buried_events: list[tuple[str, str, str]] = field(default_factory=list)
     broken: bool = False
@@ -346,6 +347,11 @@ class MemoryQueue:
         """See `Queue.wake_census`."""
         self._require_answer()
         self.censuses.append(hub)
+
+    def replay_event(self, body: str, encoding: str) -> None:
+        """See `Queue.replay_event`."""
+        self._require_answer()
+        self.replayed.append((body, encoding))
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """See `Queue.bury_number`."""

@@ -133,6 +133,12 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
         "This phone number is not verified yet. Please verify it in WhatsApp Manager (by text message or"
         " call), then try again.",
     ),
+    "tenant_limit": ProblemKind(
+        429,
+        "The tenant has as much open as it may have",
+        "There are too many signups at the moment. Please try again later.",
+        retryable=True,
+    ),
     "internal_error": ProblemKind(500, "Something went wrong on our side", _AGAIN, retryable=True),
     "meta_configuration": ProblemKind(502, "Meta refuses the configuration of this service", _OURS),
     "meta_unavailable": ProblemKind(

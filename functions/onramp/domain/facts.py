@@ -58,6 +58,8 @@ class FactType(StrEnum):
     NUMBER_REACTIVATED = "number.reactivated"
     NUMBER_RELEASED = "number.released"
     NUMBER_MATCHED_LATE = "number.matched_late"
+    NUMBER_ADOPTED = "number.adopted"
+    NUMBER_KEY_ROTATED = "number.key_rotated"
     CHANNELS_UNKNOWN = "channels.unknown"
 
 
@@ -140,6 +142,13 @@ FACTS: Final[Mapping[str, FactKind]] = {
     FactType.NUMBER_RELEASED: FactKind("Another tenant has proved the number, which was free: it is theirs."),
     FactType.NUMBER_MATCHED_LATE: FactKind(
         "The only living channel of the WABA that nobody had was taken for its only number without one."
+    ),
+    FactType.NUMBER_ADOPTED: FactKind(
+        "A channel that 360dialog had already was taken in; its key and webhook stay as they are.",
+        detail=("proof",),
+    ),
+    FactType.NUMBER_KEY_ROTATED: FactKind(
+        "A new key was made because an operator asked for it: fetch it, the one before is dead."
     ),
     FactType.CHANNELS_UNKNOWN: FactKind(
         "360dialog bills channels that belong to no number of ours.", detail=("count", "channel_ids")

@@ -12,7 +12,7 @@ from onramp.domain.partner_events import Channel, PartnerEvent, read_event, redu
 from onramp.domain.records import HUB, Worked
 
 EVENT_KEPT: Final = timedelta(days=30)
-"""Longer than 7 days of redelivery and 14 days in a queue together."""
+"""Unless the configuration says more. Longer than 7 days of redelivery and 14 days in a queue together."""
 LARGEST: Final = 250_000
 """Characters of an envelope that are kept as they came; a larger one is reduced to what is used."""
 
@@ -35,7 +35,8 @@ _MAY_ACT: Final = frozenset({Outcome.OPEN, Outcome.UNRESOLVED, Outcome.GIVEN_UP}
 class EventRecord(Worked):
     """One event. `place` is where it is kept: its channel, else its WABA, else its digits.
 
-    `tries` counts how often it found no number. `reason` says why it was given up.
+    `tries` counts how often it found no number. `reason` says why it was given up. `kept_days`: so long it is
+    known.
     """
 
     KIND: ClassVar[str] = "EVENT"
@@ -50,10 +51,11 @@ class EventRecord(Worked):
     reason: str | None = None
     phone_number_id: str | None = None
     tries: int = 0
+    kept_days: int = EVENT_KEPT.days
 
     @classmethod
-    def of(cls, event: PartnerEvent, now: datetime, hub: str = HUB) -> Self:
-        """An event that has just come."""
+    def of(cls, event: PartnerEvent, now: datetime, hub: str = HUB, kept: timedelta = EVENT_KEPT) -> Self:
+        """An event that has just come, to be known for as long as `kept`, in days."""
         raw = event.raw if len(event.raw) <= LARGEST else reduced(event)
         return cls(
             hub=hub,
@@ -62,6 +64,7 @@ class EventRecord(Worked):
             place=place_of(event.channel, hub),
             raw=raw,
             received_at=now,
+            kept_days=kept.days,
         )
 
     @property
@@ -72,7 +75,7 @@ class EventRecord(Worked):
     @property
     def forgotten_at(self) -> datetime:
         """Long after its last copy can come."""
-        return self.received_at + EVENT_KEPT
+        return self.received_at + timedelta(days=self.kept_days)
 
     @property
     def may_act(self) -> bool:

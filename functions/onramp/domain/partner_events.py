@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -110,7 +110,8 @@ class Channel:
     `external_id` is very likely Meta's phone number id. `waba_id` is Meta's (`waba_account.external_id`),
     never `waba_account.id`, which is 360dialog's own. `digits` are canonical. `final`: it is dead, and not
     only because its end was asked for. `restricted` is None where nothing is said. `error` is the code of an
-    error that 360dialog has put on the channel, `error_shown` whether the object could tell.
+    error that 360dialog has put on the channel, `error_shown` whether the object could tell. `phone` and
+    `name` are the number and its name as 360dialog spells them.
     """
 
     id: str | None = None
@@ -126,6 +127,8 @@ class Channel:
     restricted: bool | None = None
     error: str | None = None
     error_shown: bool = False
+    phone: str = field(default="", compare=False)
+    name: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +184,12 @@ def read_channel(data: Mapping[str, object]) -> Channel:
     hub_status = _word(data.get("hub_status"))
     gone = hub_status in FINAL_HUB_STATUSES or bool(data.get("terminated_at"))
     lost = _word(waba.get("status")) in DEAD_WABA_STATUSES
+    phone = _phone(setup, data)
     return Channel(
         id=identifier(data.get("id")) or identifier(data.get("channel_id")),
         external_id=_first(data, "external_id", "channel_external_id", "phone_number_id"),
         waba_id=identifier(waba.get("external_id")) or _first(data, "waba_external_id", "waba_id"),
-        digits=canonical(
-            text(setup.get("phone_number"))
-            or text(data.get("phone_number"))
-            or text(data.get("display_phone_number"))
-            or ""
-        ),
+        digits=canonical(phone),
         client_id=identifier(data.get("client_id")) or identifier(client.get("id")),
         progress=max(known, key=rank, default=None),
         dead=gone or lost or hub_status in DEAD_HUB_STATUSES or bool(data.get("cancelled_at")),
@@ -200,7 +199,14 @@ def read_channel(data: Mapping[str, object]) -> Channel:
         restricted=_restricted(data, waba),
         error=_error_code(setup.get("error")),
         error_shown="error" in setup,
+        phone=phone[:MAX_ID],
+        name=(text(setup.get("phone_name")) or text(data.get("phone_name")) or "")[:MAX_ID] or None,
     )
+
+
+def _phone(setup: Mapping[str, object], data: Mapping[str, object]) -> str:
+    found = (setup.get("phone_number"), data.get("phone_number"), data.get("display_phone_number"))
+    return next((phone for phone in map(text, found) if phone), "")
 
 
 def _first(data: Mapping[str, object], *names: str) -> str | None:

@@ -43,6 +43,39 @@ NO_LINKS: Final = LinkRules()
 
 
 @dataclass(frozen=True, slots=True)
+class TenantLimits:
+    """How much one tenant may have at once, and open in a day of UTC; None where there is no limit."""
+
+    open_signups: int | None = None
+    signups_per_day: int | None = None
+    links: int | None = None
+
+    @property
+    def are_set(self) -> bool:
+        """Whether anything has to be counted."""
+        return any(limit is not None for limit in (self.open_signups, self.signups_per_day, self.links))
+
+
+NO_LIMITS: Final = TenantLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """For how long the table keeps what is only of use for a time.
+
+    `signups`: so long after its end a signup stays that has brought no account; None for ever.
+    """
+
+    facts: timedelta = timedelta(days=400)
+    events: timedelta = timedelta(days=30)
+    deliveries: timedelta = timedelta(days=30)
+    signups: timedelta | None = None
+
+
+KEPT: Final = Kept()
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What a deployment decides: see `config/example.toml`.
 
@@ -50,7 +83,8 @@ class Rules:
     connected channels send their messages. `mend_keys`: whether the daily check replaces a key that is dead,
     which kills the one somebody has just made; `mend_webhooks`: whether it sets a webhook back. `flows`: what
     a popup can be opened with, by name. `links`: what holds for signup links.
-    `redirect_uris`: the pages, exactly, that a signup without a popup may come back to.
+    `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `limits`: what one
+    tenant may have.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -62,6 +96,7 @@ class Rules:
     flows: Flows = field(default_factory=dict)
     links: LinkRules = NO_LINKS
     redirect_uris: Sequence[str] = ()
+    limits: TenantLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,4 +113,5 @@ class Ports:
     vault: Vault = cast("Vault", _NotWired("vault"))  # noqa: RUF009 - stateless
     bus: Bus = cast("Bus", _NotWired("bus"))  # noqa: RUF009 - stateless
     rules: Rules = field(default_factory=Rules)
+    kept: Kept = KEPT
     hub: str = HUB

@@ -35,6 +35,9 @@ class Queue(Protocol):
     def wake_census(self, hub: str) -> None:
         """Wake a worker for the census of a hub."""
 
+    def replay_event(self, body: str, encoding: str) -> None:
+        """Put an event's body into the events queue once more; `encoding` is `utf-8` or `base64`."""
+
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """Put the job of a number that is given up with its reason into the dead-letter queue."""
 

@@ -55,7 +55,7 @@ class EventWork:
         self._again = again
         self._ended = False
         self._unresolved = False
-        self.record = EventRecord.of(event, ports.clock.now(), ports.hub)
+        self.record = EventRecord.of(event, ports.clock.now(), ports.hub, ports.kept.events)
 
     @property
     def fields(self) -> dict[str, str | float | None]:
@@ -182,7 +182,8 @@ class EventWork:
         if stored is None and self._again:
             raise LeaseLost(self.record.id)
         if stored is None:
-            stored = EventRecord.of(self._event, self._ports.clock.now(), self._ports.hub)
+            ports = self._ports
+            stored = EventRecord.of(self._event, ports.clock.now(), ports.hub, ports.kept.events)
             stored.lend(self._owner, self._ports.clock.now())
         stored.require_lease(self._owner)
         self.record = stored

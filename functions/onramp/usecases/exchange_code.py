@@ -40,6 +40,7 @@ from onramp.domain.text import mapping, members, text
 from onramp.ports import Ports
 from onramp.ports.upstreams import PhoneFacts
 from onramp.usecases.changing import Along, change, pause
+from onramp.usecases.limits import release
 from onramp.usecases.links import spender
 from onramp.usecases.list_numbers import listed_as, note_refusal, open_token, problem_of, token_context
 
@@ -135,7 +136,9 @@ def _exchange(
     if not code:
         raise Problem("code_invalid", "Send the code of the popup, unchanged.")
     asked = _asked(ports, code, session_info)
-    exchange = ports.store.read(Exchange, signup.id) or Exchange(signup_id=signup.id)
+    exchange = ports.store.read(Exchange, signup.id) or Exchange(
+        signup_id=signup.id, until=signup.forgotten_at
+    )
     same = exchange.done is not None and exchange.done.code_sha256 == asked.code_sha256
     if signup.waba is not None:
         if same:
@@ -148,6 +151,7 @@ def _exchange(
     exchange = _begin(ports, exchange, asked)
     token = _ask_meta(ports, exchange, code, redirect_uri)
     exchange = _keep(ports, signup, exchange, token, spender(ports, signup, visit))
+    release(ports, signup.tenant, signup.link_id)
     return _prove(ports, signup, exchange, token, None)
 
 
@@ -345,13 +349,23 @@ def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen:
         stored.prefill = None
         stored.parts = len(parts)
         stored.tell(FactType.SIGNUP_AUTHORIZED, now, waba_id=waba.id, proof=waba.proof)
-        return parts
+        return [*parts, *_staying(ports, signup.id)]
 
     saved = change(ports, Signup, (signup.id,), edit)
     if saved.waba is None or saved.waba.id != waba.id:
         raise Problem("signup_closed", "This signup has been given another WABA.")
     ports.telemetry.count("SignupsAuthorized")
+    release(ports, saved.tenant, saved.id)
     return saved
+
+
+def _staying(ports: Ports, signup_id: str) -> list[Exchange]:
+    """The exchange of a signup that does not end by itself any more, where it would have."""
+    exchange = ports.store.read(Exchange, signup_id) if ports.kept.signups else None
+    if exchange is None or exchange.until is None:
+        return []
+    exchange.until = None
+    return [exchange]
 
 
 def _with_claimed(

@@ -27,8 +27,9 @@ def submit(number: Number, now: datetime) -> None:
 def retry(number: Number, now: datetime) -> None:
     """Clear a failure that may be mended, so that its step runs anew, with all attempts.
 
-    A connected number that has drifted is proved, and mended where it is broken.
+    A connected number that has drifted is proved, and mended where it is broken. An adopted one gets its key.
     """
+    number.rests = False
     if number.failure is None:
         number.doubts += 1
         if Attention.CHANNEL_MISSING in number.notices:
@@ -41,9 +42,11 @@ def retry(number: Number, now: datetime) -> None:
 
 
 def can_retry(number: Number) -> bool:
-    """Whether a retry may help: it has failed for something that can be mended, or it has drifted."""
+    """Whether a retry may help: it has failed and can be mended, has drifted, or was adopted."""
     if number.failure is not None:
         return number.failure.retryable
+    if number.rests:
+        return number.cancelled_at is None and not number.is_open_wish
     return number.next_step is Step.CHECK and bool(number.noticed & _DRIFT)
 
 
@@ -74,6 +77,7 @@ def reconnect(number: Number, now: datetime) -> None:
     """
     forget_restriction(number)
     number.wish = None
+    number.rests = False
     gone = number.cancelled_at is not None and (number.final or number.channel_id is None)
     if gone:
         begin_life(number, None, now)
@@ -109,6 +113,7 @@ def hand_over(number: Number, tenant: str, now: datetime) -> None:
     number.tenant = tenant
     number.client_id = number.listing = number.intent = number.look_from = None
     number.progress = Progress.PENDING
+    number.rests = False
 
 
 def end(number: Number, now: datetime, *, final: bool) -> None:
@@ -155,7 +160,7 @@ def begin_life(number: Number, channel_id: str | None, now: datetime) -> None:
         number.intent = None
         number.progress = Progress.SUBMITTED
         number.steps[Progress.SUBMITTED] = now
-    number.due_at = now
+    number.due_at = now if number.next_step is not None else None
     number.tell(FactType.NUMBER_RECONNECT, now, life=str(number.life))
 
 
@@ -168,7 +173,7 @@ def _new_life(number: Number, channel_id: str | None) -> None:
     number.cancelled_at = number.failure = number.key = number.permission_at = None
     number.wish = number.ending_at = number.unseen = number.seen_at = number.absent_at = None
     number.stray = None
-    number.final = number.client_renewed = False
+    number.final = number.client_renewed = number.key_wanted = False
     number.notices = {}
     number.doubts = number.settled_doubts = number.looks = 0
     number.begin_anew()

@@ -98,7 +98,9 @@ class Number(Worked):
     for good. `ending_at`: since when 360dialog is asked to end it. `unseen`: its channel is to be read first.
     `seen_at`: when it was read alive last. `absent_at`: 360dialog had no channel of it then. `stray`: a
     channel of its WABA that may be its own holds it up. `mended_at`: when it was mended last without a
-    person. `client_renewed`: 360dialog did not know its client, so that another was looked for.
+    person. `client_renewed`: 360dialog did not know its client, so that another was looked for. `rests`: it
+    was adopted, and nobody has asked for its key yet, so that it waits for nothing. `key_wanted`: somebody
+    has asked for a new key in place of the stored one.
     """
 
     KIND: ClassVar[str] = "NUMBER"
@@ -150,6 +152,8 @@ class Number(Worked):
     mended_at: datetime | None = None
     client_renewed: bool = False
     permission_at: datetime | None = None
+    rests: bool = False
+    key_wanted: bool = False
 
     @field_serializer("steps", when_used="json")
     def _milliseconds(self, steps: dict[str, datetime]) -> dict[str, int]:
@@ -204,7 +208,7 @@ class Number(Worked):
             return None
         if self.unseen and self.channel_id:
             return Step.LOOK
-        return None if self.cancelled_at else self._way
+        return None if self.cancelled_at or self.rests else self._way
 
     @property
     def _way(self) -> Step:
@@ -213,7 +217,7 @@ class Number(Worked):
             return Step.SUBMIT
         if not reaches(self.progress, Progress.LIVE):
             return Step.LOOK
-        unproved = self.key is None or self.doubts > self.settled_doubts
+        unproved = self.key is None or self.key_wanted or self.doubts > self.settled_doubts
         return Step.CONNECT if unproved or not reaches(self.progress, Progress.CONNECTED) else Step.CHECK
 
     @property
@@ -238,7 +242,7 @@ class Number(Worked):
 
     def waits_for(self, now: datetime) -> str | None:
         """What it waits for, a key of `WAITS`, when it is under way for longer than a day."""
-        if self.failure or self.cancelled_at or now - self.still_since < LONG_UNDER_WAY:
+        if self.failure or self.cancelled_at or self.rests or now - self.still_since < LONG_UNDER_WAY:
             return None
         if self.stray is not None:
             return "stray"
