@@ -75,6 +75,13 @@ _MEMBERS: Final[Json] = {
         "description": "Until when the link waits; ISO 8601.",
         "examples": ["2026-11-30T09:00:00.000Z"],
     },
+    "kind": {"description": "What was asked for.", "examples": ["deletion"]},
+    "request_id": {
+        "description": "The code that Meta shows to the person who asked.",
+        "examples": ["abcdefghijklmnopqrstuvwx"],
+    },
+    "solution_id": {"description": "Meta's id of the solution.", "examples": ["123456789012345"]},
+    "status": {"description": "Meta's word for what has become of it.", "examples": ["deactivated"]},
     "life": {"description": "Which life of the number begins or goes on.", "examples": ["2"]},
     "link_id": {"description": "Our id of the link.", "examples": [LINK_ID]},
     "other_channel_id": {"description": "360dialog's id of the other channel.", "examples": ["smplD4CH"]},

@@ -1,8 +1,9 @@
 """Packages the functions' code without Docker: the same input gives the same bytes, on any machine.
 
-Three bundles: ``receiver`` has the webhook receiver and just what it imports, nothing of others, so that it
-starts fast; ``page`` likewise the function that serves the hosted page, and the page's files with the browser
-module; ``app`` has the other functions, our package, and the locked dependencies for Lambda's platform.
+Four bundles: ``receiver`` has the webhook receiver and just what it imports, nothing of others, so that it
+starts fast; ``meta`` likewise the receiver of Meta's own webhook; ``page`` the function that serves the
+hosted page, and the page's files with the browser module; ``app`` has the other functions, our package, and
+the locked dependencies for Lambda's platform.
 All carry bytecode for exactly Lambda's Python; who calls AWS, the few roots that its certificates lead to. A
 bundle is named after its inputs, and made once.
 """
@@ -28,6 +29,7 @@ from infra.imports import ForeignImportError, modules_needed
 from infra.joining import JoinError, join
 
 RECEIVER = "webhook_receiver.py"
+META_RECEIVER = "meta_receiver.py"
 HOSTED_PAGE = "hosted_page.py"
 PAGE_FOLDER = "page"
 """Where the page's files are in its bundle."""
@@ -99,10 +101,12 @@ def build_bundles(*, local: bool, sources: Sources | None = None) -> dict[Packag
         raise BundleError(f"bytecode must be made by Python {'.'.join(map(str, PYTHON))}")
     machine = _host_machine() if local else LAMBDA_MACHINE
     receiver = _alone(RECEIVER, "the receiver", sources)
+    meta = _alone(META_RECEIVER, "Meta's receiver", sources)
     page = _alone(HOSTED_PAGE, "the hosted page", sources) | page_files(sources)
     app = _app_files(sources)
     return {
         "receiver": Bundle(_kept("receiver", receiver, sources, None), machine),
+        "meta": Bundle(_kept("meta", meta, sources, None), machine),
         "page": Bundle(_kept("page", page, sources, None), machine),
         "app": Bundle(_kept("app", app, sources, "host" if local else LAMBDA_PLATFORM), machine),
     }
@@ -159,7 +163,7 @@ def _named(files: Iterable[Path], sources: Sources) -> dict[str, Path | bytes]:
 
 
 def _app_files(sources: Sources) -> dict[str, Path | bytes]:
-    alone = {RECEIVER, HOSTED_PAGE}
+    alone = {RECEIVER, META_RECEIVER, HOSTED_PAGE}
     handlers = [path for path in sources.functions.glob("*.py") if path.name not in alone]
     package = [path for path in (sources.functions / "onramp").rglob("*") if path.is_file()]
     left_out = {sources.functions / name for name in LEFT_OUT}

@@ -12,6 +12,7 @@ from typing import Literal
 from infra.grants import (
     BUS,
     DECRYPT,
+    DELETE,
     ENCRYPT,
     GET,
     GET_MANY,
@@ -33,7 +34,7 @@ from infra.grants import (
 from infra.metrics import METRICS
 from onramp import settings
 
-PackageName = Literal["receiver", "page", "app"]
+PackageName = Literal["receiver", "meta", "page", "app"]
 LONGEST_TIMEOUT = 900
 """Lambda's own limit, in seconds."""
 WAITED_FOR = 1024
@@ -196,6 +197,21 @@ _CARDS = (
         ),
     ),
     Card(
+        name="meta_receiver",
+        about="Checks Meta's own webhooks and persons' requests, and queues them",
+        timeout=5,
+        package="meta",
+        settings=settings.META_RECEIVER,
+        trigger=Routes(),
+        grants=(*sends("events_queue"), SECRET),
+        metrics=(
+            "MetaWebhooksAccepted",
+            "MetaWebhooksRefused",
+            "MetaWebhooksRejected",
+            "MetaWebhooksTooLarge",
+        ),
+    ),
+    Card(
         name="hosted_page",
         about="Serves the page behind a signup link",
         timeout=5,
@@ -258,12 +274,14 @@ _CARDS = (
         ),
         metrics=(
             *_LEDGER,
+            "DeletionsRequested",
             "EventsStored",
             "EventsUnknown",
             "EventsUnreadable",
             "NumbersAttention",
             "RecordsCrashed",
             "ServicesUnavailable",
+            "SolutionsDeactivated",
         ),
     ),
     Card(
@@ -304,19 +322,24 @@ _CARDS = (
         settings=settings.OperatorDeskSettings,
         trigger=Invoked(),
         grants=(
-            *table(GET, GET_MANY, QUERY, UPDATE, PUT),
+            # A person is looked for, and forgotten, in the whole table: an index would hold their email.
+            *table(GET, GET_MANY, QUERY, SCAN, UPDATE, PUT, DELETE),
             *indexes("by_tenant", "by_due", "by_channel", "by_digits", "by_waba", "by_place"),
             *sends("jobs_queue", "events_queue"),
             *reads_letters("jobs_dlq", "events_dlq", "schedules_dlq", "stream_dlq"),
             secrets_of("channel_key", DECRYPT, ENCRYPT),
+            secrets_of("business_token", ENCRYPT),
             SECRET,
         ),
         metrics=(
             "BudgetUsed",
+            "MetaConfigurationErrors",
+            "MetaRefusals",
             "NumbersAdopted",
             "PartnerThrottled",
             "RecordsCrashed",
             "ServicesUnavailable",
+            "SignupsAuthorized",
         ),
     ),
 )

@@ -72,6 +72,7 @@ __all__ = [
     "LinksConfig",
     "MessagingConfig",
     "MetaConfig",
+    "MetaWebhookConfig",
     "NumbersConfig",
     "PageConfig",
     "PartnerConfig",
@@ -363,6 +364,12 @@ class PageConfig(_Section):
     ] = None
 
 
+class MetaWebhookConfig(_Section):
+    """``[meta_webhook]``: whether Meta's own webhook, and what persons ask for through Meta, are taken."""
+
+    enabled: Annotated[Switch, wants("true or false, without quotes")] = False
+
+
 class LimitsConfig(_Section):
     """``[limits]``: how much one tenant may have at once, each left out where there is no limit.
 
@@ -433,6 +440,7 @@ class DeploymentConfig(_Section):
     bus: BusConfig = BusConfig()
     links: LinksConfig = LinksConfig()
     page: PageConfig = PageConfig()
+    meta_webhook: MetaWebhookConfig = MetaWebhookConfig()
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
 

@@ -21,6 +21,7 @@ CONFIGURED: Mapping[str, str] = MappingProxyType(
         "GRAPH_VERSION": "meta.graph_version",
         "GRAPH_BASE_URL": "meta.graph_base_url",
         "META_SDK_BASE_URL": "meta.sdk_base_url",
+        "META_WEBHOOK": "meta_webhook.enabled",
         "META_DIALOG_BASE_URL": "meta.dialog_base_url",
         "TENANT_CLAIM": "api.tenant_claim",
         "PARTNER_ID": "partner.partner_id",

@@ -20,6 +20,7 @@ QUERY = "dynamodb:Query"
 UPDATE = "dynamodb:UpdateItem"
 PUT = "dynamodb:PutItem"
 SCAN = "dynamodb:Scan"
+DELETE = "dynamodb:DeleteItem"
 ENCRYPT = "kms:Encrypt"
 DECRYPT = "kms:Decrypt"
 

@@ -54,6 +54,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "EventsUnresolved": Metric("An event found no number and waits under its place."),
         "EventsUnreadable": Metric("A webhook's body could not be read; it is in the dead letters."),
         "EventsGivenUp": Metric("An event was given up after all its attempts."),
+        "SolutionsDeactivated": Metric("Meta told that the multi-partner solution is stopped."),
+        "DeletionsRequested": Metric("A person asked through Meta that their data be deleted, or left."),
         "OldestDueSeconds": Metric("Since when the oldest work is due that nobody takes up.", "Seconds"),
         "JobsSentAgain": Metric("The sweep woke a worker for work that was due."),
         "FactsPublished": Metric("A fact is on the bus."),
@@ -65,6 +67,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "WebhooksRejected": Metric("A webhook's signature did not fit."),
         "WebhooksRefused": Metric("A webhook was answered 503: queue or secret could not be used."),
         "WebhooksTooLarge": Metric("A webhook was too large for the queue."),
+        "MetaWebhooksAccepted": Metric("What Meta sent is in the queue, or its handshake was answered."),
+        "MetaWebhooksRejected": Metric("A signature of Meta's, or its verify token, did not fit."),
+        "MetaWebhooksRefused": Metric("Meta was answered 503: queue or secret could not be used."),
+        "MetaWebhooksTooLarge": Metric("What Meta sent was too large for the queue."),
         "WebhookMilliseconds": Metric("From a webhook to its answer.", "Milliseconds"),
     }
 )

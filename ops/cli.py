@@ -12,6 +12,7 @@ from ops import records
 from ops.commands import (
     channel,
     channels,
+    clients,
     config,
     drill,
     facts,
@@ -51,6 +52,7 @@ AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
         "secret": secret.app,
         "channel": channel.app,
         "channels": channels.app,
+        "clients": clients.app,
         "keys": keys.app,
         "release": release.app,
         "retained": retained.app,

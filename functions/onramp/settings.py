@@ -84,6 +84,7 @@ class CodeExchangeSettings(StoringSettings):
     tenant_claim: str
     tenant_limits: str
     default_plan_tier: str
+    meta_webhook: str
 
 
 class NumberSubmissionSettings(StoringSettings):
@@ -194,6 +195,10 @@ class OperatorDeskSettings(OnboardingWorkerSettings):
     events_dlq_url: str
     schedules_dlq_url: str
     stream_dlq_url: str
+    meta_app_id: str
+    graph_version: str
+    graph_base_url: str
+    meta_webhook: str
 
 
 class PartnerEventWorkerSettings(WorkerSettings):
@@ -201,6 +206,7 @@ class PartnerEventWorkerSettings(WorkerSettings):
 
     events_queue_url: str
     events_dlq_url: str
+    solution_id: str
 
 
 class EventPublisherSettings(Settings):
@@ -212,6 +218,14 @@ class EventPublisherSettings(Settings):
 
 WEBHOOK_RECEIVER: Final = ("EVENTS_QUEUE_URL", "POWERTOOLS_METRICS_NAMESPACE", "SECRET_ID", "STAGE")
 """What `webhook_receiver` reads by hand; it starts without this module."""
+META_RECEIVER: Final = (
+    "API_ADDRESS",
+    "EVENTS_QUEUE_URL",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "SECRET_ID",
+    "STAGE",
+)
+"""What `meta_receiver` reads by hand; likewise."""
 HOSTED_PAGE: Final = ("META_SDK_BASE_URL", "SIGNUP_PAGE")
 """What `hosted_page` reads by hand; it starts without this module. Whose scripts and pictures it lets in."""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aws_lambda_powertools import Logger, Metrics
 
-from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsQueue, Wrong
+from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsLetters, SqsQueue, Wrong
 from onramp.adapters.aws_client import Clients
 from onramp.adapters.dynamo import DynamoStore
 from onramp.adapters.starting import around_snapshots, on_lambda, started
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 _REFUSED: Final = {
     "meta_app_secret": "MetaConfigurationErrors",
+    "meta_system_user_token": "MetaConfigurationErrors",
     "partner_api_key": "PartnerConfigurationErrors",
 }
 """What is counted when a value of the secret is refused."""
@@ -224,6 +225,7 @@ def _meta(runtime: Runtime, settings: _MetaSettings, **waits: float) -> "MetaGra
         version=settings.graph_version,
         app_id=settings.meta_app_id,
         app_secret=runtime.credential(settings.secret_id, "meta_app_secret"),
+        system_user=None,
         **waits,
     )
 
@@ -277,7 +279,11 @@ def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
         runtime.ports(settings.table_name, settings.retention),
         vault=runtime.vault(settings.envelope_key_id),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings))),
-        rules=replace(_of_signups(settings), limits=_limits(settings.tenant_limits)),
+        rules=replace(
+            _of_signups(settings),
+            hears_meta=settings.meta_webhook == "True",
+            limits=_limits(settings.tenant_limits),
+        ),
     )
 
 
@@ -342,8 +348,30 @@ def _queue_of(runtime: Runtime, settings: OnboardingWorkerSettings) -> SqsQueue:
 
 
 def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
-    """What the worker has, for what an operator asks; calls pass the same gates of the budget."""
-    return onboarding_worker(runtime, settings)
+    """What the worker has, for what an operator asks, and the dead letters; calls pass the same gates.
+
+    Meta by need.
+    """
+    ports = onboarding_worker(runtime, settings)
+    letters = {
+        "jobs": (settings.jobs_dlq_url, settings.jobs_queue_url),
+        "events": (settings.events_dlq_url, settings.events_queue_url),
+        "schedules": (settings.schedules_dlq_url, None),
+        "stream": (settings.stream_dlq_url, None),
+    }
+    hears = settings.meta_webhook == "True"
+    return replace(
+        ports,
+        letters=SqsLetters(runtime.sqs, letters),
+        meta=cast("Meta", _Late(lambda: _meta_with_system_user(runtime, settings))),
+        rules=replace(ports.rules, hears_meta=hears, solution_id=settings.solution_id),
+    )
+
+
+def _meta_with_system_user(runtime: Runtime, settings: OperatorDeskSettings) -> "MetaGraph":
+    """Meta, as whoever recovers lost signups needs it."""
+    system_user = runtime.credential(settings.secret_id, "meta_system_user_token")
+    return replace(_meta(runtime, settings), system_user=system_user)
 
 
 def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings) -> Ports:
@@ -351,7 +379,11 @@ def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings)
     return replace(
         runtime.ports(settings.table_name, settings.retention),
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_events=settings.events_dlq_url),
-        rules=Rules(retry_seconds=settings.retry_seconds, look_after=settings.look_after),
+        rules=Rules(
+            retry_seconds=settings.retry_seconds,
+            look_after=settings.look_after,
+            solution_id=settings.solution_id,
+        ),
     )
 
 

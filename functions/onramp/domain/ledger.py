@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
     UNRESOLVED = "unresolved"
     GIVEN_UP = "given_up"
+    ERASED = "erased"
 
 
 _MAY_ACT: Final = frozenset({Outcome.OPEN, Outcome.UNRESOLVED, Outcome.GIVEN_UP})
@@ -36,7 +37,7 @@ class EventRecord(Worked):
     """One event. `place` is where it is kept: its channel, else its WABA, else its digits.
 
     `tries` counts how often it found no number. `reason` says why it was given up. `kept_days`: so long it is
-    known.
+    known. `erased_at`: its person was forgotten, and with them what it said; it is passed on to nobody.
     """
 
     KIND: ClassVar[str] = "EVENT"
@@ -52,6 +53,7 @@ class EventRecord(Worked):
     phone_number_id: str | None = None
     tries: int = 0
     kept_days: int = EVENT_KEPT.days
+    erased_at: datetime | None = None
 
     @classmethod
     def of(cls, event: PartnerEvent, now: datetime, hub: str = HUB, kept: timedelta = EVENT_KEPT) -> Self:
@@ -83,6 +85,11 @@ class EventRecord(Worked):
         return self.outcome in _MAY_ACT
 
     @property
+    def has_place(self) -> bool:
+        """Whether it is looked for by its place: not what is only kept, which is about no channel."""
+        return self.outcome not in {Outcome.STORED, Outcome.UNKNOWN}
+
+    @property
     def event(self) -> PartnerEvent:
         """The event it holds."""
         return read_event(json.loads(self.raw))
@@ -93,6 +100,15 @@ class EventRecord(Worked):
         self.phone_number_id = phone_number_id
         self.reason = reason
         self.begin_anew()
+
+    def erase(self, now: datetime) -> None:
+        """Forget what it said. It stays known by its id, so that a copy neither acts nor is kept again."""
+        self.erased_at = now
+        self.end(Outcome.ERASED)
+        self.raw = json.dumps({"id": self.id, "event": self.name})
+        self.place = f"ERASED#{self.hub}"
+        for name in list(self.model_extra or {}):
+            delattr(self, name)
 
 
 def place_of(channel: Channel, hub: str = HUB) -> str:

@@ -12,7 +12,7 @@ from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flows
 from onramp.domain.records import HUB
 from onramp.domain.schedule import LOOK_AFTER, RETRY_SECONDS
-from onramp.ports.services import Bus, Clock, Queue, Telemetry, Vault
+from onramp.ports.services import Bus, Clock, Letters, Queue, Telemetry, Vault
 from onramp.ports.storage import Store
 from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, Partner
 
@@ -84,7 +84,8 @@ class Rules:
     which kills the one somebody has just made; `mend_webhooks`: whether it sets a webhook back. `flows`: what
     a popup can be opened with, by name. `links`: what holds for signup links.
     `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `limits`: what one
-    tenant may have.
+    tenant may have. `solution_id`: of the multi-partner solution. `hears_meta`: whether Meta's own webhook is
+    taken.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -97,6 +98,8 @@ class Rules:
     links: LinkRules = NO_LINKS
     redirect_uris: Sequence[str] = ()
     limits: TenantLimits = NO_LIMITS
+    solution_id: str = ""
+    hears_meta: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,7 @@ class Ports:
     messaging: Messaging = cast("Messaging", _NotWired("messaging"))  # noqa: RUF009 - stateless
     meta: Meta = cast("Meta", _NotWired("meta"))  # noqa: RUF009 - stateless
     vault: Vault = cast("Vault", _NotWired("vault"))  # noqa: RUF009 - stateless
+    letters: Letters = cast("Letters", _NotWired("letters"))  # noqa: RUF009 - stateless
     bus: Bus = cast("Bus", _NotWired("bus"))  # noqa: RUF009 - stateless
     rules: Rules = field(default_factory=Rules)
     kept: Kept = KEPT

@@ -38,11 +38,12 @@ from onramp.domain.signup import (
 from onramp.domain.states import SignupStatus
 from onramp.domain.text import mapping, members, text
 from onramp.ports import Ports
-from onramp.ports.upstreams import PhoneFacts
+from onramp.ports.upstreams import Grant, PhoneFacts
 from onramp.usecases.changing import Along, change, pause
 from onramp.usecases.limits import release
 from onramp.usecases.links import spender
 from onramp.usecases.list_numbers import listed_as, note_refusal, open_token, problem_of, token_context
+from onramp.usecases.remembering import proved_by, remembered_user
 
 IN_PROGRESS: Final = timedelta(seconds=30)
 """A started exchange without an outcome is somebody else's for as long as the function may run."""
@@ -147,12 +148,12 @@ def _exchange(
     _require_open(ports, signup)
     if same:
         exchange = _claim(ports, exchange, asked)
-        return _prove(ports, signup, exchange, open_token(ports, signup, exchange), None)
+        return prove(ports, signup, exchange, open_token(ports, signup, exchange), None)
     exchange = _begin(ports, exchange, asked)
     token = _ask_meta(ports, exchange, code, redirect_uri)
     exchange = _keep(ports, signup, exchange, token, spender(ports, signup, visit))
     release(ports, signup.tenant, signup.link_id)
-    return _prove(ports, signup, exchange, token, None)
+    return prove(ports, signup, exchange, token, None)
 
 
 def choose_waba(ports: Ports, signup: Signup, waba_id: str) -> Signup:
@@ -166,7 +167,7 @@ def choose_waba(ports: Ports, signup: Signup, waba_id: str) -> Signup:
     if exchange is None or exchange.token is None:
         raise Problem("not_authorized_yet", "Send the code first.")
     try:
-        return _prove(ports, signup, exchange, open_token(ports, signup, exchange), waba_id)
+        return prove(ports, signup, exchange, open_token(ports, signup, exchange), waba_id)
     except Problem as refusal:
         _tell_failure(ports, signup, refusal.code)
         raise
@@ -326,12 +327,16 @@ def _claim(ports: Ports, exchange: Exchange, asked: Exchanging) -> Exchange:
     return _write(ports, exchange, edit)
 
 
-def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: str | None) -> Signup:
-    """Find out which WABA it is and that it is the customer's, and store it with its numbers."""
+def prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: str | None) -> Signup:
+    """Find out which WABA it is and that it is the customer's, and store it with its numbers.
+
+    Raises `Problem`.
+    """
     claims = exchange.done
     claimed_waba = claims.waba_id if claims else None
     try:
-        waba, granted = _granted(ports, token, chosen or claimed_waba)
+        grant = ports.meta.inspect(token)
+        waba, granted = _granted(ports, token, grant, chosen or claimed_waba)
     except UpstreamError as trouble:
         raise _answer(ports, trouble, code_spent=False) from trouble
     claimed = claims.phone_number_id if claims and waba.id == claimed_waba else None
@@ -349,7 +354,8 @@ def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen:
         stored.prefill = None
         stored.parts = len(parts)
         stored.tell(FactType.SIGNUP_AUTHORIZED, now, waba_id=waba.id, proof=waba.proof)
-        return [*parts, *_staying(ports, signup.id)]
+        seen = (*proved_by(ports, stored, waba.id), *remembered_user(ports, stored, grant.user_id))
+        return [*parts, *seen, *_staying(ports, signup.id)]
 
     saved = change(ports, Signup, (signup.id,), edit)
     if saved.waba is None or saved.waba.id != waba.id:
@@ -392,9 +398,11 @@ def _with_claimed(
     return phones
 
 
-def _granted(ports: Ports, token: str, named: str | None) -> tuple[Waba, tuple[PhoneFacts, ...]]:
+def _granted(
+    ports: Ports, token: str, grant: Grant, named: str | None
+) -> tuple[Waba, tuple[PhoneFacts, ...]]:
     """Which WABA it is and the proof that it is the customer's (docs/upstreams.md, "Meta")."""
-    granted = list(ports.meta.inspect(token).waba_ids)
+    granted = list(grant.waba_ids)
     waba_id = named
     if waba_id is None:
         if len(granted) != 1:

@@ -157,6 +157,7 @@ class Bench:
             "DEFAULT_PLAN_TIER": "regular",
             "RETENTION": "{}",
             "TENANT_LIMITS": "{}",
+            "META_WEBHOOK": "True",
         }.items():
             monkeypatch.setenv(variable, value)
         self._modules = {

@@ -29,7 +29,19 @@ on this record under its version.
 from onramp.domain.number.adoption import adopt, can_rotate, keep_key, rotate
 from onramp.domain.number.channels import contradicts, is_of, match_late, may_be_of, missed, proved, see
 from onramp.domain.number.events import Heard, hear
-from onramp.domain.number.lives import can_retry, end, hand_over, is_free, reconnect, retry, submit, take_back
+from onramp.domain.number.lives import (
+    can_retry,
+    end,
+    erase,
+    give_up,
+    hand_over,
+    is_alive,
+    is_free,
+    reconnect,
+    retry,
+    submit,
+    take_back,
+)
 from onramp.domain.number.notices import note, second_is_gone, settle_notice
 from onramp.domain.number.plan import advance, schedule
 from onramp.domain.number.record import (
@@ -81,7 +93,8 @@ __all__ = (
     "ChannelKey", "Failure", "Heard", "Intent", "Listing", "Number", "Unseen", "WabaOf", "Wish",
     "adopt", "advance", "ask", "ask_for_proof", "can_cancel", "can_check", "can_reactivate", "can_retry",
     "can_rotate", "channel_place", "checked", "connected", "contradicts", "doubt", "drifted", "end",
-    "fail", "granted", "hand_over", "hear", "held_up", "intend", "is_free", "is_of", "keep_key",
+    "erase", "fail", "give_up", "granted", "hand_over", "hear", "held_up", "intend", "is_alive", "is_free",
+    "is_of", "keep_key",
     "key_made", "looked", "looked_before", "match_late", "may_be_of", "may_mend", "mended", "missed",
     "note", "overdue", "plan_again", "proved", "put_off", "reconnect", "refuse", "renew_client",
     "renew_key", "retry", "rotate", "schedule", "second_is_gone", "see", "set_back", "settle_notice",

@@ -9,9 +9,9 @@ from onramp.domain.errors import Problem, PutOff
 from onramp.domain.number import Number
 from onramp.domain.text import iso
 from onramp.inbound.desk import Answer, Asked, Command, Name, PhoneNumberId
-from onramp.inbound.desk.numbers import number_of
 from onramp.ports import Ports
 from onramp.usecases.keys import check_key, outlook, rotate_key
+from onramp.usecases.operating import number_of
 from onramp.usecases.resolve import number_at
 
 
