@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ops.commands import cost, watching
+from ops.commands import cost, lost, watching
 from ops.commands.watching import For, watch
 from ops.running import Limit, Run, Since, Until, command, group, moment
 from ops.stage.configuration import UnusableError
@@ -119,3 +119,6 @@ def retry(run: Run, name: Name) -> None:
         cost.tell(run, desk, calls=CALLS * max(failed, 1))
         found = desk.ask("signups.retry", signup_id=name)["signup"]
     run.console.answer(found, f"{found['id']} is {found['status']}")
+
+
+lost.add_to(app)

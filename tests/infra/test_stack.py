@@ -9,6 +9,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
 
+from contract.routes import META
 from infra.bundling import empty_bundles
 from infra.cards import CARDS, Queue, logical_id
 from infra.config import load_config
@@ -73,6 +74,17 @@ def test_a_stage_may_go_without_the_hosted_page(tmp_path: Path) -> None:
     assert not [key for key in keys if "/signup/" in f"{key}/" and "/v1/" not in key]
     (stage,) = of_type(without, "AWS::ApiGatewayV2::Stage").values()
     assert set(stage["RouteSettings"]) == keys
+
+
+def test_metas_own_webhook_has_its_routes_where_it_is_enabled(tmp_path: Path) -> None:
+    """Whoever may call them checks signature or token himself; the function is the same without them."""
+    having = synthesize("example", tmp_path, {"meta_webhook.enabled": "true"})
+    keys = {route["RouteKey"] for route in of_type(having, "AWS::ApiGatewayV2::Route").values()}
+    assert {route.key for route in META} <= keys
+    (stage,) = of_type(having, "AWS::ApiGatewayV2::Stage").values()
+    assert set(stage["RouteSettings"]) == keys
+    assert stage["RouteSettings"]["POST /v1/webhooks/meta"]["ThrottlingRateLimit"] == 200
+    assert "MetaWebhookUrl" in having["Outputs"]
 
 
 def test_only_the_configured_origins_may_call(template: Template) -> None:
