@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import typer
@@ -22,9 +23,15 @@ class Understood:
     given: Mapping[str, Any]
 
 
+@cache
+def whole() -> Any:
+    """The whole command line, made once: that takes most of a second."""
+    return get_command(application())
+
+
 def understood(words: Sequence[str]) -> Understood:
     """What a command line without its first word means. Raises `NotUnderstood`."""
-    command: Any = get_command(application())
+    command = whole()
     rest = list(words)
     name: list[str] = []
     while rest and hasattr(command, "commands"):
@@ -49,4 +56,4 @@ def all_commands() -> Iterator[tuple[str, Any]]:
         else:
             yield " ".join(words), command
 
-    yield from within(get_command(application()), ())
+    yield from within(whole(), ())

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.command_line import all_commands, understood
-from ops.cli import main
+from harness.command_line import all_commands, understood, whole
 from ops.doctor.catalogue import CHECKS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,5 +54,5 @@ def test_outputs_that_are_named_are_the_stacks() -> None:
 
 @pytest.mark.parametrize(("name", "command"), list(all_commands()))
 def test_every_command_explains_itself(name: str, command: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*name.split(), "--help"]) == 0
+    whole().main([*name.split(), "--help"], prog_name="onramp", standalone_mode=False)
     assert " ".join(command.help.split()[:3]) in " ".join(capsys.readouterr().out.split())
