@@ -41,6 +41,11 @@ _FLOW = re.compile("[a-z][a-z0-9_-]{0,39}")
 _MOST_FLOWS = 20
 STANDARD_FLOW = "standard"
 """The flow of a signup that names none: [meta] config_id and extras."""
+DEFAULT_HUB = "default"
+"""The hub of [partner], which everything goes to that names none."""
+_HUB = re.compile("[a-z][a-z0-9-]{0,30}")
+_MOST_HUBS = 9
+_MOST_WEBHOOKS = 20
 LONGEST_PAGE_NAME = 60
 MOST_REDIRECTS = 20
 # What CloudWatch Logs knows, in days.
@@ -243,6 +248,39 @@ def _flows(flows: object) -> object:
     return flows
 
 
+def _hubs(hubs: object) -> object:
+    if not isinstance(hubs, dict):
+        return hubs
+    if len(hubs) > _MOST_HUBS:
+        raise ValueError(f"holds {len(hubs)} hubs; there may be {_MOST_HUBS} beside the one of [partner]")
+    for name in hubs:
+        if name == DEFAULT_HUB:
+            raise ValueError(f"{name!r} is the hub of [partner]: put its values there, or rename it")
+        if not _HUB.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name of a hub: 1 to 31 lower-case letters, digits and -, a letter first"
+            )
+    return hubs
+
+
+def _webhooks(webhooks: object) -> object:
+    if not isinstance(webhooks, dict):
+        return webhooks
+    if len(webhooks) > _MOST_WEBHOOKS:
+        raise ValueError(f"holds {len(webhooks)} webhooks; there may be {_MOST_WEBHOOKS}")
+    for name in webhooks:
+        if not _FLOW.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name of a webhook: at most 40 small letters, digits, - and _; a letter first"
+            )
+    return webhooks
+
+
+def _header_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    _headers(dict.fromkeys(names, ""))
+    return names
+
+
 def _once(names: dict[str, str], what: str) -> None:
     lower = [name.lower() for name in names]
     if twice := sorted(name for name in names if lower.count(name.lower()) > 1):
@@ -333,3 +371,12 @@ Tags = Annotated[dict[str, str], AfterValidator(_tags)]
 Extras = Annotated[dict[str, JsonValue], BeforeValidator(_json)]
 _Flow = TypeVar("_Flow")
 Flows = Annotated[dict[str, _Flow], BeforeValidator(_flows)]
+_Hub = TypeVar("_Hub")
+Hubs = Annotated[dict[str, _Hub], BeforeValidator(_hubs)]
+_Webhook = TypeVar("_Webhook")
+Webhooks = Annotated[dict[str, _Webhook], BeforeValidator(_webhooks)]
+HeaderNames = Annotated[tuple[str, ...], AfterValidator(_distinct), AfterValidator(_header_names)]
+Tenant = Annotated[str, _text(r"^\S(.{0,498}\S)?$")]
+Tenants = Annotated[tuple[Tenant, ...], AfterValidator(_distinct)]
+TenantNames = dict[Tenant, Annotated[str, _text("^[a-z][a-z0-9_-]{0,39}$")]]
+WebhookName = Annotated[str, _text("^[a-z][a-z0-9_-]{0,39}$")]
