@@ -238,6 +238,7 @@ _CARDS = (
         ),
         metrics=(
             *_LEDGER,
+            "BalanceLow",
             "BudgetUsed",
             "BudgetWaited",
             "CensusPages",

@@ -26,7 +26,18 @@ from ops import (
     table,
     wake,
 )
-from ops.commands import attempts, channels, clients, dead_letters, events, keys, numbers, requests, signups
+from ops.commands import (
+    attempts,
+    channels,
+    clients,
+    dead_letters,
+    events,
+    hubs,
+    keys,
+    numbers,
+    requests,
+    signups,
+)
 from ops.console import COULD_NOT_BEGIN, INTERRUPTED, Console
 from ops.doctor import command as doctor
 from ops.preflight import command as preflight
@@ -40,6 +51,7 @@ AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
         "clients": clients.app,
         "dead-letters": dead_letters.app,
         "events": events.app,
+        "hubs": hubs.app,
         "keys": keys.app,
         "numbers": numbers.app,
         "requests": requests.app,

@@ -22,7 +22,7 @@ from onramp.domain.facts import FactType
 from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.link import Link
 from onramp.domain.number import Number
-from onramp.domain.records import Fact, Record, Stored
+from onramp.domain.records import HUB, Fact, Record, Stored
 from onramp.domain.signup import Signup
 from onramp.domain.states import Standing
 from onramp.domain.witness import Witness
@@ -442,6 +442,8 @@ class MemoryQueue:
     numbers: list[str] = field(default_factory=list)
     censuses: list[str] = field(default_factory=list)
     replayed: list[str] = field(default_factory=list)
+    hubs: list[str] = field(default_factory=list)
+    """Those of the events that were replayed or buried."""
     buried_numbers: list[tuple[str, str]] = field(default_factory=list)
     buried_events: list[tuple[str, str, str]] = field(default_factory=list)
     broken: bool = False
@@ -456,20 +458,22 @@ class MemoryQueue:
         self._require_answer()
         self.censuses.append(hub)
 
-    def replay_event(self, body: str) -> None:
+    def replay_event(self, body: str, hub: str = HUB) -> None:
         """See `Queue.replay_event`."""
         self._require_answer()
         self.replayed.append(body)
+        self.hubs.append(hub)
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """See `Queue.bury_number`."""
         self._require_answer()
         self.buried_numbers.append((phone_number_id, reason))
 
-    def bury_event(self, body: str, encoding: str, reason: str) -> None:
+    def bury_event(self, body: str, encoding: str, reason: str, hub: str = HUB) -> None:
         """See `Queue.bury_event`."""
         self._require_answer()
         self.buried_events.append((body, encoding, reason))
+        self.hubs.append(hub)
 
     def _require_answer(self) -> None:
         if self.broken:

@@ -46,7 +46,7 @@ def apply_event(ports: Ports, event: PartnerEvent, *, again: bool = True) -> dat
     except Unreadable as trouble:
         ports.telemetry.count("RecordsCrashed")
         ports.telemetry.warn("record cannot be read", record=str(trouble), event_id=event.id)
-        ports.queue.bury_event(event.raw, "utf-8", "unreadable_record")
+        ports.queue.bury_event(event.raw, "utf-8", "unreadable_record", ports.hub)
         return None
 
 
@@ -147,7 +147,7 @@ class EventWork:
             case AgainAt(waits=waits):
                 record.give_back(now, counted=True, waits=waits)
             case GivenUp(code=code):
-                self._ports.queue.bury_event(record.raw, "utf-8", code)
+                self._ports.queue.bury_event(record.raw, "utf-8", code, record.hub)
                 self._ports.telemetry.count("EventsGivenUp")
                 record.end(Ended.GIVEN_UP, reason=code)
             case Done():
