@@ -10,8 +10,8 @@ from contract.routes import ROUTES
 from infra.cards import CARDS, counted_by
 from infra.config import overridable_values
 from infra.metrics import METRICS
-from onramp.domain.budget import BudgetState
 from onramp.domain.balance import Balance
+from onramp.domain.budget import BudgetState
 from onramp.domain.census import Census
 from onramp.domain.clients import ClientRecord
 from onramp.domain.errors import FAILURES, PROBLEMS, WAITS
