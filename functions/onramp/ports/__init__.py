@@ -104,8 +104,8 @@ class Rules:
     links. `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `limits`: what
     one tenant may have. `plan_tier`: of a signup that names none. `solution_id`: of the multi-partner
     solution. `watch_balance`: the amount below which the partner's balance is told; None watches nothing.
-    `hears_meta`: whether Meta's own webhook is taken. `relay`: what is handed on of 360dialog's events, and to
-    whom.
+    `hears_meta`: whether Meta's own webhook is taken. `relay`: what is handed on of 360dialog's events, and
+    to whom.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
