@@ -232,6 +232,7 @@ class Dashboard(Construct):
                         "RecordsCrashed",
                         "ServicesUnavailable",
                         "NumbersAttention",
+                        "BalanceLow",
                         "ChannelsUnknown",
                         "MetaConfigurationErrors",
                         "PartnerConfigurationErrors",
