@@ -122,10 +122,12 @@ class SignupQueriesSettings(Settings):
 
 
 class ReconcilerSettings(Settings):
-    """`reconciler`: it only wakes."""
+    """`reconciler`: it only wakes. `notifications` is a JSON object."""
 
     table_name: str
     jobs_queue_url: str
+    notifications: str
+    notifications_queue_url: str
 
 
 class WorkerSettings(StoringSettings):
@@ -193,6 +195,16 @@ class PartnerEventWorkerSettings(WorkerSettings):
 
     events_queue_url: str
     events_dlq_url: str
+
+
+class NotificationSenderSettings(Settings):
+    """`notification_sender`. `notifications` is a JSON object: the endpoints, and how they are sent to."""
+
+    table_name: str
+    envelope_key_id: str
+    notifications: str
+    notifications_queue_url: str
+    notifications_dlq_url: str
 
 
 class EventPublisherSettings(Settings):

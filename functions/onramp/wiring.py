@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aws_lambda_powertools import Logger, Metrics
 
-from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsQueue, Wrong
+from onramp.adapters.aws import EventBridgeBus, KmsVault, RememberingVault, Secret, SqsQueue, Wrong
 from onramp.adapters.aws_client import Clients
 from onramp.adapters.dynamo import FACTS_KEPT, DynamoStore
 from onramp.adapters.starting import around_snapshots, on_lambda, started
 from onramp.adapters.system import PowertoolsTelemetry, SystemClock
 from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flow
-from onramp.ports import LinkRules, Ports, Rules
+from onramp.ports import EndpointRule, LinkRules, NotificationRules, Ports, Rules
 from onramp.ports.upstreams import ChannelWebhook
 from onramp.settings import (
     CodeExchangeSettings,
     EventPublisherSettings,
+    NotificationSenderSettings,
     NumberSubmissionSettings,
     OnboardingWorkerSettings,
     PartnerEventWorkerSettings,
@@ -243,6 +244,23 @@ def _links(value: str) -> LinkRules:
         raise SettingsError("SIGNUP_LINKS: has a member that is not known") from None
 
 
+def _notifications(value: str) -> NotificationRules:
+    """Who hears of what happens. Raises `SettingsError`."""
+    told = json_object("NOTIFICATIONS", value)
+    try:
+        return NotificationRules(
+            endpoints={
+                str(name): EndpointRule(str(one["url"]), tuple(map(str, one["events"])))
+                for name, one in told["endpoints"].items()
+            },
+            waits=tuple(map(int, told["retry_schedule_seconds"])),
+            kept=timedelta(days=int(told["kept_days"])),
+            loopback=told["allow_loopback"] is True,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise SettingsError("NOTIFICATIONS: cannot be read") from None
+
+
 def _of_signups(settings: CodeExchangeSettings | SignupQueriesSettings) -> Rules:
     """What holds for signups. Raises `SettingsError`."""
     return Rules(
@@ -326,10 +344,33 @@ def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings)
 
 
 def reconciler(runtime: Runtime, settings: ReconcilerSettings) -> Ports:
-    """The jobs queue."""
+    """The jobs queue, and that of the notifications."""
     return replace(
         runtime.ports(settings.table_name),
-        queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url),
+        queue=SqsQueue(
+            runtime.sqs, jobs=settings.jobs_queue_url, notifications=settings.notifications_queue_url
+        ),
+        rules=Rules(notifications=_notifications(settings.notifications)),
+    )
+
+
+def notification_sender(runtime: Runtime, settings: NotificationSenderSettings) -> Ports:
+    """The endpoints, their keys, and what signs with them."""
+    from onramp.adapters.outbound import GuardedOutbound  # noqa: PLC0415
+    from onramp.adapters.signer import StandardSigner  # noqa: PLC0415
+
+    rules = _notifications(settings.notifications)
+    return replace(
+        runtime.ports(settings.table_name),
+        queue=SqsQueue(
+            runtime.sqs,
+            notifications=settings.notifications_queue_url,
+            dead_notifications=settings.notifications_dlq_url,
+        ),
+        vault=RememberingVault(runtime.vault(settings.envelope_key_id)),
+        outbound=GuardedOutbound(loopback=rules.loopback),
+        signer=StandardSigner(),
+        rules=Rules(notifications=rules),
     )
 
 

@@ -3,15 +3,17 @@
 `storage` is the table, `upstreams` are Meta and 360dialog, `services` is all the rest of our own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Never, cast
 
 from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flows
+from onramp.domain.notifications import TRY_SECONDS
 from onramp.domain.records import HUB
 from onramp.domain.schedule import LOOK_AFTER, RETRY_SECONDS
+from onramp.ports.outbound import Outbound, Signer
 from onramp.ports.services import Bus, Clock, Queue, Telemetry, Vault
 from onramp.ports.storage import Store
 from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, Partner
@@ -43,6 +45,30 @@ NO_LINKS: Final = LinkRules()
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointRule:
+    """An endpoint of the partner's: where it is, and of which events it hears, by `*` and `number.*`."""
+
+    url: str
+    events: Sequence[str] = ("*",)
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationRules:
+    """The endpoints by name, the waits between tries in seconds, and for how long deliveries are kept.
+
+    `loopback`: this machine may be an endpoint, in a local run alone.
+    """
+
+    endpoints: Mapping[str, EndpointRule] = field(default_factory=dict)
+    waits: Sequence[int] = TRY_SECONDS
+    kept: timedelta = timedelta(days=30)
+    loopback: bool = False
+
+
+NO_NOTIFICATIONS: Final = NotificationRules()
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What a deployment decides: see `config/example.toml`.
 
@@ -50,7 +76,8 @@ class Rules:
     connected channels send their messages. `mend_keys`: whether the daily check replaces a key that is dead,
     which kills the one somebody has just made; `mend_webhooks`: whether it sets a webhook back. `flows`: what
     a popup can be opened with, by name. `links`: what holds for signup links.
-    `redirect_uris`: the pages, exactly, that a signup without a popup may come back to.
+    `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `notifications`: who
+    hears of what happens.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -62,6 +89,7 @@ class Rules:
     flows: Flows = field(default_factory=dict)
     links: LinkRules = NO_LINKS
     redirect_uris: Sequence[str] = ()
+    notifications: NotificationRules = NO_NOTIFICATIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,5 +105,7 @@ class Ports:
     meta: Meta = cast("Meta", _NotWired("meta"))  # noqa: RUF009 - stateless
     vault: Vault = cast("Vault", _NotWired("vault"))  # noqa: RUF009 - stateless
     bus: Bus = cast("Bus", _NotWired("bus"))  # noqa: RUF009 - stateless
+    outbound: Outbound = cast("Outbound", _NotWired("outbound"))  # noqa: RUF009 - stateless
+    signer: Signer = cast("Signer", _NotWired("signer"))  # noqa: RUF009 - stateless
     rules: Rules = field(default_factory=Rules)
     hub: str = HUB

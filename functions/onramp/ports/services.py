@@ -35,6 +35,12 @@ class Queue(Protocol):
     def wake_census(self, hub: str) -> None:
         """Wake a worker for the census of a hub."""
 
+    def wake_deliveries(self, deliveries: Sequence[tuple[str, ...]], seconds: int = 0) -> None:
+        """Wake the sender for each delivery, by its identity; in so many seconds, 900 at most."""
+
+    def bury_notification(self, body: str, reason: str) -> None:
+        """Keep a message of the notifications' queue that cannot be read in its dead letters."""
+
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """Put the job of a number that is given up with its reason into the dead-letter queue."""
 

@@ -12,6 +12,8 @@
 | `EventRecord`  | `EVENT#<hub>#<id>` / `EVENT`            | `by_place`                                |
 | `BudgetState`  | `BUDGET#<hub>` / `BUDGET`               |                                           |
 | `Census`       | `CENSUS#<hub>` / `CENSUS`               | `by_due`                                  |
+| `Endpoint`     | `ENDPOINT#<name>` / `ENDPOINT`          |                                           |
+| `Delivery`     | `SIGNUP#<id>` / `DELIVERY#<fact id>#…`  | its signup; `by_due`, `by_tenant`         |
 | `Remembered`   | `IDEMPOTENCY#<tenant>#<key>` / `KEY`    |                                           |
 
 `data` holds the record as JSON (`data_zlib` compressed, when large), `version` guards it, `mark` tells whose
@@ -30,12 +32,13 @@ from onramp.domain.census import Census
 from onramp.domain.errors import Unreadable
 from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.link import LONGEST, SHORTEST, Link, LinkStatus
+from onramp.domain.notifications import Delivery, DeliveryState
 from onramp.domain.number import Number, waba_place
 from onramp.domain.records import SCHEMA, Fact, Stored
 from onramp.domain.signup import SIGNUP_LIFETIME, Signup
 from onramp.domain.states import SignupStatus, Standing
 from onramp.domain.text import from_iso, iso
-from onramp.ports.storage import Due, Line, Position, line_of
+from onramp.ports.storage import Due, Line, Position, delivery_name, line_of
 
 EXPIRY: Final = "expires_at_epoch"
 LARGE: Final = 32_000
@@ -51,6 +54,9 @@ _SORT_KEYS: Final = {"IDEMPOTENCY": "KEY"}
 
 def key_of(kind: str, identity: tuple[str, ...]) -> Key:
     """Where a record is."""
+    if kind == Delivery.KIND:
+        subject, fact_id, endpoint = identity
+        return fact_place(subject), "#".join([kind, part(fact_id), part(endpoint)])
     if kind in _SIGNUP_PART:
         signup_id, *rest = identity
         return f"SIGNUP#{part(signup_id)}", "#".join([_SIGNUP_PART[kind], *rest])
@@ -143,6 +149,16 @@ def numbers_key(tenant: str, standing: str) -> str:
     return f"NUMBERS#{part(tenant)}#{standing}"
 
 
+def deliveries_key(endpoint: str, state: str) -> str:
+    """The partition of `by_tenant` with an endpoint's deliveries of one state."""
+    return f"DELIVERIES#{part(endpoint)}#{state}"
+
+
+def delivery_states_of(state: str | None, since: datetime) -> list[tuple[str, str, str]]:
+    """Which partitions of `by_tenant` hold deliveries of a state, and from when on."""
+    return [(word, iso(since), "~") for word in ([state] if state else DeliveryState)]
+
+
 def digits_key(hub: str, digits: str) -> str:
     """The partition of `by_digits` with the numbers of some canonical digits."""
     return f"DIGITS#{hub}#{digits}"
@@ -192,9 +208,11 @@ def standings_of(standing: Standing | None) -> list[tuple[str, str, str]]:
 
 def due_of(item: Item, line: Line) -> Due:
     """A hit of `by_due`, from its keys alone."""
+    at, _, since = str(item["due_at"]).partition("#")
+    if str(item["sk"]).startswith(f"{Delivery.KIND}#"):
+        return Due(Delivery.KIND, _delivery(item), from_iso(at), line, from_iso(since) if since else None)
     kind, *identity = str(item["pk"]).split("#")
     names = tuple(unpart(name) for name in identity)
-    at, _, since = str(item["due_at"]).partition("#")
     return Due(kind, names, from_iso(at), line, from_iso(since) if since else None)
 
 
@@ -242,6 +260,22 @@ def _event(record: EventRecord) -> dict[str, Value | None]:
     }
 
 
+def _deliver(record: Delivery) -> dict[str, Value | None]:
+    return {
+        "tenant_key": deliveries_key(record.endpoint, record.state),
+        "created_key": created_key(record.created_at, delivery_name(record.subject, record.fact_id)),
+        "due_shard": Line.SEND if record.due_at else None,
+        "due_at": iso(record.due_at) if record.due_at else None,
+    }
+
+
+def _delivery(item: Item) -> tuple[str, ...]:
+    """The identity of a delivery, from its keys alone."""
+    place = str(item["pk"])
+    subject = place if place.startswith("HUB#") else unpart(place.partition("#")[2])
+    return (subject, *(unpart(name) for name in str(item["sk"]).split("#")[1:]))
+
+
 def _census(record: Census) -> dict[str, Value | None]:
     return {
         "due_shard": Line.WORK if record.due_at else None,
@@ -259,4 +293,5 @@ _INDEXED: Final[Mapping[str, Callable[[Any], dict[str, Value | None]]]] = {
     Number.KIND: _number,
     EventRecord.KIND: _event,
     Census.KIND: _census,
+    Delivery.KIND: _deliver,
 }

@@ -12,6 +12,8 @@ from onramp.adapters.dynamo.items import (
     UNRESOLVED,
     attributes_of,
     created_key,
+    deliveries_key,
+    delivery_states_of,
     digits_key,
     due_key,
     due_of,
@@ -41,6 +43,7 @@ from onramp.adapters.dynamo.table import (
 )
 from onramp.domain.errors import Conflict, UnavailableError, Unreadable
 from onramp.domain.ledger import EventRecord
+from onramp.domain.notifications import Delivery
 from onramp.domain.number import waba_place
 from onramp.domain.records import Fact, Stored
 from onramp.domain.states import Standing
@@ -165,6 +168,12 @@ class DynamoStore:
         items = islice(self._table.query(where, newest_first=True, page=limit), limit)
         return list(reversed(list(self._facts(items))))
 
+    def deliveries_for(self, subject: str, limit: int) -> list[Delivery]:
+        """See `Store.deliveries_for`."""
+        where = When.of("#pk = :pk AND begins_with(#sk, :kind)", pk=fact_place(subject), kind="DELIVERY#")
+        items = islice(self._table.query(where, newest_first=True, page=limit), limit)
+        return list(self._readable(Delivery, (item for item in items if not self._outlived(item))))
+
     def facts_since(
         self, since: datetime, until: datetime, cursor: str | None, limit: int
     ) -> tuple[list[Fact], str | None]:
@@ -248,6 +257,16 @@ class DynamoStore:
     ) -> Sequence[Position]:
         """See `Store.links_of`."""
         parts = [(links_key(tenant, word), low, high) for word, low, high in link_statuses_of(status, now)]
+        return self._newest(parts, before, limit)
+
+    def deliveries_of(
+        self, endpoint: str, state: str | None, since: datetime, before: Position | None, limit: int
+    ) -> Sequence[Position]:
+        """See `Store.deliveries_of`."""
+        parts = [
+            (deliveries_key(endpoint, word), low, high)
+            for word, low, high in delivery_states_of(state, since)
+        ]
         return self._newest(parts, before, limit)
 
     def numbers_of(
