@@ -47,6 +47,7 @@ EVENTS: Mapping[str, str] = {
     "partner_event_worker": "batch.json",
     "reconciler": "sweep.json",
     "event_publisher": "facts.json",
+    "operator_desk": "show_number.json",
 }
 EMPTY = "empty"
 SAMPLE = "sample_stack"

@@ -162,6 +162,11 @@ def samples() -> dict[str, Json]:
         ),
         "reconciler/sweep": {"task": "sweep"},
         "reconciler/census": {"task": "census"},
+        "operator_desk/show_number": {
+            "command": "numbers.show",
+            "arguments": number,
+            "actor": f"arn:aws:sts::{ACCOUNT}:assumed-role/operator/sample",
+        },
         "event_publisher/facts": _stream(_FACTS),
         "event_publisher/republish": {
             "republish": {"since": "2026-11-23T00:00:00Z", "until": "2026-11-24T00:00:00Z", "cursor": None}

@@ -131,7 +131,7 @@ def _resources(aws: Aws) -> ResourceNames:
         events.create_event_bus(Name="Events")
     queues = {
         name: aws.sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "360"})["QueueUrl"]
-        for name in ("Jobs", "JobsDlq", "Events", "EventsDlq")
+        for name in ("Jobs", "JobsDlq", "Events", "EventsDlq", "SchedulesDlq", "StreamDlq")
     }
     return ResourceNames(
         table_name="Records",
@@ -142,6 +142,8 @@ def _resources(aws: Aws) -> ResourceNames:
         jobs_dlq_url=queues["JobsDlq"],
         events_queue_url=queues["Events"],
         events_dlq_url=queues["EventsDlq"],
+        schedules_dlq_url=queues["SchedulesDlq"],
+        stream_dlq_url=queues["StreamDlq"],
     )
 
 

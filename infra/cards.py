@@ -25,6 +25,7 @@ from infra.grants import (
     QueueName,
     consumes,
     indexes,
+    reads_letters,
     secrets_of,
     sends,
     table,
@@ -71,7 +72,12 @@ class Schedule:
     tasks: Mapping[str, str]
 
 
-type Trigger = Routes | Queue | NewItems | Schedule
+@dataclass(frozen=True, slots=True)
+class Invoked:
+    """The function is invoked directly, by whoever IAM lets: no route leads to it, and nothing starts it."""
+
+
+type Trigger = Routes | Queue | NewItems | Schedule | Invoked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +296,22 @@ _CARDS = (
             *sends("stream_dlq"),
         ),
         metrics=("FactsPublished", "FactsRefused", "RecordsCrashed"),
+    ),
+    Card(
+        name="operator_desk",
+        about="Does what operators ask, by IAM alone: finds, shows, wakes, sends back",
+        timeout=60,
+        settings=settings.OperatorDeskSettings,
+        trigger=Invoked(),
+        grants=(
+            *table(GET, GET_MANY, QUERY, UPDATE, PUT),
+            *indexes("by_tenant", "by_due", "by_channel", "by_digits", "by_waba", "by_place"),
+            *sends("jobs_queue", "events_queue"),
+            *reads_letters("jobs_dlq", "events_dlq", "schedules_dlq", "stream_dlq"),
+            secrets_of("channel_key", DECRYPT, ENCRYPT),
+            SECRET,
+        ),
+        metrics=("ServicesUnavailable",),
     ),
 )
 CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in _CARDS})

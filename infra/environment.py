@@ -118,6 +118,8 @@ class ResourceNames:
     jobs_dlq_url: str
     events_queue_url: str
     events_dlq_url: str
+    schedules_dlq_url: str
+    stream_dlq_url: str
     api_address: str = "https://{domain_name}"
 
 

@@ -62,6 +62,11 @@ def consumes(queue: QueueName, *more: str) -> Grant:
     )
 
 
+def reads_letters(*queues: QueueName) -> tuple[Grant, ...]:
+    """What looking at dead letters needs, and taking away those that were sent back."""
+    return tuple(consumes(queue) for queue in queues)
+
+
 def secrets_of(purpose: Purpose, *actions: str) -> Grant:
     """The envelope key, for secrets of one purpose."""
     return Grant("envelope_key", actions, purpose)

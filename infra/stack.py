@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.acknowledged import ACKNOWLEDGED, Acknowledged, acknowledge
 from infra.bundling import Bundle, build_bundles
-from infra.cards import CARDS, NewItems, PackageName, Queue, Routes, Schedule, logical_id
+from infra.cards import CARDS, Invoked, NewItems, PackageName, Queue, Routes, Schedule, logical_id
 from infra.config import DeploymentConfig
 from infra.constructs.alarms import RUNBOOK, Alarms
 from infra.constructs.api import Api, path_of
@@ -30,6 +30,7 @@ from infra.grants import Resource
 LONGEST_STACK_NAME = 60
 """SQS gives a queue's name 80 characters, of which this leaves its own part some."""
 _OUTPUTS = "OnrampOutputs"
+DESK = "operator_desk"
 
 
 class Onramp(Construct):
@@ -131,6 +132,14 @@ class Onramp(Construct):
             grantee=grantee, actions=["execute-api:Invoke"], resource_arns=self.api.link_route_arns
         )
 
+    def grant_operation(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal of this account ask the operator's desk for everything that it does."""
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["lambda:InvokeFunction"],
+            resource_arns=[self._live[DESK].function_arn],
+        )
+
     def _bound_roles(self, boundary: str | None) -> None:
         if boundary is None:
             return
@@ -153,6 +162,8 @@ class Onramp(Construct):
             jobs_dlq_url=messaging.jobs_dlq.queue_url,
             events_queue_url=messaging.events.queue_url,
             events_dlq_url=messaging.events_dlq.queue_url,
+            schedules_dlq_url=messaging.schedules_dlq.queue_url,
+            stream_dlq_url=messaging.stream_dlq.queue_url,
             api_address=f"https://{self._config.api.domain_name or '{domain_name}'}",
         )
 
@@ -195,7 +206,7 @@ class Onramp(Construct):
                         function=function,
                         dead_letters=self.messaging.schedules_dlq,
                     )
-                case Routes():
+                case Routes() | Invoked():
                     pass
 
     def _api(self) -> Api:
@@ -222,7 +233,7 @@ class Onramp(Construct):
 
     def _outputs(self) -> None:
         """What a person, the `onramp` command, and a restore or import of what is retained need to know."""
-        for name, value in (*self._addresses(), *self._data(), *self._work(), *self._signs()):
+        for name, value in (*self._addresses(), *self._data(), *self._work(), *self._desk(), *self._signs()):
             if value is not None:
                 self._output(name, value)
 
@@ -254,6 +265,9 @@ class Onramp(Construct):
         yield "BusName", messaging.bus.event_bus_name
         yield "BusArn", messaging.bus.event_bus_arn
         yield "BusArchiveArn", messaging.archive.attr_arn if messaging.archive else None
+
+    def _desk(self) -> Iterator[tuple[str, str | None]]:
+        yield "OperatorDeskArn", self._live[DESK].function_arn
 
     def _signs(self) -> Iterator[tuple[str, str | None]]:
         yield "ApiLogGroup", self.api.log_group.log_group_name

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+import typer
+from typer.main import get_command
+
 from ops import (
     channel,
     drill,
@@ -23,11 +26,14 @@ from ops import (
     table,
     wake,
 )
+from ops.console import COULD_NOT_BEGIN, INTERRUPTED, Console
 from ops.doctor import command as doctor
 from ops.preflight import command as preflight
+from ops.running import group
 from ops.tool import Description
 
-INTERRUPTED = 130
+AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType({})
+"""Commands by their first word; an area is a module of `ops.commands` and a line here."""
 
 
 class Tool(NamedTuple):
@@ -70,15 +76,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the command's name; else those of the process.
 
     Returns:
-        The exit status of the subcommand, or 130 after Ctrl-C. Bad usage ends the process with 2.
+        The exit code: that of the command, 2 for wrong usage, 130 after Ctrl-C.
     """
-    given = parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status_: int = given.run(given)
+        if words[:1] and words[0] in TOOLS:
+            given = parser().parse_args(words)
+            ended: int = given.run(given)
+            return ended
+        return _ended(words)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return INTERRUPTED
-    return status_
+
+
+def application() -> typer.Typer:
+    """The whole command line."""
+    whole = group("Operate Onramp: a deployed stage with AWS credentials, or the local run.")
+    for name, area in AREAS.items():
+        whole.add_typer(area, name=name)
+    return whole
+
+
+def _ended(words: Sequence[str]) -> int:
+    try:
+        ended = get_command(application()).main(list(words), prog_name="onramp", standalone_mode=False)
+    except typer.TyperException as wrong:
+        named = getattr(getattr(wrong, "ctx", None), "command_path", "onramp")
+        console = Console(command=named.partition(" ")[2], as_json="--json" in words)
+        console.problem("wrong_usage", wrong.format_message())
+        console.note(f"`{named} --help` says what it takes")
+        return COULD_NOT_BEGIN
+    return int(ended or 0)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,6 +8,11 @@ from typing import Final
 
 _SPANS: Final = {"m": 60, "h": 3_600, "d": 86_400}
 
+
+class Unclear(argparse.ArgumentTypeError, ValueError):
+    """A text that says no time."""
+
+
 type When = Callable[[datetime], datetime]
 """A time that follows from now, which is not known while the command line is read."""
 
@@ -15,7 +20,7 @@ type When = Callable[[datetime], datetime]
 def when(text: str) -> When:
     """``2026-11-23T09:00:00Z`` (without a zone it is UTC), or ``90m``, ``24h``, ``7d`` before now.
 
-    Raises `argparse.ArgumentTypeError`.
+    Raises `Unclear`.
     """
     ago = re.fullmatch(r"(\d{1,5})([mhd])", text.strip())
     if ago is not None:
@@ -23,6 +28,6 @@ def when(text: str) -> When:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise argparse.ArgumentTypeError("write it as 2026-11-23T09:00:00Z or as 24h") from None
+        raise Unclear("write it as 2026-11-23T09:00:00Z or as 24h") from None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return lambda _: at

@@ -190,6 +190,15 @@ class OnboardingWorkerSettings(WorkerSettings):
         )
 
 
+class OperatorDeskSettings(OnboardingWorkerSettings):
+    """`operator_desk`: what the worker has, and where events, and all dead letters, are."""
+
+    events_queue_url: str
+    events_dlq_url: str
+    schedules_dlq_url: str
+    stream_dlq_url: str
+
+
 class PartnerEventWorkerSettings(WorkerSettings):
     """`partner_event_worker`."""
 

@@ -32,6 +32,7 @@ from onramp.settings import (
     NotificationSenderSettings,
     NumberSubmissionSettings,
     OnboardingWorkerSettings,
+    OperatorDeskSettings,
     PartnerEventWorkerSettings,
     ReconcilerSettings,
     Settings,
@@ -309,7 +310,7 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
     headers = json_object("MESSAGING_WEBHOOK_HEADERS", settings.messaging_webhook_headers)
     return replace(
         runtime.ports(settings.table_name, settings.facts_kept),
-        queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_jobs=settings.jobs_dlq_url),
+        queue=_queue_of(runtime, settings),
         partner=PartnerApi(
             client=runtime.http,
             base_url=settings.partner_base_url.rstrip("/"),
@@ -332,6 +333,17 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
             mend_webhooks=settings.mend_webhooks,
         ),
     )
+
+
+def _queue_of(runtime: Runtime, settings: OnboardingWorkerSettings) -> SqsQueue:
+    """The jobs with their dead letters; the desk has the events' queue as well."""
+    events = settings.events_queue_url if isinstance(settings, OperatorDeskSettings) else ""
+    return SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, events=events, dead_jobs=settings.jobs_dlq_url)
+
+
+def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
+    """What the worker has, for what an operator asks; calls pass the same gates of the budget."""
+    return onboarding_worker(runtime, settings)
 
 
 def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings) -> Ports:

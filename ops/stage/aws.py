@@ -10,7 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.cards import CARDS
+from infra.cards import CARDS, logical_id
 from infra.config import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
@@ -196,6 +196,19 @@ def read_functions(aws: Aws, resources: dict[str, dict[str, str]]) -> dict[str, 
             environment = settings.get("Environment", {}).get("Variables", {})
             found[name] = DeployedFunction(physical=physical, environment=dict(environment), alias=alias)
     return found
+
+
+def called_function(resources: Mapping[str, Mapping[str, str]], name: str) -> str | None:
+    """What to name in a call of one function, by what the stack alone tells: no function is read for it.
+
+    CloudFormation's logical ids contain a function's name as the stack writes it.
+    """
+    logical = logical_id(name)
+    for found, physical in resources.get("AWS::Lambda::Function", {}).items():
+        if logical in found:
+            alias = _aliases(resources).get(physical)
+            return f"{physical}:{alias}" if alias else physical
+    return None
 
 
 def _aliases(resources: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from infra.local_run import run_file
 from ops import ROOT
 from ops.stage.aws import Aws, StackFacts, describe_stack, is_loopback
 from ops.stage.configuration import UnusableError, Values, read_values
+from ops.stage.options import File, Where
 
 _WEBHOOK_PATH: Final = "/v1/webhooks/360dialog"
 
@@ -69,23 +70,20 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def reach(given: argparse.Namespace, **aws_options: Any) -> Reached:  # noqa: ANN401 - fields of `Aws`
+def reach(given: Where | argparse.Namespace, **aws_options: Any) -> Reached:  # noqa: ANN401 - fields of `Aws`
     """Find the stage that a parsed command line names.
 
     Raises:
         UnusableError: there is no such stage, or nobody lets us look at it.
     """
     where = locate(given, **aws_options)
-    stack = None if given.outputs is not None else _find_stack(where.aws, where.stack_name)
-    outputs = (
-        read_outputs(given.outputs, where.stack_name)
-        if stack is None
-        else _reachable(stack.outputs, where.aws)
-    )
-    return replace(where, outputs=outputs, stack=stack)
+    if given.outputs is not None:
+        return replace(where, outputs=read_outputs(given.outputs, where.stack_name))
+    stack = _find_stack(where.aws, where.stack_name)
+    return replace(where, outputs=_reachable(stack.outputs, where.aws), stack=stack)
 
 
-def locate(given: argparse.Namespace, **aws_options: Any) -> Reached:  # noqa: ANN401 - fields of `Aws`
+def locate(given: Where | argparse.Namespace, **aws_options: Any) -> Reached:  # noqa: ANN401 - fields of `Aws`
     """What a parsed command line says of a stage that need not stand yet: no outputs, no stack.
 
     Raises:
@@ -102,11 +100,11 @@ def locate(given: argparse.Namespace, **aws_options: Any) -> Reached:  # noqa: A
     return Reached(values=values, overrides=overrides, stack_name=stack_name, outputs={}, stack=None, aws=aws)
 
 
-def locate_values(given: argparse.Namespace) -> tuple[Values, dict[str, str]]:
+def locate_values(given: File | argparse.Namespace) -> tuple[Values, dict[str, str]]:
     """The values of a stage, and those of them that were given for this run. Raises `UnusableError`."""
     if not given.stage:
         raise UnusableError("which stage? Name it with --stage or ONRAMP_STAGE")
-    overrides = _overrides(given.overrides)
+    overrides = _overrides(given.overrides or ())
     values = read_values(
         given.config or _config_file(given.stage),
         stage=given.stage,

@@ -17,7 +17,7 @@ import pytest
 from local import deploy, stack
 from local.bus import listening
 from local.demo import new_client
-from local.journey import FrontEnd, is_settled, read_channel_key, send_message, submitted
+from local.journey import FrontEnd, call_signed, is_settled, read_channel_key, send_message, submitted
 from local.run import LocalStack
 from local.template import Overlay
 from tests.flow.walks import Dialog, Tenant, bus_events
@@ -200,6 +200,42 @@ def test_a_refused_number_fails_with_a_reason_and_a_retry_connects_it(tenant: Te
     assert answer.status_code == 202, answer.text
     assert tenant.settled(signup_id)["status"] == "connected"
     assert len(dialog.channels_of(signup["waba"]["id"])) == 1
+
+
+def test_a_refused_number_is_retried_by_itself(tenant: Tenant, dialog: Dialog) -> None:
+    refusal = {"method": "POST", "path": "/account_sharing/numbers$"}
+    dialog.call("POST", "faults", {"kind": "error_before", "status": 403, "times": 1, "match": refusal})
+    signup_id, _ = tenant.authorized()
+    tenant.front_end.submit(signup_id)
+    [number] = submitted(tenant.settled(signup_id))
+    assert number["status"] == "failed"
+    answer = tenant.front_end.call("POST", f"/v1/numbers/{number['phone_number_id']}/retry", body={})
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["phone_number_id"] == number["phone_number_id"]
+    assert tenant.settled(signup_id)["status"] == "connected"
+
+
+def test_a_connected_number_is_proved_ended_and_taken_back_on_request(tenant: Tenant, dialog: Dialog) -> None:
+    signup = tenant.connected()
+    [number] = submitted(signup)
+    path = f"/v1/numbers/{number['phone_number_id']}"
+
+    def shown() -> dict[str, Any]:
+        return tenant.front_end.read_number(number["phone_number_id"])
+
+    def asked_to_end() -> bool:
+        return dialog.channel(number["channel_id"])["cancellation_requested_at"] is not None
+
+    checked = tenant.front_end.call("POST", f"{path}/check", body={})
+    assert checked.status_code == 202, checked.text
+    eventually(lambda: shown()["checked_at"] not in {None, number["checked_at"]}, seconds=60)
+    problem(tenant.front_end.call("POST", f"{path}/reactivate", body={}), 409, "nothing_to_reactivate")
+    assert tenant.front_end.call("POST", f"{path}/cancel", body={}).status_code == 202
+    eventually(asked_to_end, seconds=60)
+    assert tenant.front_end.call("POST", f"{path}/reactivate", body={}).status_code == 202
+    eventually(lambda: not asked_to_end(), seconds=60)
+    eventually(lambda: shown()["status"] == "connected", seconds=60)
+    assert tenant.key(number["channel_id"])["api_key"]
 
 
 def test_an_outage_without_end_is_given_up_and_reported(tenant: Tenant, dialog: Dialog) -> None:
@@ -671,3 +707,35 @@ def test_a_link_that_was_taken_back_or_is_none_opens_nothing(tenant: Tenant, riv
         problem(answer, 401, "unauthenticated")
     # The link's token is none of the partner's, and the gateway says so.
     assert following(tenant, made).call("GET", "/v1/signups").status_code == 401
+
+
+def test_a_customer_with_a_link_tries_a_failed_number_again(tenant: Tenant, dialog: Dialog) -> None:
+    refusal = {"method": "POST", "path": "/account_sharing/numbers$"}
+    dialog.call("POST", "faults", {"kind": "error_before", "status": 403, "times": 1, "match": refusal})
+    made = made_link(tenant)
+    customer, shared = following(tenant, made), tenant.popup()
+    code = {"code": shared["code"], "session_info": shared["session_info"]}
+    assert customer.call("POST", "/v1/linked-signup/code", body=code).status_code == 200
+    assert customer.call("POST", "/v1/linked-signup/numbers", body={}).status_code == 202
+    assert tenant.settled(made["signup_id"])["status"] == "attention"
+    again = customer.call("POST", "/v1/linked-signup/retry", body={})
+    assert again.status_code == 202, again.text
+    assert tenant.settled(made["signup_id"])["status"] == "connected"
+
+
+def test_a_server_makes_lists_and_takes_back_links_for_any_tenant(tenant: Tenant, rival: Tenant) -> None:
+    def call(method: str, path: str, body: object = None) -> httpx.Response:
+        run = tenant.run
+        return call_signed(run.api_url, method, f"/v1/tenants/{path}", run.aws, http=run.http, body=body)
+
+    answer = call("POST", f"{tenant.name}/signup-links", {"client": new_client(), "reference": "order-9"})
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert following(tenant, made).call("GET", "/v1/linked-signup").json()["reference"] == "order-9"
+    [listed] = call("GET", f"{tenant.name}/signup-links").json()["links"]
+    assert listed["id"] == made["id"]
+    assert call("GET", f"{rival.name}/signup-links").json()["links"] == []
+    problem(call("POST", f"{rival.name}/signup-links/{made['id']}/revoke", {}), 404, "not_found")
+    gone = call("POST", f"{tenant.name}/signup-links/{made['id']}/revoke", {})
+    assert (gone.status_code, gone.json()["status"]) == (200, "revoked")
+    problem(following(tenant, made).call("GET", "/v1/linked-signup"), 410, "link_revoked")

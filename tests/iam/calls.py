@@ -288,6 +288,9 @@ CALLS: Mapping[str, Try] = {
     "sqs:PurgeQueue jobs_queue": purge("jobs_queue"),
     "sqs:SendMessage jobs_dlq": send("jobs_dlq"),
     "sqs:ReceiveMessage jobs_dlq": receive("jobs_dlq"),
+    "sqs:DeleteMessage jobs_dlq": delete("jobs_dlq"),
+    "sqs:ChangeMessageVisibility jobs_dlq": put_off("jobs_dlq"),
+    "sqs:GetQueueAttributes jobs_dlq": look_at("jobs_dlq"),
     "sqs:SendMessage events_queue": send("events_queue"),
     "sqs:ReceiveMessage events_queue": receive("events_queue"),
     "sqs:DeleteMessage events_queue": delete("events_queue"),
@@ -296,10 +299,19 @@ CALLS: Mapping[str, Try] = {
     "sqs:PurgeQueue events_queue": purge("events_queue"),
     "sqs:SendMessage events_dlq": send("events_dlq"),
     "sqs:ReceiveMessage events_dlq": receive("events_dlq"),
+    "sqs:DeleteMessage events_dlq": delete("events_dlq"),
+    "sqs:ChangeMessageVisibility events_dlq": put_off("events_dlq"),
+    "sqs:GetQueueAttributes events_dlq": look_at("events_dlq"),
     "sqs:SendMessage schedules_dlq": send("schedules_dlq"),
     "sqs:ReceiveMessage schedules_dlq": receive("schedules_dlq"),
+    "sqs:DeleteMessage schedules_dlq": delete("schedules_dlq"),
+    "sqs:ChangeMessageVisibility schedules_dlq": put_off("schedules_dlq"),
+    "sqs:GetQueueAttributes schedules_dlq": look_at("schedules_dlq"),
     "sqs:SendMessage stream_dlq": send("stream_dlq"),
     "sqs:ReceiveMessage stream_dlq": receive("stream_dlq"),
+    "sqs:DeleteMessage stream_dlq": delete("stream_dlq"),
+    "sqs:ChangeMessageVisibility stream_dlq": put_off("stream_dlq"),
+    "sqs:GetQueueAttributes stream_dlq": look_at("stream_dlq"),
     "kms:Encrypt envelope_key business_token": encrypt("business_token"),
     "kms:Decrypt envelope_key business_token": decrypt("business_token"),
     "kms:Encrypt envelope_key channel_key": encrypt("channel_key"),
@@ -350,71 +362,84 @@ COLUMNS = (
     "reconciler",
     "event_publisher",
     "hosted_page",
+    "operator_desk",
 )
 TABLE = """
-                                         code  number signup  webhook  onboard. partner recon- event hosted
-                                         exch. subm.  queries receiver worker   worker  ciler  publ. page
-dynamodb:BatchGetItem table               +     +      +       -        +        +       -      -     -
-dynamodb:GetItem table                    +     +      +       -        +        +       -      -     -
-dynamodb:PutItem table                    +     +      -       -        +        +       -      -     -
-dynamodb:UpdateItem table                 +     +      -       -        +        +       +      -     -
-dynamodb:DeleteItem table                 -     -      -       -        -        -       -      -     -
-dynamodb:ConditionCheckItem table         -     -      -       -        -        -       -      -     -
-dynamodb:Query table                      +     +      +       -        -        -       -      -     -
-dynamodb:Query by_tenant                  -     -      +       -        -        -       -      -     -
-dynamodb:Query by_due                     -     -      -       -        -        -       +      -     -
-dynamodb:Query by_channel                 -     -      +       -        +        +       -      -     -
-dynamodb:Query by_digits                  -     -      -       -        +        +       -      -     -
-dynamodb:Query by_waba                    -     -      -       -        +        +       -      -     -
-dynamodb:Query by_place                   -     -      -       -        +        +       -      -     -
-dynamodb:Scan table                       -     -      -       -        -        -       -      +     -
-dynamodb:Scan by_tenant                   -     -      -       -        -        -       -      -     -
-dynamodb:BatchWriteItem table             -     -      -       -        -        -       -      -     -
-dynamodb:DescribeStream stream            -     -      -       -        -        -       -      +     -
-dynamodb:GetRecords stream                -     -      -       -        -        -       -      +     -
-dynamodb:GetShardIterator stream          -     -      -       -        -        -       -      +     -
-dynamodb:ListStreams stream               -     -      -       -        -        -       -      +     -
-sqs:SendMessage jobs_queue                -     +      -       -        +        +       +      -     -
-sqs:ReceiveMessage jobs_queue             -     -      -       -        +        -       -      -     -
-sqs:DeleteMessage jobs_queue              -     -      -       -        +        -       -      -     -
-sqs:ChangeMessageVisibility jobs_queue    -     -      -       -        +        -       -      -     -
-sqs:GetQueueAttributes jobs_queue         -     -      -       -        +        -       -      -     -
-sqs:PurgeQueue jobs_queue                 -     -      -       -        -        -       -      -     -
-sqs:SendMessage jobs_dlq                  -     -      -       -        +        -       -      -     -
-sqs:ReceiveMessage jobs_dlq               -     -      -       -        -        -       -      -     -
-sqs:SendMessage events_queue              -     -      -       +        -        -       -      -     -
-sqs:ReceiveMessage events_queue           -     -      -       -        -        +       -      -     -
-sqs:DeleteMessage events_queue            -     -      -       -        -        +       -      -     -
-sqs:ChangeMessageVisibility events_queue  -     -      -       -        -        +       -      -     -
-sqs:GetQueueAttributes events_queue       -     -      -       -        -        +       -      -     -
-sqs:PurgeQueue events_queue               -     -      -       -        -        -       -      -     -
-sqs:SendMessage events_dlq                -     -      -       -        -        +       -      -     -
-sqs:ReceiveMessage events_dlq             -     -      -       -        -        -       -      -     -
-sqs:SendMessage schedules_dlq             -     -      -       -        -        -       +      -     -
-sqs:ReceiveMessage schedules_dlq          -     -      -       -        -        -       -      -     -
-sqs:SendMessage stream_dlq                -     -      -       -        -        -       -      +     -
-sqs:ReceiveMessage stream_dlq             -     -      -       -        -        -       -      -     -
-kms:Encrypt envelope_key business_token   +     -      -       -        c        -       -      -     -
-kms:Decrypt envelope_key business_token   +     +      +       -        c        -       -      -     -
-kms:Encrypt envelope_key channel_key      c     -      -       -        +        -       -      -     -
-kms:Decrypt envelope_key channel_key      c     c      +       -        +        -       -      -     -
-kms:Encrypt envelope_key without_context  c     -      -       -        c        -       -      -     -
-kms:Decrypt envelope_key without_context  c     c      c       -        c        -       -      -     -
-kms:GenerateDataKey envelope_key          -     -      -       -        -        -       -      -     -
-kms:Decrypt table_key directly            -     -      -       -        -        -       -      -     -
-secretsmanager:GetSecretValue secret      +     +      +       +        +        -       -      -     -
-secretsmanager:PutSecretValue secret      -     -      -       -        -        -       -      -     -
-secretsmanager:GetSecretValue other       -     -      -       -        -        -       -      -     -
-events:PutEvents bus                      -     -      -       -        -        -       -      +     -
-events:PutEvents default_bus              -     -      -       -        -        -       -      -     -
-logs:CreateLogStream own_log              +     +      +       +        +        +       +      +     +
-logs:PutLogEvents own_log                 +     +      +       +        +        +       +      +     +
-logs:FilterLogEvents own_log              -     -      -       -        -        -       -      -     -
-logs:CreateLogStream other_log            -     -      -       -        -        -       -      -     -
-lambda:InvokeFunction other               -     -      -       -        -        -       -      -     -
-sts:AssumeRole other                      -     -      -       -        -        -       -      -     -
-iam:ListRoles account                     -     -      -       -        -        -       -      -     -
-s3:ListAllMyBuckets account               -     -      -       -        -        -       -      -     -
+                                         code  number signup  webhook  onboard. partner recon- event hosted op
+                                         exch. subm.  queries receiver worker   worker  ciler  publ. page desk
+dynamodb:BatchGetItem table               +     +      +       -        +        +       -      -     -    +
+dynamodb:GetItem table                    +     +      +       -        +        +       -      -     -    +
+dynamodb:PutItem table                    +     +      -       -        +        +       -      -     -    +
+dynamodb:UpdateItem table                 +     +      -       -        +        +       +      -     -    +
+dynamodb:DeleteItem table                 -     -      -       -        -        -       -      -     -    -
+dynamodb:ConditionCheckItem table         -     -      -       -        -        -       -      -     -    -
+dynamodb:Query table                      +     +      +       -        -        -       -      -     -    +
+dynamodb:Query by_tenant                  -     -      +       -        -        -       -      -     -    +
+dynamodb:Query by_due                     -     -      -       -        -        -       +      -     -    +
+dynamodb:Query by_channel                 -     -      +       -        +        +       -      -     -    +
+dynamodb:Query by_digits                  -     -      -       -        +        +       -      -     -    +
+dynamodb:Query by_waba                    -     -      -       -        +        +       -      -     -    +
+dynamodb:Query by_place                   -     -      -       -        +        +       -      -     -    +
+dynamodb:Scan table                       -     -      -       -        -        -       -      +     -    -
+dynamodb:Scan by_tenant                   -     -      -       -        -        -       -      -     -    -
+dynamodb:BatchWriteItem table             -     -      -       -        -        -       -      -     -    -
+dynamodb:DescribeStream stream            -     -      -       -        -        -       -      +     -    -
+dynamodb:GetRecords stream                -     -      -       -        -        -       -      +     -    -
+dynamodb:GetShardIterator stream          -     -      -       -        -        -       -      +     -    -
+dynamodb:ListStreams stream               -     -      -       -        -        -       -      +     -    -
+sqs:SendMessage jobs_queue                -     +      -       -        +        +       +      -     -    +
+sqs:ReceiveMessage jobs_queue             -     -      -       -        +        -       -      -     -    -
+sqs:DeleteMessage jobs_queue              -     -      -       -        +        -       -      -     -    -
+sqs:ChangeMessageVisibility jobs_queue    -     -      -       -        +        -       -      -     -    -
+sqs:GetQueueAttributes jobs_queue         -     -      -       -        +        -       -      -     -    -
+sqs:PurgeQueue jobs_queue                 -     -      -       -        -        -       -      -     -    -
+sqs:SendMessage jobs_dlq                  -     -      -       -        +        -       -      -     -    -
+sqs:ReceiveMessage jobs_dlq               -     -      -       -        -        -       -      -     -    +
+sqs:DeleteMessage jobs_dlq                -     -      -       -        -        -       -      -     -    +
+sqs:ChangeMessageVisibility jobs_dlq      -     -      -       -        -        -       -      -     -    +
+sqs:GetQueueAttributes jobs_dlq           -     -      -       -        -        -       -      -     -    +
+sqs:SendMessage events_queue              -     -      -       +        -        -       -      -     -    +
+sqs:ReceiveMessage events_queue           -     -      -       -        -        +       -      -     -    -
+sqs:DeleteMessage events_queue            -     -      -       -        -        +       -      -     -    -
+sqs:ChangeMessageVisibility events_queue  -     -      -       -        -        +       -      -     -    -
+sqs:GetQueueAttributes events_queue       -     -      -       -        -        +       -      -     -    -
+sqs:PurgeQueue events_queue               -     -      -       -        -        -       -      -     -    -
+sqs:SendMessage events_dlq                -     -      -       -        -        +       -      -     -    -
+sqs:ReceiveMessage events_dlq             -     -      -       -        -        -       -      -     -    +
+sqs:DeleteMessage events_dlq              -     -      -       -        -        -       -      -     -    +
+sqs:ChangeMessageVisibility events_dlq    -     -      -       -        -        -       -      -     -    +
+sqs:GetQueueAttributes events_dlq         -     -      -       -        -        -       -      -     -    +
+sqs:SendMessage schedules_dlq             -     -      -       -        -        -       +      -     -    -
+sqs:ReceiveMessage schedules_dlq          -     -      -       -        -        -       -      -     -    +
+sqs:DeleteMessage schedules_dlq           -     -      -       -        -        -       -      -     -    +
+sqs:ChangeMessageVisibility schedules_dlq -     -      -       -        -        -       -      -     -    +
+sqs:GetQueueAttributes schedules_dlq      -     -      -       -        -        -       -      -     -    +
+sqs:SendMessage stream_dlq                -     -      -       -        -        -       -      +     -    -
+sqs:ReceiveMessage stream_dlq             -     -      -       -        -        -       -      -     -    +
+sqs:DeleteMessage stream_dlq              -     -      -       -        -        -       -      -     -    +
+sqs:ChangeMessageVisibility stream_dlq    -     -      -       -        -        -       -      -     -    +
+sqs:GetQueueAttributes stream_dlq         -     -      -       -        -        -       -      -     -    +
+kms:Encrypt envelope_key business_token   +     -      -       -        c        -       -      -     -    c
+kms:Decrypt envelope_key business_token   +     +      +       -        c        -       -      -     -    c
+kms:Encrypt envelope_key channel_key      c     -      -       -        +        -       -      -     -    +
+kms:Decrypt envelope_key channel_key      c     c      +       -        +        -       -      -     -    +
+kms:Encrypt envelope_key without_context  c     -      -       -        c        -       -      -     -    c
+kms:Decrypt envelope_key without_context  c     c      c       -        c        -       -      -     -    c
+kms:GenerateDataKey envelope_key          -     -      -       -        -        -       -      -     -    -
+kms:Decrypt table_key directly            -     -      -       -        -        -       -      -     -    -
+secretsmanager:GetSecretValue secret      +     +      +       +        +        -       -      -     -    +
+secretsmanager:PutSecretValue secret      -     -      -       -        -        -       -      -     -    -
+secretsmanager:GetSecretValue other       -     -      -       -        -        -       -      -     -    -
+events:PutEvents bus                      -     -      -       -        -        -       -      +     -    -
+events:PutEvents default_bus              -     -      -       -        -        -       -      -     -    -
+logs:CreateLogStream own_log              +     +      +       +        +        +       +      +     +    +
+logs:PutLogEvents own_log                 +     +      +       +        +        +       +      +     +    +
+logs:FilterLogEvents own_log              -     -      -       -        -        -       -      -     -    -
+logs:CreateLogStream other_log            -     -      -       -        -        -       -      -     -    -
+lambda:InvokeFunction other               -     -      -       -        -        -       -      -     -    -
+sts:AssumeRole other                      -     -      -       -        -        -       -      -     -    -
+iam:ListRoles account                     -     -      -       -        -        -       -      -     -    -
+s3:ListAllMyBuckets account               -     -      -       -        -        -       -      -     -    -
 """
 
 
@@ -428,7 +453,7 @@ def read_rows(table: str) -> dict[str, dict[str, str]]:
     return read
 
 
-ROWS: Mapping[str, Mapping[str, str]] = read_rows(TABLE.partition("page\n")[2])
+ROWS: Mapping[str, Mapping[str, str]] = read_rows(TABLE.partition("desk\n")[2])
 
 
 def permitted(name: str) -> tuple[str, ...]:

@@ -70,6 +70,16 @@ ALLOWED: Mapping[str, Allowed] = {
     )
     | on("bus", "events:PutEvents")
     | on("stream dead letters", "sqs:SendMessage"),
+    "operator_desk": items(*WRITES, "Query")
+    | found_by("by_tenant", "by_due", "by_channel", "by_digits", "by_waba", "by_place")
+    | on("jobs", "sqs:SendMessage")
+    | on("events", "sqs:SendMessage")
+    | on("jobs dead letters", *POLLING)
+    | on("events dead letters", *POLLING)
+    | on("schedules dead letters", *POLLING)
+    | on("stream dead letters", *POLLING)
+    | on("envelope key", "kms:Decrypt", "kms:Encrypt")
+    | SECRET,
 }
 TRACING = on("everything", "xray:PutTelemetryRecords", "xray:PutTraceSegments")
 LOGGING = on("own log", "logs:CreateLogStream", "logs:PutLogEvents")

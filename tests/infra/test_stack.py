@@ -205,6 +205,7 @@ def test_a_name_of_its_own_is_the_one_that_is_told(tmp_path: Path) -> None:
         ("partner_event_worker", 60),
         ("reconciler", 60),
         ("event_publisher", 120),
+        ("operator_desk", 60),
     ],
 )
 def test_how_a_function_is_deployed(template: Template, name: str, timeout: int) -> None:
@@ -241,6 +242,8 @@ def test_the_environment_says_what_the_configuration_says() -> None:
         jobs_dlq_url="jd",
         events_queue_url="e",
         events_dlq_url="ed",
+        schedules_dlq_url="sd",
+        stream_dlq_url="td",
     )
     config = load_config(directory=CONFIG, stage="example")
     worker = environment_of(function="onboarding_worker", config=config, resources=resources)
@@ -474,6 +477,7 @@ def test_what_the_stack_tells_a_person(template: Template, local_template: Templ
         "DefaultApiUrl",
         "EnvelopeKeyArn",
         "KeyRouteArn",
+        "OperatorDeskArn",
         "RunbookHint",
         "SecretArn",
         "TableArn",

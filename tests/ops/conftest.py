@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -15,11 +16,14 @@ from moto import mock_aws
 
 from harness.table import make_table
 from ops.cli import main
+from ops.desk import Desk as OperatorDesk
+from ops.desk import Refused
 from ops.doctor.catalogue import CHECKS
 from ops.doctor.checks.queues import OUTPUTS as QUEUES
 from ops.doctor.findings import Finding
 from ops.doctor.runner import run_one
 from ops.doctor.stage import Clock, Stage
+from ops.running import Run
 from ops.stage.aws import Aws, StackFacts
 from ops.stage.configuration import Values
 from ops.stage.reaching import Reached
@@ -269,3 +273,58 @@ def _case(account: Aws) -> Iterator[Case]:
             patience=10,
         )
         yield Case(stage, web, time, secret_id)
+
+
+# --- commands that ask the desk ---------------------------------------------------------------------
+
+
+@dataclass
+class AtDesk:
+    """The command line in front of a desk whose answers are a table by command.
+
+    An answer is a result, a list of pages, a function of the arguments, or an error to be raised.
+    """
+
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+    answers: dict[str, Any] = field(default_factory=dict)
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    person: bool = False
+    out: str = ""
+    err: str = ""
+
+    def invoke(self, event: Json) -> Json:
+        """What the function answers."""
+        name, arguments = event["command"], dict(event["arguments"])
+        json.dumps(event)
+        self.asked.append((name, arguments))
+        answer = self.answers[name]
+        if isinstance(answer, list):
+            answer = answer.pop(0)
+        if callable(answer):
+            answer = answer(arguments)
+        if isinstance(answer, Refused):
+            return {"version": 1, "problem": answer.problem}
+        if isinstance(answer, Exception):
+            raise answer
+        return {"version": 1, "result": answer}
+
+    def run(self, *arguments: str, given: str = "") -> int:
+        """Run `onramp` on the stage dev. Gives the exit code; `out` and `err` hold what it said."""
+        self.monkeypatch.setattr(Run, "desk", lambda _run: nullcontext(OperatorDesk(invoke=self.invoke)))
+        self.monkeypatch.setattr("sys.stdin", (Terminal if self.person else io.StringIO)(given))
+        status = main([*arguments, "--stage", "dev"])
+        shown = self.capsys.readouterr()
+        self.out, self.err = shown.out, shown.err
+        return status
+
+    def result(self) -> Any:
+        """What was told to a machine."""
+        told = json.loads(self.out)
+        assert told["version"] == 1
+        return told["result"]
+
+
+@pytest.fixture
+def at_desk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> AtDesk:
+    return AtDesk(monkeypatch, capsys)

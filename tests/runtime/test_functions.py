@@ -75,6 +75,7 @@ OTHERS: Mapping[str, Json] = {
     "event_publisher/facts.json": {"batchItemFailures": []},
     "event_publisher/republish.json": {"published": 0, "cursor": None},
 }
+DESK = "operator_desk/show_number.json"
 EVENT_BATCHES = ("partner_event_worker/batch.json", "partner_event_worker/batch_base64.json")
 COMPLAINTS = ("Traceback", "errorType", "errorMessage", "crashed", "ImportModuleError")
 PATIENCE_SECONDS = 30
@@ -95,7 +96,7 @@ def assert_well(runtime: rie.Running) -> None:
 
 def test_every_sample_has_an_expected_answer() -> None:
     files = {file.relative_to(EVENTS).as_posix() for file in EVENTS.rglob("*.json")}
-    assert files == STATUSES.keys() | OTHERS.keys() | set(EVENT_BATCHES)
+    assert files == STATUSES.keys() | OTHERS.keys() | {*EVENT_BATCHES, DESK}
 
 
 @pytest.mark.parametrize(("name", "status"), STATUSES.items(), ids=list(STATUSES))
@@ -113,6 +114,14 @@ def test_a_sample_request_is_answered(runtimes: Runtimes, name: str, status: HTT
 def test_a_sample_batch_or_task_is_done(runtimes: Runtimes, name: str, expected: Json) -> None:
     runtime = runtimes[function_of(name)]
     assert runtime.invoke(sample(name)).payload == expected
+    assert_well(runtime)
+
+
+def test_a_sample_command_of_an_operators_is_answered(runtimes: Runtimes) -> None:
+    runtime = runtimes["operator_desk"]
+    payload = runtime.invoke(sample(DESK)).payload
+    # The sample's number does not exist: the command is found, the table asked.
+    assert (payload["version"], payload["problem"]["code"]) == (1, "not_found")
     assert_well(runtime)
 
 

@@ -89,6 +89,8 @@ FORBIDDEN: dict[str, frozenset[str]] = {
     "signup_queries": EVERYWHERE | HTTP_CLIENT | EXCHANGE | PARTNER,
     # An HTTP client brings some of what nobody else has.
     "onboarding_worker": EVERYWHERE - {"asyncio", "http.client"} | HTTP_API | EXCHANGE,
+    # It shows records as the API does, and its answers are none of HTTP's.
+    "operator_desk": EVERYWHERE - {"asyncio", "http.client"} | EXCHANGE | {"onramp.inbound.http"},
     "partner_event_worker": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     "reconciler": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     "event_publisher": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
@@ -116,6 +118,8 @@ def loaded(name: str) -> frozenset[str]:
         jobs_dlq_url="http://127.0.0.1/q",
         events_queue_url="http://127.0.0.1/q",
         events_dlq_url="http://127.0.0.1/q",
+        schedules_dlq_url="http://127.0.0.1/q",
+        stream_dlq_url="http://127.0.0.1/q",
     )
     config = load_config(directory=CONFIG, stage="local")
     run = subprocess.run(

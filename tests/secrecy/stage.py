@@ -59,7 +59,7 @@ HEADER_SECRET: Final = f"{MARK}-header-secret"
 ECHO: Final = f"refused: {CODE} {TOKEN} {APP_SECRET} {PARTNER_KEY} {CHANNEL_KEY} {EMAIL} {PHONE}"
 """What a careless upstream says: everything it was told."""
 TENANT: Final = "tenant-1"
-QUEUES: Final = ("jobs", "jobs-dlq", "events", "events-dlq")
+QUEUES: Final = ("jobs", "jobs-dlq", "events", "events-dlq", "schedules-dlq", "stream-dlq")
 WORKERS: Final = {"jobs": "onboarding_worker", "events": "partner_event_worker"}
 CREDENTIALS: Final = frozenset(
     form
@@ -323,6 +323,8 @@ class Stage:
             jobs_dlq_url=self.queues["jobs-dlq"],
             events_queue_url=self.queues["events"],
             events_dlq_url=self.queues["events-dlq"],
+            schedules_dlq_url=self.queues["schedules-dlq"],
+            stream_dlq_url=self.queues["stream-dlq"],
         )
         environment: dict[str, str] = {}
         for function in CARDS:

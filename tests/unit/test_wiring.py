@@ -28,6 +28,7 @@ FUNCTIONS: dict[str, tuple[type[settings.Settings], set[str]]] = {
     "partner_event_worker": (settings.PartnerEventWorkerSettings, {"queue"}),
     "reconciler": (settings.ReconcilerSettings, {"queue"}),
     "event_publisher": (settings.EventPublisherSettings, {"bus"}),
+    "operator_desk": (settings.OperatorDeskSettings, {"queue", "partner", "messaging", "vault"}),
 }
 """The ports of each function beside the store, the clock and the telemetry, which all have."""
 CHOICE = {"queue", "partner", "messaging", "meta", "vault", "bus"}

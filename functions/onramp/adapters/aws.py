@@ -52,9 +52,11 @@ class SqsQueue:
         dead_events: str = "",
         notifications: str = "",
         dead_notifications: str = "",
+        events: str = "",
     ) -> None:
         self._client = client
         self._jobs = jobs
+        self._events = events
         self._dead_jobs = dead_jobs
         self._dead_events = dead_events
         self._notifications = notifications
@@ -72,6 +74,10 @@ class SqsQueue:
     def wake_census(self, hub: str) -> None:
         """One wake-up call for the census of a hub. Raises `UnavailableError`."""
         self._send(self._jobs, json.dumps({"census": hub}))
+
+    def replay_event(self, body: str, encoding: str) -> None:
+        """An event's body once more, as the receiver queues it. Raises `UnavailableError`."""
+        self._send(self._events, body, encoding=encoding)
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """A number given up; moved back to the jobs queue it is a retry. Raises `UnavailableError`."""

@@ -356,6 +356,7 @@ class MemoryQueue:
 
     numbers: list[str] = field(default_factory=list)
     censuses: list[str] = field(default_factory=list)
+    replayed: list[tuple[str, str]] = field(default_factory=list)
     buried_numbers: list[tuple[str, str]] = field(default_factory=list)
     buried_events: list[tuple[str, str, str]] = field(default_factory=list)
     deliveries: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
@@ -381,6 +382,11 @@ class MemoryQueue:
         """See `Queue.bury_notification`."""
         self._require_answer()
         self.buried_notifications.append((body, reason))
+
+    def replay_event(self, body: str, encoding: str) -> None:
+        """See `Queue.replay_event`."""
+        self._require_answer()
+        self.replayed.append((body, encoding))
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """See `Queue.bury_number`."""

@@ -41,6 +41,9 @@ class Queue(Protocol):
     def bury_notification(self, body: str, reason: str) -> None:
         """Keep a message of the notifications' queue that cannot be read in its dead letters."""
 
+    def replay_event(self, body: str, encoding: str) -> None:
+        """Put an event's body into the events queue once more; `encoding` is `utf-8` or `base64`."""
+
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """Put the job of a number that is given up with its reason into the dead-letter queue."""
 
