@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from onramp import wiring
 from onramp.domain.errors import Unreadable
 from onramp.domain.partner_events import read_envelopes, read_event
+from onramp.domain.relaying import Body
 from onramp.inbound.batch import Batch
 from onramp.ports import Ports
 from onramp.settings import PartnerEventWorkerSettings
@@ -53,12 +54,14 @@ def apply_webhook(ports: Ports, record: Mapping[str, Any]) -> datetime | None:
         ports.queue.bury_event(record["body"], encoding, "unreadable")
         ports.telemetry.count("EventsUnreadable")
         return None
+    # What came in a body of its own is handed on as it came, to the byte.
+    whole = Body(record["body"], encoding) if len(envelopes) == 1 and not is_list(body) else None
     received = (record.get("attributes") or {}).get("ApproximateReceiveCount", "1")
     times: list[datetime] = []
     troubles: list[Exception] = []
     for envelope in envelopes:
         try:
-            again_at = _apply(ports, envelope, again=received != "1")
+            again_at = _apply(ports, envelope, whole, again=received != "1")
         except Exception as trouble:  # noqa: BLE001 - raised below, behind its neighbours
             troubles.append(trouble)
         else:
@@ -68,7 +71,12 @@ def apply_webhook(ports: Ports, record: Mapping[str, Any]) -> datetime | None:
     return min(times, default=None)
 
 
-def _apply(ports: Ports, envelope: object, *, again: bool) -> datetime | None:
+def is_list(body: bytes) -> bool:
+    """Whether a body that was read holds its events in a list."""
+    return body.lstrip()[:1] == b"["
+
+
+def _apply(ports: Ports, envelope: object, body: Body | None, *, again: bool) -> datetime | None:
     """One element of a webhook: its neighbours do not suffer from it."""
     try:
         event = read_event(envelope)
@@ -80,7 +88,7 @@ def _apply(ports: Ports, envelope: object, *, again: bool) -> datetime | None:
             # The Hub's test button and probes have no name: nothing is lost with them.
             ports.telemetry.info("a webhook without an event", reason=str(trouble))
         return None
-    return apply_event(ports, event, again=again)
+    return apply_event(ports, event, again=again, body=body)
 
 
 wiring.start(function)

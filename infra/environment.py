@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
-from infra.cards import CARDS
+from infra.cards import CARDS, cards_with
 from infra.config import ConfigError, DeploymentConfig, FlowConfig
 from infra.config_values import STANDARD_FLOW
 from infra.metrics import NAMESPACE
@@ -74,6 +74,11 @@ def redirect_uris(config: DeploymentConfig) -> list[str]:
     return list(config.meta.redirect_uris)
 
 
+def relay(config: DeploymentConfig) -> dict[str, object]:
+    """What is handed on of 360dialog's events, and to whom."""
+    return config.relay.model_dump(mode="json", exclude={"bodies_kept_days"})
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A variable made of several values: which of them may be large, and how."""
@@ -84,6 +89,7 @@ class Made:
 
 MADE: Mapping[str, Made] = MappingProxyType(
     {
+        "RELAY": Made("relay.targets", relay),
         "META_REDIRECT_URIS": Made("meta.redirect_uris", redirect_uris),
         "SIGNUP_FLOWS": Made("meta.extras and meta.flows", signup_flows),
         "SIGNUP_LINKS": Made("links", signup_links),
@@ -120,6 +126,9 @@ class ResourceNames:
     events_dlq_url: str
     schedules_dlq_url: str
     stream_dlq_url: str
+    relay_queue_url: str
+    relay_dlq_url: str
+    bodies_bucket: str
     api_address: str = "https://{domain_name}"
 
 
@@ -143,7 +152,7 @@ def check_sizes(config: DeploymentConfig) -> None:
     """Raise `ConfigError` when a function's variables are more than Lambda takes; it names the largest."""
     names = {field.name: "x" * LONGEST_RESOURCE_NAME for field in fields(ResourceNames)}
     told = []
-    for function in CARDS:
+    for function in cards_with(config.features):
         variables = environment_of(function=function, config=config, resources=ResourceNames(**names))
         size = len(json.dumps(variables).encode())
         if size > LARGEST_ENVIRONMENT:

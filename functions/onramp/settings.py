@@ -200,10 +200,24 @@ class OperatorDeskSettings(OnboardingWorkerSettings):
 
 
 class PartnerEventWorkerSettings(WorkerSettings):
-    """`partner_event_worker`."""
+    """`partner_event_worker`. `relay` is a JSON object: what is handed on, and to whom."""
 
     events_queue_url: str
     events_dlq_url: str
+    relay: str
+    relay_queue_url: str
+    bodies_bucket: str
+
+
+class EventRelaySettings(Settings):
+    """`event_relay`. `relay` is a JSON object: what is handed on, and to whom."""
+
+    relay: str
+    relay_queue_url: str
+    relay_dlq_url: str
+    bodies_bucket: str
+    bus_name: str
+    secret_id: str
 
 
 class NotificationSenderSettings(Settings):

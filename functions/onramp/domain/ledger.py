@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Self
 from pydantic import Field
 
 from onramp.domain.number import channel_place, waba_place
-from onramp.domain.partner_events import Channel, PartnerEvent, read_event, reduced
+from onramp.domain.partner_events import Channel, PartnerEvent, bare, read_event, reduced
 from onramp.domain.records import HUB, Worked
 
 EVENT_KEPT: Final = timedelta(days=30)
@@ -35,7 +35,8 @@ _MAY_ACT: Final = frozenset({Outcome.OPEN, Outcome.UNRESOLVED, Outcome.GIVEN_UP}
 class EventRecord(Worked):
     """One event. `place` is where it is kept: its channel, else its WABA, else its digits.
 
-    `tries` counts how often it found no number. `reason` says why it was given up.
+    `tries` counts how often it found no number. `reason` says why it was given up. `relayed_at`: when it was
+    put on its way to the targets of the relay.
     """
 
     KIND: ClassVar[str] = "EVENT"
@@ -50,11 +51,13 @@ class EventRecord(Worked):
     reason: str | None = None
     phone_number_id: str | None = None
     tries: int = 0
+    relayed_at: datetime | None = None
 
     @classmethod
-    def of(cls, event: PartnerEvent, now: datetime, hub: str = HUB) -> Self:
-        """An event that has just come."""
+    def of(cls, event: PartnerEvent, now: datetime, hub: str = HUB, *, contents: bool = True) -> Self:
+        """An event that has just come. Without `contents` only its name, its id and its place are kept."""
         raw = event.raw if len(event.raw) <= LARGEST else reduced(event)
+        raw = raw if contents else bare(event)
         return cls(
             hub=hub,
             id=event.id,

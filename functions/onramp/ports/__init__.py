@@ -12,8 +12,10 @@ from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flows
 from onramp.domain.notifications import TRY_SECONDS
 from onramp.domain.records import HUB
+from onramp.domain.relaying import NO_RELAY, RelayRules
 from onramp.domain.schedule import LOOK_AFTER, RETRY_SECONDS
 from onramp.ports.outbound import Outbound, Signer
+from onramp.ports.relaying import Bodies, Outlets, Relay
 from onramp.ports.services import Bus, Clock, Queue, Telemetry, Vault
 from onramp.ports.storage import Store
 from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, Partner
@@ -22,7 +24,7 @@ DEFAULT_BUDGET: Final = BudgetRule(calls=5, window=timedelta(seconds=30))
 NO_WEBHOOK: Final = ChannelWebhook(url="", headers={})
 
 
-class _NotWired:
+class NotWired:
     """Stands where a function has no port: it must not need it, and its role could not use it."""
 
     def __init__(self, name: str) -> None:
@@ -77,7 +79,7 @@ class Rules:
     which kills the one somebody has just made; `mend_webhooks`: whether it sets a webhook back. `flows`: what
     a popup can be opened with, by name. `links`: what holds for signup links.
     `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `notifications`: who
-    hears of what happens.
+    hears of what happens. `relay`: what is handed on of 360dialog's events, and to whom.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -90,6 +92,7 @@ class Rules:
     links: LinkRules = NO_LINKS
     redirect_uris: Sequence[str] = ()
     notifications: NotificationRules = NO_NOTIFICATIONS
+    relay: RelayRules = NO_RELAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +102,16 @@ class Ports:
     store: Store
     clock: Clock
     telemetry: Telemetry
-    queue: Queue = cast("Queue", _NotWired("queue"))  # noqa: RUF009 - stateless
-    partner: Partner = cast("Partner", _NotWired("partner"))  # noqa: RUF009 - stateless
-    messaging: Messaging = cast("Messaging", _NotWired("messaging"))  # noqa: RUF009 - stateless
-    meta: Meta = cast("Meta", _NotWired("meta"))  # noqa: RUF009 - stateless
-    vault: Vault = cast("Vault", _NotWired("vault"))  # noqa: RUF009 - stateless
-    bus: Bus = cast("Bus", _NotWired("bus"))  # noqa: RUF009 - stateless
-    outbound: Outbound = cast("Outbound", _NotWired("outbound"))  # noqa: RUF009 - stateless
-    signer: Signer = cast("Signer", _NotWired("signer"))  # noqa: RUF009 - stateless
+    queue: Queue = cast("Queue", NotWired("queue"))  # noqa: RUF009 - stateless
+    partner: Partner = cast("Partner", NotWired("partner"))  # noqa: RUF009 - stateless
+    messaging: Messaging = cast("Messaging", NotWired("messaging"))  # noqa: RUF009 - stateless
+    meta: Meta = cast("Meta", NotWired("meta"))  # noqa: RUF009 - stateless
+    vault: Vault = cast("Vault", NotWired("vault"))  # noqa: RUF009 - stateless
+    bus: Bus = cast("Bus", NotWired("bus"))  # noqa: RUF009 - stateless
+    relay: Relay = cast("Relay", NotWired("relay"))  # noqa: RUF009 - stateless
+    bodies: Bodies = cast("Bodies", NotWired("bodies"))  # noqa: RUF009 - stateless
+    outlets: Outlets = cast("Outlets", NotWired("outlets"))  # noqa: RUF009 - stateless
+    outbound: Outbound = cast("Outbound", NotWired("outbound"))  # noqa: RUF009 - stateless
+    signer: Signer = cast("Signer", NotWired("signer"))  # noqa: RUF009 - stateless
     rules: Rules = field(default_factory=Rules)
     hub: str = HUB
