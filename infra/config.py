@@ -31,6 +31,9 @@ from infra.config_values import (
     Digits,
     Domain,
     Emails,
+    Endpoints,
+    EndpointUrl,
+    EventFilters,
     Extras,
     Flows,
     GraphVersion,
@@ -64,6 +67,7 @@ from infra.config_values import (
 )
 from infra.grants import Feature
 from infra.mistakes import Mistake, Model, broken_rules, examine
+from onramp.domain.notifications import TRY_SECONDS
 
 __all__ = [
     "LOCAL_STAGE",
@@ -72,10 +76,12 @@ __all__ = [
     "BusConfig",
     "ConfigError",
     "DeploymentConfig",
+    "EndpointConfig",
     "FlowConfig",
     "LinksConfig",
     "MessagingConfig",
     "MetaConfig",
+    "NotificationsConfig",
     "NumbersConfig",
     "PageConfig",
     "PartnerConfig",
@@ -103,7 +109,10 @@ MOST_RUNS = 1000
 LONGEST_LINK_DAYS = 30
 LONGEST_BODY_DAYS = 30
 
+LONGEST_NOTIFY_WAIT = 86_400
+
 Wait = Annotated[Whole, Field(ge=1, le=LONGEST_WAIT)]
+NotifyWait = Annotated[Whole, Field(ge=1, le=LONGEST_NOTIFY_WAIT)]
 
 
 class ConfigError(Exception):
@@ -325,6 +334,36 @@ class BusConfig(_Section):
     ] = 0
 
 
+class EndpointConfig(_Section):
+    """``[notifications.endpoints.<name>]``: an address of yours, and which bus events it hears of."""
+
+    url: Annotated[EndpointUrl, wants("an https address, in quotes")]
+    events: Annotated[EventFilters, wants('a list of types of events, such as ["number.*"]')] = ("*",)
+
+
+class NotificationsConfig(_Section):
+    """``[notifications]``: signed posts to endpoints of yours, after Standard Webhooks.
+
+    Deliveries are kept for `kept_days`. `allow_loopback` lets this machine be an endpoint, in a local run.
+    """
+
+    kept_days: Annotated[
+        Whole,
+        Field(ge=1, le=LONGEST_KEPT_DAYS),
+        wants(f"a whole number of days from 1 to {LONGEST_KEPT_DAYS} (ten years)"),
+    ] = 30
+    retry_schedule_seconds: Annotated[
+        tuple[NotifyWait, ...],
+        Field(min_length=1, max_length=MOST_WAITS),
+        wants(f"a list of 1 to {MOST_WAITS} waits in whole seconds, each from 1 to {LONGEST_NOTIFY_WAIT}"),
+    ] = TRY_SECONDS
+    allow_loopback: Annotated[Switch, wants("true or false, without quotes")] = False
+    endpoints: Annotated[
+        Endpoints[EndpointConfig],
+        wants("a table of endpoints, each [notifications.endpoints.<name>] with its url"),
+    ] = Field(default_factory=dict)
+
+
 class RelayTarget(_Section):
     """``[relay.targets.<name>]``: who is handed 360dialog's events, and which: names, ``*`` for any text."""
 
@@ -401,6 +440,7 @@ class DeploymentConfig(_Section):
     messaging: MessagingConfig
     numbers: NumbersConfig = NumbersConfig()
     bus: BusConfig = BusConfig()
+    notifications: NotificationsConfig = NotificationsConfig()
     relay: RelayConfig = RelayConfig()
     links: LinksConfig = LinksConfig()
     page: PageConfig = PageConfig()
@@ -415,6 +455,7 @@ class DeploymentConfig(_Section):
         """What of all there may be this deployment has."""
         to = [target.to for target in self.relay.targets.values()]
         having: dict[Feature, bool] = {
+            "notifications": bool(self.notifications.endpoints),
             "relay": bool(to),
             "relay_bus": BUS_TARGET in to,
             "relay_https": any("://" in one for one in to),

@@ -79,6 +79,11 @@ def relay(config: DeploymentConfig) -> dict[str, object]:
     return config.relay.model_dump(mode="json", exclude={"bodies_kept_days"})
 
 
+def notifications(config: DeploymentConfig) -> dict[str, object]:
+    """Who hears of what happens to signups."""
+    return config.notifications.model_dump(mode="json")
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A variable made of several values: which of them may be large, and how."""
@@ -89,6 +94,7 @@ class Made:
 
 MADE: Mapping[str, Made] = MappingProxyType(
     {
+        "NOTIFICATIONS": Made("notifications.endpoints", notifications),
         "RELAY": Made("relay.targets", relay),
         "META_REDIRECT_URIS": Made("meta.redirect_uris", redirect_uris),
         "SIGNUP_FLOWS": Made("meta.extras and meta.flows", signup_flows),
@@ -128,6 +134,8 @@ class ResourceNames:
     stream_dlq_url: str
     relay_queue_url: str
     relay_dlq_url: str
+    notifications_queue_url: str
+    notifications_dlq_url: str
     bodies_bucket: str
     api_address: str = "https://{domain_name}"
 

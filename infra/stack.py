@@ -27,6 +27,7 @@ from infra.constructs.storage import INDEXES, Storage
 from infra.environment import ResourceNames, check_sizes
 from infra.features import FEATURES
 from infra.grants import Resource
+from onramp.adapters.aws import SOURCE
 
 LONGEST_STACK_NAME = 60
 """SQS gives a queue's name 80 characters, of which this leaves its own part some."""
@@ -77,6 +78,8 @@ class Onramp(Construct):
         self.secrets_keys = SecretsAndKeys(self, "Secrets", stage=config.stage)
         self.storage = Storage(self, "Storage", stage=config.stage, key=self.secrets_keys.table_key)
         self.messaging = Messaging(self, "Messaging", bus=config.bus)
+        if "notifications" in config.features:
+            self.messaging.notify(SOURCE)
         self.bodies = self._bodies()
         deployed = Functions(
             self,
@@ -175,6 +178,8 @@ class Onramp(Construct):
             stream_dlq_url=messaging.stream_dlq.queue_url,
             relay_queue_url=messaging.relay.queue_url,
             relay_dlq_url=messaging.relay_dlq.queue_url,
+            notifications_queue_url=messaging.notifications.queue_url,
+            notifications_dlq_url=messaging.notifications_dlq.queue_url,
             bodies_bucket=self.bodies.bucket.bucket_name if self.bodies else NO_BUCKET,
             api_address=f"https://{self._config.api.domain_name or '{domain_name}'}",
         )
