@@ -191,12 +191,17 @@ class OnboardingWorkerSettings(WorkerSettings):
 
 
 class OperatorDeskSettings(OnboardingWorkerSettings):
-    """`operator_desk`: what the worker has, and where events, and all dead letters, are."""
+    """`operator_desk`: what the worker has, and where events, notifications, and all dead letters are.
+
+    `notifications` is a JSON object.
+    """
 
     events_queue_url: str
     events_dlq_url: str
     schedules_dlq_url: str
     stream_dlq_url: str
+    notifications: str
+    notifications_queue_url: str
 
 
 class PartnerEventWorkerSettings(WorkerSettings):

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
     from onramp.adapters.meta_graph import MetaGraph
     from onramp.adapters.upstream import Credential
-    from onramp.ports.outbound import Outbound
+    from onramp.ports.outbound import Outbound, Signer
     from onramp.ports.relaying import Bodies
     from onramp.ports.services import Vault
     from onramp.ports.storage import Store
@@ -345,14 +345,31 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
 
 
 def _queue_of(runtime: Runtime, settings: OnboardingWorkerSettings) -> SqsQueue:
-    """The jobs with their dead letters; the desk has the events' queue as well."""
-    events = settings.events_queue_url if isinstance(settings, OperatorDeskSettings) else ""
-    return SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, events=events, dead_jobs=settings.jobs_dlq_url)
+    """The jobs with their dead letters; the desk has those of events and notifications as well."""
+    desk = settings if isinstance(settings, OperatorDeskSettings) else None
+    return SqsQueue(
+        runtime.sqs,
+        jobs=settings.jobs_queue_url,
+        events=desk.events_queue_url if desk else "",
+        dead_jobs=settings.jobs_dlq_url,
+        notifications=desk.notifications_queue_url if desk else "",
+    )
 
 
 def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
     """What the worker has, for what an operator asks; calls pass the same gates of the budget."""
-    return onboarding_worker(runtime, settings)
+    ports = onboarding_worker(runtime, settings)
+    return replace(
+        ports,
+        signer=cast("Signer", _Late(_signer)),
+        rules=replace(ports.rules, notifications=_notifications(settings.notifications)),
+    )
+
+
+def _signer() -> "Signer":
+    from onramp.adapters.signer import StandardSigner  # noqa: PLC0415 - loads a library of its own
+
+    return StandardSigner()
 
 
 def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings) -> Ports:
@@ -382,7 +399,7 @@ def event_relay(runtime: Runtime, settings: EventRelaySettings) -> Ports:
             events=lambda: cast("EventBridgeClient", runtime.aws("events")),
             bus_name=settings.bus_name,
             sqs=lambda: runtime.sqs,
-            outbound=cache(lambda: _outbound(settings.stage)),
+            outbound=cache(lambda: _outbound(loopback=settings.stage == LOCAL_STAGE)),
             secret=runtime.secret(settings.secret_id).maybe,
             clock=runtime.clock,
         ),
@@ -390,10 +407,10 @@ def event_relay(runtime: Runtime, settings: EventRelaySettings) -> Ports:
     )
 
 
-def _outbound(stage: str) -> "Outbound":
+def _outbound(*, loopback: bool) -> "Outbound":
     from onramp.adapters.outbound import GuardedOutbound  # noqa: PLC0415 - needs an HTTP client
 
-    return GuardedOutbound(loopback=stage == LOCAL_STAGE)
+    return GuardedOutbound(loopback=loopback)
 
 
 def _bodies(runtime: Runtime, bucket: str) -> "Bodies":
@@ -431,9 +448,6 @@ def reconciler(runtime: Runtime, settings: ReconcilerSettings) -> Ports:
 
 def notification_sender(runtime: Runtime, settings: NotificationSenderSettings) -> Ports:
     """The endpoints, their keys, and what signs with them."""
-    from onramp.adapters.outbound import GuardedOutbound  # noqa: PLC0415
-    from onramp.adapters.signer import StandardSigner  # noqa: PLC0415
-
     rules = _notifications(settings.notifications)
     return replace(
         runtime.ports(settings.table_name),
@@ -443,8 +457,8 @@ def notification_sender(runtime: Runtime, settings: NotificationSenderSettings) 
             dead_notifications=settings.notifications_dlq_url,
         ),
         vault=RememberingVault(runtime.vault(settings.envelope_key_id)),
-        outbound=GuardedOutbound(loopback=rules.loopback),
-        signer=StandardSigner(),
+        outbound=_outbound(loopback=rules.loopback),
+        signer=_signer(),
         rules=Rules(notifications=rules),
     )
 

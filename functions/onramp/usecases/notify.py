@@ -16,6 +16,7 @@ from onramp.domain.errors import Conflict, PutOff, UnavailableError
 from onramp.domain.notifications import (
     GONE,
     LONGEST_REST,
+    TEST,
     THROTTLES,
     Delivery,
     Endpoint,
@@ -150,6 +151,9 @@ class Sending:
             delivery.fail("endpoint_removed")
             return False
         endpoint = self._endpoint(delivery.endpoint)
+        if delivery.type == TEST:
+            # Whoever tests an endpoint wants to know before it is enabled again.
+            return True
         if endpoint.disabled_at is not None:
             delivery.fail("endpoint_disabled")
             return False

@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from onramp.inbound.desk import Command, numbers
+from onramp.inbound.desk import Command, deliveries, endpoints, numbers
 
-AREAS: Final[tuple[tuple[Command, ...], ...]] = (numbers.COMMANDS,)
+AREAS: Final[tuple[tuple[Command, ...], ...]] = (
+    numbers.COMMANDS,
+    endpoints.COMMANDS,
+    deliveries.COMMANDS,
+)
 
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
     {command.name: command for area in AREAS for command in area}
