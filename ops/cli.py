@@ -26,13 +26,16 @@ from ops import (
     table,
     wake,
 )
+from ops.commands import deliveries, endpoints, listen
 from ops.console import COULD_NOT_BEGIN, INTERRUPTED, Console
 from ops.doctor import command as doctor
 from ops.preflight import command as preflight
-from ops.running import group
+from ops.running import command, group
 from ops.tool import Description
 
-AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType({})
+AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
+    {"deliveries": deliveries.app, "endpoints": endpoints.app}
+)
 """Commands by their first word; an area is a module of `ops.commands` and a line here."""
 
 
@@ -95,6 +98,7 @@ def application() -> typer.Typer:
     whole = group("Operate Onramp: a deployed stage with AWS credentials, or the local run.")
     for name, area in AREAS.items():
         whole.add_typer(area, name=name)
+    command(whole, "listen")(listen.listen)
     return whole
 
 

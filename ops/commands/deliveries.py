@@ -30,7 +30,7 @@ Delivery = Annotated[str, typer.Argument(metavar="DELIVERY", help="Its id, as a 
 
 
 @command(app, "list")
-def listed(
+def listed(  # noqa: PLR0917 - options of a command
     run: Run,
     endpoint: ByEndpoint = None,
     signup: BySignup = None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -80,9 +80,8 @@ def listed(desk: Ports, asked: ListAsked) -> Answer:
         since = asked.since or BEGINNING
         kept = [shown(one, body=asked.bodies) for one in items if one.created_at >= since]
         return {"items": kept, "cursor": None}
-    deliveries, cursor = _page(
-        desk, asked.endpoint or "", asked.state, asked.since, asked.cursor, asked.limit
-    )
+    page = _Page(asked.state, asked.since, asked.cursor, asked.limit)
+    deliveries, cursor = _page(desk, asked.endpoint or "", page)
     return {"items": [shown(one, body=asked.bodies) for one in deliveries], "cursor": cursor}
 
 
@@ -96,7 +95,8 @@ def resend(desk: Ports, asked: ResendAsked) -> Answer:
     if asked.delivery_id is not None:
         delivery = _delivery(desk, asked.delivery_id)
         return {"items": _begin([delivery], desk, 0), "cursor": None}
-    found, cursor = _page(desk, asked.endpoint or "", "failed", asked.since, asked.cursor, AT_ONCE)
+    page = _Page("failed", asked.since, asked.cursor, AT_ONCE)
+    found, cursor = _page(desk, asked.endpoint or "", page)
     return {"items": _begin(found, desk, SPREAD), "cursor": cursor}
 
 
@@ -117,10 +117,18 @@ def _begin(deliveries: Sequence[Delivery], desk: Ports, spread: int) -> list[dic
     return begun
 
 
-def _page(
-    desk: Ports, endpoint: str, state: str | None, since: datetime | None, cursor: str | None, limit: int
-) -> tuple[list[Delivery], str | None]:
+class _Page(NamedTuple):
+    """Which of an endpoint's deliveries are meant."""
+
+    state: str | None
+    since: datetime | None
+    cursor: str | None
+    limit: int
+
+
+def _page(desk: Ports, endpoint: str, page: _Page) -> tuple[list[Delivery], str | None]:
     """A page of an endpoint's deliveries as they are stored, and where the next one begins."""
+    state, since, cursor, limit = page
     places = desk.store.deliveries_of(endpoint, state, since or BEGINNING, _place(cursor), limit)
     found = desk.store.read_all(Delivery, [delivery_named(place.id, endpoint) for place in places])
     following = f"{iso(places[-1].at)} {places[-1].id}" if len(places) == limit else None
