@@ -100,10 +100,15 @@ def test_what_goes_into_which_bundle(functions: Path, lock: Path, tmp_path: Path
 
 
 def test_the_same_input_gives_the_same_bytes_anywhere(functions: Path, lock: Path, tmp_path: Path) -> None:
-    first = build_bundles(local=False, sources=Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "a"))
+    first = build_bundles(
+        local=False, sources=Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "a")
+    )
     moved = functions.rename(tmp_path / "moved")
     second = build_bundles(
-        local=False, sources=Sources(functions=moved, lock=lock, sender_lock=lock, kept=tmp_path / "a" / "longer" / "path")
+        local=False,
+        sources=Sources(
+            functions=moved, lock=lock, sender_lock=lock, kept=tmp_path / "a" / "longer" / "path"
+        ),
     )
     for name in first:
         assert first[name].path.name == second[name].path.name
@@ -162,14 +167,20 @@ def test_a_missing_input_is_named(
 ) -> None:
     (tmp_path / missing).unlink()
     with pytest.raises(BundleError, match=told):
-        build_bundles(local=False, sources=Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "kept"))
+        build_bundles(
+            local=False,
+            sources=Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "kept"),
+        )
 
 
 def test_a_hash_that_does_not_match_stops_the_installer(functions: Path, lock: Path, tmp_path: Path) -> None:
     text = lock.read_text(encoding="utf-8")
     lock.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, text), encoding="utf-8")
     with pytest.raises(BundleError, match="uv failed"):
-        build_bundles(local=False, sources=Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "kept"))
+        build_bundles(
+            local=False,
+            sources=Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "kept"),
+        )
 
 
 # --- the project's own bundles -----------------------------------------------------------------------
