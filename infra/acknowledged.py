@@ -38,9 +38,8 @@ _SCHEDULED = tuple(
     f"Functions/{card.logical_id}" for card in CARDS.values() if isinstance(card.trigger, Schedule)
 )
 _ROLES = tuple(f"{path}Role" for path in _FUNCTIONS)
-_DEAD_LETTERS = tuple(
-    f"Messaging/{name}Dlq" for name in ("Jobs", "Events", "Relay", "Notifications", "Schedules", "Stream")
-)
+_QUEUES = ("Jobs", "Events", "Relay", "Notifications")
+_DEAD_LETTERS = tuple(f"Messaging/{name}Dlq" for name in (*_QUEUES, "Schedules", "Stream"))
 
 ACKNOWLEDGED = (
     Acknowledged("AwsSolutions-IAM5[Resource::*]", _ROLES, TRACES),
