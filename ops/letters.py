@@ -27,7 +27,11 @@ WAIT: Final = 1
 """Seconds for which SQS looks on all its machines."""
 EMPTY: Final = 3
 """Answers without a message after which a queue counts as empty: SQS asks only some of its machines."""
-_BACK: Final[Mapping[str, str]] = {"jobs": OUTPUTS["jobs_queue"], "events": OUTPUTS["events_queue"]}
+_BACK: Final[Mapping[str, str]] = {
+    "jobs": OUTPUTS["jobs_queue"],
+    "events": OUTPUTS["events_queue"],
+    "relay": OUTPUTS["relay_queue"],
+}
 DESCRIPTION: Final = Description(
     help="dead letters: read them, send them back, throw them away",
     description=f"Of {', '.join(DEAD_LETTERS)}.",
@@ -38,7 +42,8 @@ _SHOW: Final = Description(
 _REDRIVE: Final = Description(
     help="send them back to their queue",
     description="A job is a retry then: it clears its number's failure, if that may be retried. An event "
-    "that has acted already does nothing. Both may be done twice without harm.",
+    "that has acted already does nothing. One of the relay goes to its target once more. All may be done "
+    "twice without harm.",
 )
 _PURGE: Final = Description(
     help="throw them away", description="For what is understood and needs no repeat. Asks before."

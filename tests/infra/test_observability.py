@@ -106,6 +106,7 @@ def test_the_runbook_has_a_section_for_each_alarm() -> None:
         ("jobs-dead-letters", "JobsDlq", "ApproximateNumberOfMessagesVisible", 1),
         ("events-dead-letters", "EventsDlq", "ApproximateNumberOfMessagesVisible", 1),
         ("schedules-dead-letters", "SchedulesDlq", "ApproximateNumberOfMessagesVisible", 1),
+        ("relay-given-up", "RelayDlq", "ApproximateNumberOfMessagesVisible", 1),
         ("stream-dead-letters", "StreamDlq", "ApproximateNumberOfMessagesVisible", 1),
         ("events-queue-old", "Events", "ApproximateAgeOfOldestMessage", 900),
     ],

@@ -55,7 +55,15 @@ ALLOWED: Mapping[str, Allowed] = {
     | found_by("by_channel", "by_digits", "by_waba", "by_place")
     | on("events", *POLLING)
     | on("events dead letters", "sqs:SendMessage")
-    | on("jobs", "sqs:SendMessage"),
+    | on("jobs", "sqs:SendMessage")
+    | on("relay", "sqs:SendMessage")
+    | on("bodies", "s3:PutObject")
+    | on("table key", "kms:GenerateDataKey"),
+    "event_relay": on("relay", *POLLING)
+    | on("relay dead letters", "sqs:SendMessage")
+    | on("bodies", "s3:GetObject")
+    | on("table key", "kms:Decrypt")
+    | on("bus", "events:PutEvents"),
     "reconciler": items("UpdateItem")
     | found_by("by_due")
     | on("jobs", "sqs:SendMessage")
@@ -93,6 +101,9 @@ RESOURCES = {
     "jobs dead letters": ("AWS::SQS::Queue", "MessagingJobsDlq"),
     "events": ("AWS::SQS::Queue", "MessagingEvents"),
     "events dead letters": ("AWS::SQS::Queue", "MessagingEventsDlq"),
+    "relay": ("AWS::SQS::Queue", "MessagingRelay"),
+    "relay dead letters": ("AWS::SQS::Queue", "MessagingRelayDlq"),
+    "bodies": ("AWS::S3::Bucket", "BodiesBucket"),
     "schedules dead letters": ("AWS::SQS::Queue", "MessagingSchedulesDlq"),
     "stream dead letters": ("AWS::SQS::Queue", "MessagingStreamDlq"),
 }
@@ -125,6 +136,8 @@ def in_words(resource: Any, names: Mapping[str, str]) -> str:
             return names[name]
         case {"Fn::Join": ["", [{"Fn::GetAtt": [name, "Arn"]}, text]]} if names[name] == "table":
             return str(text).removeprefix("/index/")
+        case {"Fn::Join": ["", [{"Fn::GetAtt": [name, "Arn"]}, "/*"]]} if names[name] == "bodies":
+            return names[name]
     raise AssertionError(f"no words for {resource}")
 
 
