@@ -123,15 +123,13 @@ def test_a_long_list_goes_page_by_page() -> None:
     world = World()
     failed(world, 7)
     names: list[str] = []
-    cursor = None
+    cursor: str | None = None
     while True:
-        page = ask(
-            world, "deliveries.list", endpoint="crm", limit=3, **({"cursor": cursor} if cursor else {})
-        )
+        page = ask(world, "deliveries.list", endpoint="crm", limit=3, cursor=cursor)
         names += [one["message_id"] for one in page["items"]]
         if page["cursor"] is None:
             break
-        cursor = {"cursor": page["cursor"]}
+        cursor = page["cursor"]
     assert names == [f"msg_f{index:03d}" for index in reversed(range(7))]
 
 
