@@ -42,6 +42,7 @@ EVENTS: Mapping[str, str] = {
     "number_submission": "submit_claimed_number.json",
     "signup_queries": "list_signups.json",
     "webhook_receiver": "channel_live.json",
+    "meta_receiver": "partner_added.json",
     "hosted_page": "page.json",
     "onboarding_worker": "job.json",
     "partner_event_worker": "batch.json",

@@ -9,7 +9,7 @@ from onramp.adapters.aws import SOURCE
 from onramp.domain.errors import FAILURES
 from onramp.domain.facts import FACTS, FactKind, FactType
 from onramp.domain.outcome import OutcomeType
-from onramp.domain.signup import PROVED_BY_GRANT, PROVED_BY_USE
+from onramp.domain.signup import PROVED_BY_ADOPTION, PROVED_BY_GRANT, PROVED_BY_USE
 from onramp.domain.states import Attention, Step
 from onramp.inbound.models import LINK_ID, SIGNUP_ID, WISHES
 from onramp.usecases.exchange_code import TOLD
@@ -75,6 +75,13 @@ _MEMBERS: Final[Json] = {
         "description": "Until when the link waits; ISO 8601.",
         "examples": ["2026-11-30T09:00:00.000Z"],
     },
+    "kind": {"description": "What was asked for.", "examples": ["deletion"]},
+    "request_id": {
+        "description": "The code that Meta shows to the person who asked.",
+        "examples": ["abcdefghijklmnopqrstuvwx"],
+    },
+    "solution_id": {"description": "Meta's id of the solution.", "examples": ["123456789012345"]},
+    "status": {"description": "Meta's word for what has become of it.", "examples": ["deactivated"]},
     "life": {"description": "Which life of the number begins or goes on.", "examples": ["2"]},
     "link_id": {"description": "Our id of the link.", "examples": [LINK_ID]},
     "other_channel_id": {"description": "360dialog's id of the other channel.", "examples": ["smplD4CH"]},
@@ -108,6 +115,7 @@ _WORDS: Final[Mapping[tuple[str, str], list[str]]] = {
     (FactType.NUMBER_WISH_REFUSED, "code"): list(FAILURES),
     (FactType.NUMBER_WISH_REFUSED, "step"): list(WISHES),
     (FactType.SIGNUP_AUTHORIZED, "proof"): [PROVED_BY_GRANT, PROVED_BY_USE],
+    (FactType.NUMBER_ADOPTED, "proof"): [PROVED_BY_ADOPTION],
     (FactType.SIGNUP_OUTCOME, "outcome"): list(OutcomeType),
     (FactType.SIGNUP_EXCHANGE_FAILED, "code"): sorted(TOLD),
 }

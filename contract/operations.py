@@ -142,7 +142,7 @@ _OF_LINKS: Final[Mapping[str, Operation]] = {
             " same `Idempotency-Key` gives the same link with another `url`; both lead in."
         ),
         answers={201: Answer(about="The link.", model=MadeLinkView, example="made_link")},
-        problems=("unauthenticated", *BODY, "idempotency_key_reused", *OURS),
+        problems=("unauthenticated", *BODY, "idempotency_key_reused", "tenant_limit", *OURS),
         body=MakeLinkBody,
         samples={"new_client": "code_exchange/make_link"},
         headers=("IdempotencyKey",),
@@ -216,7 +216,7 @@ _OWN: Final[Mapping[str, Operation]] = {
             " `launch` holds what `FB.login` is given: the flow's configuration with `prefill` put in."
         ),
         answers={201: Answer(about="The signup.", model=SignupView, example="opened", headers=("Location",))},
-        problems=("unauthenticated", *BODY, "idempotency_key_reused", *OURS),
+        problems=("unauthenticated", *BODY, "idempotency_key_reused", "tenant_limit", *OURS),
         body=OpenSignupBody,
         samples={
             "new_client": "code_exchange/open_signup",

@@ -1,7 +1,7 @@
 """The routes of the API, in one table, and who is let through to the function behind each.
 
-The hosted page's are a table of their own: they answer files to a person's browser, are no part of the
-contract, and a stage may go without them.
+The hosted page's and those for Meta are tables of their own: they are no part of the contract with a
+partner's systems, and a stage may go without them.
 """
 
 from collections.abc import Sequence
@@ -65,3 +65,12 @@ PAGES: Final[Sequence[Route]] = (
     Route("GET", "/signup/{file}", "hosted_page", "public"),
 )
 """The hosted page, where `page.enabled`. A parameter holds one segment: no file is deeper."""
+
+META: Final[Sequence[Route]] = (
+    Route("GET", "/v1/webhooks/meta", "meta_receiver", "signed"),
+    Route("POST", "/v1/webhooks/meta", "meta_receiver", "signed"),
+    Route("POST", "/v1/webhooks/meta/deauthorize", "meta_receiver", "signed"),
+    Route("POST", "/v1/webhooks/meta/data-deletion", "meta_receiver", "signed"),
+    Route("GET", "/v1/deletions/{code}", "signup_queries", "public"),
+)
+"""What Meta calls, and where it sends who has asked for deletion; where `meta_webhook.enabled`."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from contract.routes import PAGES, ROUTES, Access
+from contract.routes import META, PAGES, ROUTES, Access
 from onramp.adapters.aws import SOURCE
 from onramp.adapters.dynamo import FACTS_KEPT
 from onramp.adapters.dynamo.items import fact_item
@@ -20,13 +20,16 @@ from onramp.domain.relaying import Body, Resolution, envelope_of, written
 from onramp.domain.text import iso
 from onramp.inbound.models import LINK_ID, SIGNUP_ID
 from onramp.inbound.receiving import for_queue
-from onramp.inbound.signature import HEADER
+from onramp.inbound.signature import HEADER, META_HEADER
 
 type Json = dict[str, Any]
 
 EVENTS: Final = Path(__file__).resolve().parent.parent / "events"
 SECRET: Final = "sample-platform-secret"  # noqa: S105 - worth nothing
 """What the sample webhooks are signed with."""
+APP_SECRET: Final = "sample-app-secret"  # noqa: S105 - likewise
+VERIFY_TOKEN: Final = "sample-verify-token"  # noqa: S105 - likewise
+"""What Meta's own samples are signed with, and its handshake shows."""
 HOST: Final = "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"
 ACCOUNT: Final = "123456789012"
 REGION: Final = "eu-central-1"
@@ -37,7 +40,7 @@ CHANNEL_ID: Final = "smplA1CH"
 CLIENT_ID: Final = "smplB2CL"
 TENANT: Final = "tenant-sample"
 _MILLISECONDS: Final = int(AT.timestamp() * 1000)
-_ACCESS: Final[Mapping[str, Access]] = {route.key: route.access for route in (*ROUTES, *PAGES)}
+_ACCESS: Final[Mapping[str, Access]] = {route.key: route.access for route in (*ROUTES, *PAGES, *META)}
 
 
 def body_of(name: str) -> object:
@@ -134,6 +137,21 @@ def samples() -> dict[str, Json]:
         "webhook_receiver/channel_live": _webhook(15, _partner_event(4, "live").encode()),
         "webhook_receiver/channel_created_base64": _webhook(
             16, _partner_event(1, "created", "Bäckerei Beispiel").encode(), in_base64=True
+        ),
+        "meta_receiver/handshake": _request(
+            50,
+            "GET /v1/webhooks/meta",
+            query={
+                "hub.mode": "subscribe",
+                "hub.challenge": "1158201444",
+                "hub.verify_token": VERIFY_TOKEN,
+            },
+        ),
+        "meta_receiver/partner_added": _from_meta(51, json.dumps(_PARTNER_ADDED).encode()),
+        "meta_receiver/deauthorize": _form(52, "deauthorize"),
+        "meta_receiver/data_deletion": _form(53, "data-deletion"),
+        "signup_queries/read_deletion": _request(
+            54, "GET /v1/deletions/{code}", {"code": "abcdefghijklmnopqrstuvwx"}
         ),
         "hosted_page/page": _request(40, "GET /signup"),
         "hosted_page/file": _request(
@@ -298,6 +316,64 @@ def _webhook(serial: int, body: bytes, *, in_base64: bool = False) -> Json:
     return event | {"isBase64Encoded": in_base64}
 
 
+def _from_meta(serial: int, body: bytes) -> Json:
+    """A webhook of Meta's own, signed with the app's secret."""
+    signature = hmac.new(APP_SECRET.encode(), body, hashlib.sha256).hexdigest()
+    event = _event(
+        serial,
+        "POST /v1/webhooks/meta",
+        {},
+        {
+            **_SENT["signed"],
+            "content-length": str(len(body)),
+            "content-type": "application/json",
+            META_HEADER: f"sha256={signature}",
+        },
+    )
+    return event | {"body": body.decode(), "isBase64Encoded": False}
+
+
+def _form(serial: int, what: str) -> Json:
+    """A person's request as Meta sends it, which counts for a day after `AT`."""
+    said = {"algorithm": "HMAC-SHA256", "issued_at": int(AT.timestamp()), "user_id": "10220011223344556"}
+    payload = _base64url(json.dumps(said).encode())
+    signature = hmac.new(APP_SECRET.encode(), payload.encode(), hashlib.sha256).digest()
+    body = f"signed_request={_base64url(signature)}.{payload}"
+    headers = {
+        **_SENT["signed"],
+        "content-length": str(len(body)),
+        "content-type": "application/x-www-form-urlencoded",
+    }
+    event = _event(serial, f"POST /v1/webhooks/meta/{what}", {}, headers)
+    return event | {"body": body, "isBase64Encoded": False}
+
+
+def _base64url(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+_PARTNER_ADDED: Final[Json] = {
+    "object": "whatsapp_business_account",
+    "entry": [
+        {
+            "id": "506914307656634",
+            "time": int(AT.timestamp()),
+            "changes": [
+                {
+                    "field": "account_update",
+                    "value": {
+                        "event": "PARTNER_ADDED",
+                        "waba_info": {
+                            "waba_id": WABA_ID,
+                            "owner_business_id": "506914307656634",
+                            "solution_id": "123456789012345",
+                        },
+                    },
+                }
+            ],
+        }
+    ],
+}
 _FORWARDED: Final = {
     "host": HOST,
     "x-forwarded-for": "192.0.2.10",

@@ -1,4 +1,4 @@
-"""The events queue: 360dialog's webhooks, each event acting once."""
+"""The events queue: 360dialog's webhooks and Meta's own, each event acting once."""
 
 import base64
 import json
@@ -8,13 +8,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from onramp import wiring
+from onramp.domain.deletion import read_request
 from onramp.domain.errors import Unreadable
+from onramp.domain.meta_events import read_changes
 from onramp.domain.partner_events import read_envelopes, read_event
 from onramp.domain.relaying import Body
 from onramp.inbound.batch import Batch
+from onramp.inbound.signed_request import SOURCE_META, SOURCE_REQUESTS
 from onramp.ports import Ports
 from onramp.settings import PartnerEventWorkerSettings
 from onramp.usecases.apply_event import apply_event
+from onramp.usecases.hear_meta import hear_meta
+from onramp.usecases.requests import keep_request
 from onramp.wiring import Runtime
 
 if TYPE_CHECKING:
@@ -45,11 +50,13 @@ def apply_webhook(ports: Ports, record: Mapping[str, Any]) -> datetime | None:
     Gives the earliest time at which one of its events has to come again: those already done act no more.
     Raises what an event has raised, once all its neighbours have had their turn.
     """
-    attributes = record.get("messageAttributes") or {}
-    encoding = (attributes.get("encoding") or {}).get("stringValue", "utf-8")
+    encoding = _attribute(record, "encoding") or "utf-8"
+    source = _attribute(record, "source")
     try:
         body = base64.b64decode(record["body"]) if encoding == "base64" else record["body"].encode()
-        envelopes = read_envelopes(body)
+        if source == SOURCE_REQUESTS:
+            return keep_request(ports, read_request(body))
+        envelopes = read_changes(body) if source == SOURCE_META else read_envelopes(body)
     except (Unreadable, ValueError):
         ports.queue.bury_event(record["body"], encoding, "unreadable")
         ports.telemetry.count("EventsUnreadable")
@@ -88,7 +95,14 @@ def _apply(ports: Ports, envelope: object, body: Body | None, *, again: bool) ->
             # The Hub's test button and probes have no name: nothing is lost with them.
             ports.telemetry.info("a webhook without an event", reason=str(trouble))
         return None
+    if event.is_metas:
+        return hear_meta(ports, event, again=again)
     return apply_event(ports, event, again=again, body=body)
+
+
+def _attribute(record: Mapping[str, Any], name: str) -> str:
+    """What the receiver says of a message beside its body."""
+    return str(((record.get("messageAttributes") or {}).get(name) or {}).get("stringValue") or "")
 
 
 wiring.start(function)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from onramp import wiring
 from onramp.domain.launch import STANDARD
+from onramp.inbound import deletions
 from onramp.inbound.http import Api, Response, answer
 from onramp.inbound.models import (
     ConfigAnswer,
@@ -29,6 +30,7 @@ from onramp.settings import SettingsError, SignupQueriesSettings, json_object
 from onramp.usecases import read
 from onramp.usecases.links import link_cursor, linked, links
 from onramp.usecases.list_numbers import Glances
+from onramp.usecases.requests import read_one
 from onramp.wiring import Runtime
 
 SDK: Final = "/en_US/sdk.js"
@@ -101,6 +103,10 @@ def function() -> tuple[Runtime, Api]:
         return answer(
             HTTPStatus.OK, KeyAnswer(channel_id=channel_id, address=key.address, api_key=key.api_key)
         )
+
+    @api.route("GET /v1/deletions/{code}")
+    def read_deletion(code: str) -> Response:
+        return deletions.shown(read_one(ports, code), api.header("accept"))
 
     _of_links(runtime, api, ports, glances)
     return runtime, api

@@ -141,10 +141,14 @@ class CountingDynamo:
         items = [self.items[key] for key in page]
         self.spent.calls += 1
         self.spent.reads += units(sum(map(size_of, items)), 4 * KIB) * 0.5
-        answer: dict[str, Any] = {"Items": [dict(item) for item in items if _holds(request, item)]}
+        answer: dict[str, Any] = {"Items": [dict(item) for item in items if self._passes(request, item)]}
         if first + len(page) < len(keys):
             answer["LastEvaluatedKey"] = _typed(page[-1])
         return answer
+
+    @staticmethod
+    def _passes(request: Mapping[str, Any], item: Item) -> bool:
+        return "FilterExpression" not in request or _holds(request, item)
 
     def _read(self, items: Sequence[Mapping[str, Any]]) -> None:
         self.spent.calls += 1
@@ -167,6 +171,11 @@ class CountingDynamo:
     def update_item(self, **request: Any) -> dict[str, Any]:
         """A change of an item."""
         self._write([{"Update": request}], times=1)
+        return {}
+
+    def delete_item(self, **request: Any) -> dict[str, Any]:
+        """The end of an item."""
+        self._write([{"Delete": request}], times=1)
         return {}
 
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
@@ -192,6 +201,8 @@ class CountingDynamo:
         key = _key(request["Item"] if kind == "Put" else request["Key"])
         before = self.items.get(key)
         fits = "ConditionExpression" not in request or _holds(request, before or {}, "ConditionExpression")
+        if kind == "Delete":
+            return fits, key, before, {}
         after = dict(request["Item"]) if kind == "Put" else _updated(request, before or {}, key)
         return fits, key, before, after
 
@@ -205,7 +216,10 @@ class CountingDynamo:
                 del entries[bisect_left(entries, (old[1], key))]
             if new is not None:
                 insort(self._sorted[index].setdefault(new[0], []), (new[1], key))
-        self.items[key] = after
+        if after:
+            self.items[key] = after
+        else:
+            self.items.pop(key, None)
 
 
 def _key(typed: Mapping[str, Any]) -> Key:

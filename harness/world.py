@@ -32,8 +32,9 @@ from onramp.domain.number import Number
 from onramp.domain.records import Fact
 from onramp.domain.signup import Client, Signup
 from onramp.domain.states import Status
-from onramp.inbound import receiving
+from onramp.inbound import receiving, signed_request
 from onramp.inbound.batch import seconds_until
+from onramp.inbound.signature import META_HEADER, is_signed
 from onramp.ports import Ports, Rules
 from onramp.ports.upstreams import ChannelWebhook, NewKey
 from onramp.usecases.census import work_on_census
@@ -53,6 +54,7 @@ PARTNER_KEY = "partner-key"
 PLATFORM_SECRET = "platform-secret"
 TENANT = "tenant-1"
 WEBHOOK = ChannelWebhook(url="https://partner.example.com/whatsapp", headers={"X-Secret": "header-secret"})
+META_WEBHOOK = "http://127.0.0.1/v1/webhooks/meta"
 VISIBILITY = 360.0
 """Seconds until a message of a dead function comes back."""
 
@@ -91,6 +93,7 @@ class Message:
     kind: str = field(compare=False)
     body: str = field(compare=False)
     encoding: str = field(compare=False, default="utf-8")
+    source: str = field(compare=False, default="")
     receives: int = field(compare=False, default=0)
 
 
@@ -105,10 +108,10 @@ class WorldQueue:
         self.dead_events: list[tuple[str, str]] = []
         self.sends_to_lose = 0
 
-    def put(self, kind: str, body: str, encoding: str = "utf-8") -> None:
+    def put(self, kind: str, body: str, encoding: str = "utf-8", source: str = "") -> None:
         self._order += 1
         at = self._clock.now().timestamp()
-        self.messages.append(Message(at, self._order, kind, body, encoding))
+        self.messages.append(Message(at, self._order, kind, body, encoding, source))
 
     def wake_numbers(self, phone_number_ids: Sequence[str]) -> None:
         for phone_number_id in phone_number_ids:
@@ -162,6 +165,7 @@ class Options:
     sweep_seconds: float = 60.0
     mend_keys: bool = False
     mend_webhooks: bool = True
+    hears_meta: bool = False
 
 
 class World:
@@ -191,6 +195,8 @@ class World:
             seams=Seams(now=time, sleep=time.sleep, deliver=self._deliver),
         )
         self.sims.hub.webhook_url = "http://127.0.0.1/v1/webhooks/360dialog"
+        if options.hears_meta:
+            self.sims.meta_sender.url = META_WEBHOOK
         self.runner = SyncRunner()
         self.lock = threading.Lock()
         self.before_request: Callable[[httpx.Request], None] = lambda _: None
@@ -229,6 +235,7 @@ class World:
             version="v26.0",
             app_id="1234567890",
             app_secret=Credential(lambda: APP_SECRET),
+            system_user=Credential(lambda: self.sims.settings.system_user_token),
         )
         return Ports(
             store=watched("store", self.store),
@@ -247,6 +254,8 @@ class World:
                 webhook=WEBHOOK,
                 mend_keys=self.options.mend_keys,
                 mend_webhooks=self.options.mend_webhooks,
+                solution_id=self.sims.settings.solution_id,
+                hears_meta=self.options.hears_meta,
             ),
         )
 
@@ -261,8 +270,10 @@ class World:
 
     # -- the receiver
 
-    async def _deliver(self, _url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """What the receiver does with a webhook."""
+    async def _deliver(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """What the receivers do with a webhook."""
+        if url.startswith(META_WEBHOOK):
+            return self._deliver_metas(url, body, headers)
         secrets = receiving.PlatformSecrets(lambda: {"platform_secrets": [PLATFORM_SECRET]}, lambda: 0.0)
         if not receiving.signed(body, receiving.signature_of({"headers": dict(headers)}), secrets):
             return 401
@@ -271,6 +282,27 @@ class World:
             self.webhooks_lost += 1
             return 200
         self.queue.put("event", text, encoding)
+        return 200
+
+    def _deliver_metas(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        if url != META_WEBHOOK:
+            kind = {"data-deletion": "deletion"}.get(what := url.removeprefix(f"{META_WEBHOOK}/"), what)
+            now = self.clock.now().timestamp()
+            said = signed_request.opened(signed_request.field_of(body), [APP_SECRET], now)
+            if said is None:
+                return 401
+            asked = {
+                "code": signed_request.code_of(APP_SECRET, kind, said),
+                "kind": kind,
+                "user_id": signed_request.user_of(said),
+                "issued_at": signed_request.issued_at(said),
+            }
+            self.queue.put("event", json.dumps(asked), source=signed_request.SOURCE_REQUESTS)
+            return 200
+        if not is_signed(body, headers.get(META_HEADER), [APP_SECRET]):
+            return 401
+        text, encoding = receiving.for_queue(body)
+        self.queue.put("event", text, encoding, source=signed_request.SOURCE_META)
         return 200
 
     # -- admin calls
@@ -464,6 +496,7 @@ class World:
     def _dispatch(self, message: Message) -> datetime | None:
         if message.kind == "event":
             attributes = {"encoding": {"stringValue": message.encoding}}
+            attributes |= {"source": {"stringValue": message.source}} if message.source else {}
             received = {"ApproximateReceiveCount": str(message.receives)}
             record = {"body": message.body, "messageAttributes": attributes, "attributes": received}
             return partner_event_worker.apply_webhook(self.ports, record)

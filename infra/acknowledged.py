@@ -111,6 +111,21 @@ ACKNOWLEDGED = (
     Acknowledged(
         "AwsSolutions-APIG4",
         (
+            "Api/Http/GET--v1--webhooks--meta",
+            "Api/Http/POST--v1--webhooks--meta",
+            "Api/Http/POST--v1--webhooks--meta--data-deletion",
+            "Api/Http/POST--v1--webhooks--meta--deauthorize",
+        ),
+        "Nor has Meta: the function checks its signatures, and at the handshake the verify token.",
+    ),
+    Acknowledged(
+        "AwsSolutions-APIG4",
+        ("Api/Http/GET--v1--deletions--{code}",),
+        "Who asked for deletion has a code that nobody guesses, and is told how far it is, nothing else.",
+    ),
+    Acknowledged(
+        "AwsSolutions-APIG4",
+        (
             "Api/Http/GET--v1--linked-signup",
             "Api/Http/POST--v1--linked-signup--code",
             "Api/Http/POST--v1--linked-signup--numbers",

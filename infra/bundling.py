@@ -1,9 +1,10 @@
 """Packages the functions' code without Docker: the same input gives the same bytes, on any machine.
 
-Four bundles: ``receiver`` has the webhook receiver and just what it imports, nothing of others, so that it
-starts fast; ``page`` likewise the function that serves the hosted page, and the page's files with the browser
-module; ``app`` has the other functions, our package, and the locked dependencies for Lambda's platform;
-``sender`` those that sign what goes out, with the library for it, which nobody else has to carry.
+Five bundles: ``receiver`` has the webhook receiver and just what it imports, nothing of others, so that it
+starts fast; ``meta`` likewise the receiver of Meta's own webhook; ``page`` the function that serves the
+hosted page, and the page's files with the browser module; ``app`` has the other functions, our package, and
+the locked dependencies for Lambda's platform; ``sender`` those that sign what goes out, with the library for
+it, which nobody else has to carry.
 All carry bytecode for exactly Lambda's Python; who calls AWS, the few roots that its certificates lead to. A
 bundle is named after its inputs, and made once.
 """
@@ -29,6 +30,7 @@ from infra.imports import ForeignImportError, modules_needed
 from infra.joining import JoinError, join
 
 RECEIVER = "webhook_receiver.py"
+META_RECEIVER = "meta_receiver.py"
 HOSTED_PAGE = "hosted_page.py"
 PAGE_FOLDER = "page"
 """Where the page's files are in its bundle."""
@@ -104,11 +106,13 @@ def build_bundles(*, local: bool, sources: Sources | None = None) -> dict[Packag
         raise BundleError(f"bytecode must be made by Python {'.'.join(map(str, PYTHON))}")
     machine = _host_machine() if local else LAMBDA_MACHINE
     receiver = _alone(RECEIVER, "the receiver", sources)
+    meta = _alone(META_RECEIVER, "Meta's receiver", sources)
     page = _alone(HOSTED_PAGE, "the hosted page", sources) | page_files(sources)
     app, sender = _app_files(sources), _sender_files(sources)
     target = "host" if local else LAMBDA_PLATFORM
     return {
         "receiver": Bundle(_kept("receiver", receiver, sources), machine),
+        "meta": Bundle(_kept("meta", meta, sources), machine),
         "page": Bundle(_kept("page", page, sources), machine),
         "app": Bundle(_kept("app", app, sources, target, sources.lock), machine),
         "sender": Bundle(_kept("sender", sender, sources, target, sources.sender_lock), machine),
@@ -166,7 +170,7 @@ def _named(files: Iterable[Path], sources: Sources) -> dict[str, Path | bytes]:
 
 
 def _app_files(sources: Sources) -> dict[str, Path | bytes]:
-    elsewhere = {RECEIVER, HOSTED_PAGE, *SENDERS}
+    elsewhere = {RECEIVER, META_RECEIVER, HOSTED_PAGE, *SENDERS}
     handlers = [path for path in sources.functions.glob("*.py") if path.name not in elsewhere]
     return _with_package(handlers, sources, LEFT_OUT | {SIGNER})
 

@@ -14,6 +14,7 @@ from infra.grants import (
     BODIES_WRITTEN,
     BUS,
     DECRYPT,
+    DELETE,
     ENCRYPT,
     GET,
     GET_MANY,
@@ -36,7 +37,7 @@ from infra.grants import (
 from infra.metrics import METRICS
 from onramp import settings
 
-PackageName = Literal["receiver", "page", "app", "sender"]
+PackageName = Literal["receiver", "meta", "page", "app", "sender"]
 LONGEST_TIMEOUT = 900
 """Lambda's own limit, in seconds."""
 WAITED_FOR = 1024
@@ -202,6 +203,21 @@ _CARDS = (
         ),
     ),
     Card(
+        name="meta_receiver",
+        about="Checks Meta's own webhooks and persons' requests, and queues them",
+        timeout=5,
+        package="meta",
+        settings=settings.META_RECEIVER,
+        trigger=Routes(),
+        grants=(*sends("events_queue"), SECRET),
+        metrics=(
+            "MetaWebhooksAccepted",
+            "MetaWebhooksRefused",
+            "MetaWebhooksRejected",
+            "MetaWebhooksTooLarge",
+        ),
+    ),
+    Card(
         name="hosted_page",
         about="Serves the page behind a signup link",
         timeout=5,
@@ -266,12 +282,14 @@ _CARDS = (
         ),
         metrics=(
             *_LEDGER,
+            "DeletionsRequested",
             "EventsStored",
             "EventsUnknown",
             "EventsUnreadable",
             "NumbersAttention",
             "RecordsCrashed",
             "ServicesUnavailable",
+            "SolutionsDeactivated",
         ),
     ),
     Card(
@@ -356,17 +374,28 @@ _CARDS = (
         settings=settings.OperatorDeskSettings,
         trigger=Invoked(),
         grants=(
-            *table(GET, GET_MANY, QUERY, UPDATE, PUT),
+            # A person is looked for, and forgotten, in the whole table: an index would hold their email.
+            *table(GET, GET_MANY, QUERY, SCAN, UPDATE, PUT, DELETE),
             *indexes("by_tenant", "by_due", "by_channel", "by_digits", "by_waba", "by_place"),
             *sends("jobs_queue", "events_queue"),
             *reads_letters("jobs_dlq", "events_dlq", "schedules_dlq", "stream_dlq"),
             secrets_of("channel_key", DECRYPT, ENCRYPT),
+            secrets_of("business_token", ENCRYPT),
             # New keys of an endpoint are shown as they are made: nobody reads old ones here.
             secrets_of("endpoint_key", ENCRYPT, needs="notifications"),
             *sends("notifications_queue", needs="notifications"),
             SECRET,
         ),
-        metrics=("ServicesUnavailable",),
+        metrics=(
+            "BudgetUsed",
+            "MetaConfigurationErrors",
+            "MetaRefusals",
+            "NumbersAdopted",
+            "PartnerThrottled",
+            "RecordsCrashed",
+            "ServicesUnavailable",
+            "SignupsAuthorized",
+        ),
     ),
 )
 CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in _CARDS})

@@ -78,15 +78,18 @@ __all__ = [
     "DeploymentConfig",
     "EndpointConfig",
     "FlowConfig",
+    "LimitsConfig",
     "LinksConfig",
     "MessagingConfig",
     "MetaConfig",
+    "MetaWebhookConfig",
     "NotificationsConfig",
     "NumbersConfig",
     "PageConfig",
     "PartnerConfig",
     "RelayConfig",
     "RelayTarget",
+    "RetentionConfig",
     "StageConfig",
     "load_config",
     "mistakes_in",
@@ -108,6 +111,15 @@ MOST_REQUESTS = 10_000
 MOST_RUNS = 1000
 LONGEST_LINK_DAYS = 30
 LONGEST_BODY_DAYS = 30
+# The record of what a tenant has open names each of them.
+MOST_AT_ONCE = 500
+MOST_A_DAY = 100_000
+# 360dialog may repeat an event for a week, a queue may hold it for two.
+SHORTEST_EVENTS_DAYS = 30
+# Ten tries of a delivery take 75 hours, and five days of failures switch an endpoint off.
+SHORTEST_DELIVERIES_DAYS = 7
+# A link is known for so long after its end, and leads to its signup.
+SHORTEST_SIGNUPS_DAYS = 30
 
 LONGEST_NOTIFY_WAIT = 86_400
 
@@ -147,11 +159,6 @@ class StageConfig(_Section):
         Topic | None, wants('the ARN of an SNS topic, "arn:aws:sns:<region>:<account>:<name>"')
     ] = None
     tracing: Annotated[Switch, wants("true or false, without quotes")] = False
-    facts_kept_days: Annotated[
-        Whole,
-        Field(ge=1, le=LONGEST_KEPT_DAYS),
-        wants(f"a whole number of days from 1 to {LONGEST_KEPT_DAYS} (ten years)"),
-    ] = 400
     log_retention_days: Annotated[
         Retention, wants(f"a number of days that CloudWatch Logs knows: {', '.join(map(str, RETENTIONS))}")
     ] = 30
@@ -344,14 +351,9 @@ class EndpointConfig(_Section):
 class NotificationsConfig(_Section):
     """``[notifications]``: signed posts to endpoints of yours, after Standard Webhooks.
 
-    Deliveries are kept for `kept_days`. `allow_loopback` lets this machine be an endpoint, in a local run.
+    `allow_loopback` lets this machine be an endpoint, in a local run.
     """
 
-    kept_days: Annotated[
-        Whole,
-        Field(ge=1, le=LONGEST_KEPT_DAYS),
-        wants(f"a whole number of days from 1 to {LONGEST_KEPT_DAYS} (ten years)"),
-    ] = 30
     retry_schedule_seconds: Annotated[
         tuple[NotifyWait, ...],
         Field(min_length=1, max_length=MOST_WAITS),
@@ -430,6 +432,70 @@ class PageConfig(_Section):
     ] = None
 
 
+class MetaWebhookConfig(_Section):
+    """``[meta_webhook]``: whether Meta's own webhook, and what persons ask for through Meta, are taken."""
+
+    enabled: Annotated[Switch, wants("true or false, without quotes")] = False
+
+
+class LimitsConfig(_Section):
+    """``[limits]``: how much one tenant may have at once, each left out where there is no limit.
+
+    `open_signups` wait for their code and have no link; `links` are open; `signups_per_day` counts all that
+    are opened in one day of UTC.
+    """
+
+    open_signups: Annotated[
+        Annotated[Whole, Field(ge=1, le=MOST_AT_ONCE)] | None,
+        wants(f"a whole number from 1 to {MOST_AT_ONCE}, or left out"),
+    ] = None
+    signups_per_day: Annotated[
+        Annotated[Whole, Field(ge=1, le=MOST_A_DAY)] | None,
+        wants(f"a whole number from 1 to {MOST_A_DAY}, or left out"),
+    ] = None
+    links: Annotated[
+        Annotated[Whole, Field(ge=1, le=MOST_AT_ONCE)] | None,
+        wants(f"a whole number from 1 to {MOST_AT_ONCE}, or left out"),
+    ] = None
+
+
+class RetentionConfig(_Section):
+    """``[retention]``: after how many days the table forgets what is only of use for a time.
+
+    `events_days` is at least as long as 360dialog may repeat an event. Without `signups_days` a signup that
+    ended without an account stays until it is erased; one with numbers stays as long as they do.
+    """
+
+    facts_days: Annotated[
+        Whole,
+        Field(ge=1, le=LONGEST_KEPT_DAYS),
+        wants(f"a whole number of days from 1 to {LONGEST_KEPT_DAYS} (ten years)"),
+    ] = 400
+    events_days: Annotated[
+        Whole,
+        Field(ge=SHORTEST_EVENTS_DAYS, le=LONGEST_KEPT_DAYS),
+        wants(
+            f"a whole number of days from {SHORTEST_EVENTS_DAYS} (so long an event acts only once) to "
+            f"{LONGEST_KEPT_DAYS} (ten years)"
+        ),
+    ] = 30
+    deliveries_days: Annotated[
+        Whole,
+        Field(ge=SHORTEST_DELIVERIES_DAYS, le=LONGEST_KEPT_DAYS),
+        wants(
+            f"a whole number of days from {SHORTEST_DELIVERIES_DAYS} (so long a delivery is tried) to "
+            f"{LONGEST_KEPT_DAYS} (ten years)"
+        ),
+    ] = 30
+    signups_days: Annotated[
+        Annotated[Whole, Field(ge=SHORTEST_SIGNUPS_DAYS, le=LONGEST_KEPT_DAYS)] | None,
+        wants(
+            f"a whole number of days from {SHORTEST_SIGNUPS_DAYS} (so long a link that has ended is known) "
+            f"to {LONGEST_KEPT_DAYS} (ten years), or left out"
+        ),
+    ] = None
+
+
 class DeploymentConfig(_Section):
     """Everything a deployment is told, frozen. Only the stage ``local`` may use plain http, on loopback."""
 
@@ -444,6 +510,9 @@ class DeploymentConfig(_Section):
     relay: RelayConfig = RelayConfig()
     links: LinksConfig = LinksConfig()
     page: PageConfig = PageConfig()
+    meta_webhook: MetaWebhookConfig = MetaWebhookConfig()
+    limits: LimitsConfig = LimitsConfig()
+    retention: RetentionConfig = RetentionConfig()
 
     @property
     def is_local(self) -> bool:

@@ -17,11 +17,11 @@ from infra.metrics import NAMESPACE
 CONFIGURED: Mapping[str, str] = MappingProxyType(
     {
         "STAGE": "stage.name",
-        "FACTS_KEPT_DAYS": "stage.facts_kept_days",
         "META_APP_ID": "meta.app_id",
         "GRAPH_VERSION": "meta.graph_version",
         "GRAPH_BASE_URL": "meta.graph_base_url",
         "META_SDK_BASE_URL": "meta.sdk_base_url",
+        "META_WEBHOOK": "meta_webhook.enabled",
         "META_DIALOG_BASE_URL": "meta.dialog_base_url",
         "TENANT_CLAIM": "api.tenant_claim",
         "PARTNER_ID": "partner.partner_id",
@@ -69,6 +69,16 @@ def signup_links(config: DeploymentConfig) -> dict[str, object]:
     return config.links.model_dump(mode="json", exclude={"makers"})
 
 
+def tenant_limits(config: DeploymentConfig) -> dict[str, object]:
+    """What one tenant may have at once; a limit that is left out is left out."""
+    return config.limits.model_dump(exclude_none=True)
+
+
+def retention(config: DeploymentConfig) -> dict[str, object]:
+    """After how many days the table forgets."""
+    return config.retention.model_dump(exclude_none=True)
+
+
 def redirect_uris(config: DeploymentConfig) -> list[str]:
     """The pages that a signup without a popup may come back to; no page is an empty list."""
     return list(config.meta.redirect_uris)
@@ -97,9 +107,11 @@ MADE: Mapping[str, Made] = MappingProxyType(
         "NOTIFICATIONS": Made("notifications.endpoints", notifications),
         "RELAY": Made("relay.targets", relay),
         "META_REDIRECT_URIS": Made("meta.redirect_uris", redirect_uris),
+        "RETENTION": Made("retention", retention),
         "SIGNUP_FLOWS": Made("meta.extras and meta.flows", signup_flows),
         "SIGNUP_LINKS": Made("links", signup_links),
         "SIGNUP_PAGE": Made("page", signup_page),
+        "TENANT_LIMITS": Made("limits", tenant_limits),
     }
 )
 """The variables that are made, as JSON: of more than one value, or of a list that may be empty."""

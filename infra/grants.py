@@ -53,6 +53,7 @@ QUERY = "dynamodb:Query"
 UPDATE = "dynamodb:UpdateItem"
 PUT = "dynamodb:PutItem"
 SCAN = "dynamodb:Scan"
+DELETE = "dynamodb:DeleteItem"
 ENCRYPT = "kms:Encrypt"
 DECRYPT = "kms:Decrypt"
 

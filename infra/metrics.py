@@ -29,6 +29,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "NumbersFailed": Metric("A number stopped; the log line has the code."),
         "NumbersHealed": Metric("A look or the census carried a number on whose webhook never came."),
         "NumbersWaiting": Metric("Numbers of which 360dialog should tell within the hour; by each sweep."),
+        "NumbersAdopted": Metric("A channel that 360dialog had already was taken in."),
         "NumbersStale": Metric("A look found a number that has waited for 360dialog for more than an hour."),
         "NumbersChecked": Metric("A connected number's key and webhook were proved by its daily check."),
         "NumbersMended": Metric(
@@ -53,6 +54,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "EventsUnresolved": Metric("An event found no number and waits under its place."),
         "EventsUnreadable": Metric("A webhook's body could not be read; it is in the dead letters."),
         "EventsGivenUp": Metric("An event was given up after all its attempts."),
+        "SolutionsDeactivated": Metric("Meta told that the multi-partner solution is stopped."),
+        "DeletionsRequested": Metric("A person asked through Meta that their data be deleted, or left."),
         "EventsRelayed": Metric("An event was handed to a target of the relay."),
         "RelayRefused": Metric("A target of the relay did not take an event; it is tried again."),
         "RelayGivenUp": Metric("An event was given up for a target of the relay."),
@@ -71,6 +74,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "WebhooksRejected": Metric("A webhook's signature did not fit."),
         "WebhooksRefused": Metric("A webhook was answered 503: queue or secret could not be used."),
         "WebhooksTooLarge": Metric("A webhook was too large for the queue."),
+        "MetaWebhooksAccepted": Metric("What Meta sent is in the queue, or its handshake was answered."),
+        "MetaWebhooksRejected": Metric("A signature of Meta's, or its verify token, did not fit."),
+        "MetaWebhooksRefused": Metric("Meta was answered 503: queue or secret could not be used."),
+        "MetaWebhooksTooLarge": Metric("What Meta sent was too large for the queue."),
         "WebhookMilliseconds": Metric("From a webhook to its answer.", "Milliseconds"),
     }
 )

@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from contract.routes import META
 from infra.acknowledged import ACKNOWLEDGED, Acknowledged, acknowledge
 from infra.bundling import Bundle, build_bundles
 from infra.cards import Invoked, NewItems, PackageName, Queue, Routes, Schedule, cards_with, logical_id
@@ -257,6 +258,7 @@ class Onramp(Construct):
             audience=audience,
             makers=self._config.links.makers,
             page=self._config.page.enabled,
+            meta=self._config.meta_webhook.enabled,
         )
 
     def _outputs(self) -> None:
@@ -272,6 +274,8 @@ class Onramp(Construct):
         yield "ApiId", api.api.api_id
         yield "ConfigUrl", f"{api.url}{path_of('public')}"
         yield "WebhookUrl", f"{api.url}{path_of('signed')}"
+        if self._config.meta_webhook.enabled:
+            yield "MetaWebhookUrl", f"{api.url}{META[0].path}"
         yield "ApiDomainTarget", api.domain.regional_domain_name if api.domain else None
         yield "KeyRouteArn", api.key_route_arn
         yield "KeyReaderRoleArn", api.key_reader.role_arn if api.key_reader else None

@@ -33,6 +33,10 @@ type Json = dict[str, Any]
 type Progress = Callable[[str], contextlib.AbstractContextManager[None]]
 
 WEBHOOK_PATH = "/v1/webhooks/360dialog"
+META_WEBHOOK_PATH = "/v1/webhooks/meta"
+META_VERIFY_TOKEN = "local-verify-token"
+META_SYSTEM_USER = "EAAlocalSystemUser"
+"""What the simulated Meta takes for a system user of ours."""
 
 _READY_SECONDS = 60.0
 _GREETING_END = "CTRL + C to quit"
@@ -94,6 +98,11 @@ class LocalStack:
     def webhook_url(self) -> str:
         """The public route for 360dialog's partner events."""
         return self.api_url + WEBHOOK_PATH
+
+    @property
+    def meta_webhook_url(self) -> str:
+        """The route for Meta's own webhooks; the simulated Meta sends none until it is told this."""
+        return self.api_url + META_WEBHOOK_PATH
 
     @property
     def table_name(self) -> str:
@@ -370,6 +379,8 @@ def _deploy(running: Emulator, assembly_folder: Path, options: RunOptions, upstr
             "meta_app_secret": options.app_secret,
             "partner_api_key": options.partner_key,
             "platform_secrets": [options.platform_secret],
+            "meta_verify_token": META_VERIFY_TOKEN,
+            "meta_system_user_token": META_SYSTEM_USER,
         },
     )
     return deployed

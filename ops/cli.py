@@ -26,7 +26,20 @@ from ops import (
     table,
     wake,
 )
-from ops.commands import deliveries, endpoints, listen
+from ops.commands import (
+    attempts,
+    channels,
+    clients,
+    dead_letters,
+    deliveries,
+    endpoints,
+    events,
+    keys,
+    listen,
+    numbers,
+    requests,
+    signups,
+)
 from ops.console import COULD_NOT_BEGIN, INTERRUPTED, Console
 from ops.doctor import command as doctor
 from ops.preflight import command as preflight
@@ -34,7 +47,19 @@ from ops.running import command, group
 from ops.tool import Description
 
 AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
-    {"deliveries": deliveries.app, "endpoints": endpoints.app}
+    {
+        "attempts": attempts.app,
+        "channels": channels.app,
+        "clients": clients.app,
+        "dead-letters": dead_letters.app,
+        "deliveries": deliveries.app,
+        "endpoints": endpoints.app,
+        "events": events.app,
+        "keys": keys.app,
+        "numbers": numbers.app,
+        "requests": requests.app,
+        "signups": signups.app,
+    }
 )
 """Commands by their first word; an area is a module of `ops.commands` and a line here."""
 

@@ -110,7 +110,8 @@ class Console:
         line = f"partner calls: {calls:,}"
         if budget:
             window, size = float(budget["window_seconds"]), int(budget["calls"])
-            line += f", {_lasts(calls * window / size)} at the budget of {size} in {window:g} s"
+            lasts = float(budget.get("lasts_seconds", calls * window / size))
+            line += f", {_lasts(lasts)} at the budget of {size} in {window:g} s"
             line += f"; {budget['spare_calls']} spare calls now"
         self.note(line)
 

@@ -23,15 +23,15 @@ PARTS: Final = ("jobs", "events", "stream", "schedules", "api")
 USUAL: Final = ("jobs", "events", "schedules")
 """What is paused when nobody says what: enough that no record is worked on by itself."""
 RECEIVER: Final = "webhook_receiver"
-GOES_ON: Final = frozenset({RECEIVER, "hosted_page"})
-"""Are never paused: what 360dialog sends waits in its queue, and the page says that something is away."""
+GOES_ON: Final = frozenset({RECEIVER, "meta_receiver", "hosted_page"})
+"""Are never paused: what is sent to us waits in its queue, and the page says that something is away."""
 PATIENCE: Final = 300.0
 """Seconds until a mapping has to be off or on; Lambda takes up to a minute."""
 _SECONDS: Final = 2.0
 _MOVING: Final = frozenset({"Enabling", "Disabling", "Updating", "Creating"})
 _TEXT: Final = (
     "jobs, events and stream are what the workers are handed, schedules the sweep and the census, api the "
-    "functions behind the front-end routes. The webhook receiver and the hosted page always go on."
+    "functions behind the front-end routes. Both webhook receivers and the hosted page always go on."
 )
 PAUSE: Final = Description(
     help="let parts of a stage stand still",

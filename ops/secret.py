@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ops.doctor.secret import PLATFORM, TEXTS, is_placeholder, read_secret
+from ops.doctor.secret import OPTIONAL, PLATFORM, TEXTS, is_placeholder, read_secret
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
 from ops.tool import DONE, Description, Failed, actions, run_action, tell
 
-FIELDS: Final = (*TEXTS, PLATFORM)
+FIELDS: Final = (*TEXTS, PLATFORM, *OPTIONAL)
 KEPT: Final = 2
 """Platform secrets: the new one, and the one before it while 360dialog still sends with that."""
 DESCRIPTION: Final = Description(
@@ -120,7 +120,7 @@ def _names(given: Sequence[str], content: Mapping[str, object]) -> list[str]:
 
 def missing(content: Mapping[str, object]) -> list[str]:
     """Names of what cannot be used, or is not there."""
-    return [name for name in FIELDS if not _is_usable(content.get(name))]
+    return [name for name in (*TEXTS, PLATFORM) if not _is_usable(content.get(name))]
 
 
 def _is_usable(value: object) -> bool:

@@ -179,6 +179,7 @@ export type ApiCode =
   | "invalid_request"
   | "not_found"
   | "nothing_to_retry"
+  | "tenant_limit"
   | "link_expired"
   | "link_revoked"
   | "link_used"

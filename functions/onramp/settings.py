@@ -55,23 +55,21 @@ class Settings:
 
 
 class StoringSettings(Settings):
-    """What everybody needs who writes records, and the facts that come with them."""
+    """What everybody needs who writes records, and the facts that come with them.
+
+    `retention` is a JSON object: after how many days the table forgets.
+    """
 
     table_name: str
-    facts_kept_days: str
-
-    @property
-    def facts_kept(self) -> timedelta:
-        """How long a fact is kept."""
-        return timedelta(days=positive("facts_kept_days", self.facts_kept_days))
+    retention: str
 
 
 class CodeExchangeSettings(StoringSettings):
     """`code_exchange`.
 
     `signup_flows` and `signup_links` are JSON objects: what the popup is opened with, by the flow's name, and
-    what holds for links; `meta_redirect_uris` is a JSON list. `api_address` may leave `{domain_name}` and
-    `{api_id}` to the gateway.
+    what holds for links; so is `tenant_limits`. `meta_redirect_uris` is a JSON list. `api_address` may leave
+    `{domain_name}` and `{api_id}` to the gateway.
     """
 
     envelope_key_id: str
@@ -84,7 +82,9 @@ class CodeExchangeSettings(StoringSettings):
     signup_links: str
     api_address: str
     tenant_claim: str
+    tenant_limits: str
     default_plan_tier: str
+    meta_webhook: str
 
 
 class NumberSubmissionSettings(StoringSettings):
@@ -200,6 +200,10 @@ class OperatorDeskSettings(OnboardingWorkerSettings):
     events_dlq_url: str
     schedules_dlq_url: str
     stream_dlq_url: str
+    meta_app_id: str
+    graph_version: str
+    graph_base_url: str
+    meta_webhook: str
     notifications: str
     notifications_queue_url: str
 
@@ -209,6 +213,7 @@ class PartnerEventWorkerSettings(WorkerSettings):
 
     events_queue_url: str
     events_dlq_url: str
+    solution_id: str
     relay: str
     relay_queue_url: str
     bodies_bucket: str
@@ -225,10 +230,9 @@ class EventRelaySettings(Settings):
     secret_id: str
 
 
-class NotificationSenderSettings(Settings):
+class NotificationSenderSettings(StoringSettings):
     """`notification_sender`. `notifications` is a JSON object: the endpoints, and how they are sent to."""
 
-    table_name: str
     envelope_key_id: str
     notifications: str
     notifications_queue_url: str
@@ -244,6 +248,14 @@ class EventPublisherSettings(Settings):
 
 WEBHOOK_RECEIVER: Final = ("EVENTS_QUEUE_URL", "POWERTOOLS_METRICS_NAMESPACE", "SECRET_ID", "STAGE")
 """What `webhook_receiver` reads by hand; it starts without this module."""
+META_RECEIVER: Final = (
+    "API_ADDRESS",
+    "EVENTS_QUEUE_URL",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "SECRET_ID",
+    "STAGE",
+)
+"""What `meta_receiver` reads by hand; likewise."""
 HOSTED_PAGE: Final = ("META_SDK_BASE_URL", "SIGNUP_PAGE")
 """What `hosted_page` reads by hand; it starts without this module. Whose scripts and pictures it lets in."""
 

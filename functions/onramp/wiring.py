@@ -18,16 +18,33 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aws_lambda_powertools import Logger, Metrics
 
-from onramp.adapters.aws import EventBridgeBus, KmsVault, RememberingVault, Secret, SqsQueue, Wrong
+from onramp.adapters.aws import (
+    EventBridgeBus,
+    KmsVault,
+    RememberingVault,
+    Secret,
+    SqsLetters,
+    SqsQueue,
+    Wrong,
+)
 from onramp.adapters.aws_client import Clients
-from onramp.adapters.dynamo import FACTS_KEPT, DynamoStore
+from onramp.adapters.dynamo import DynamoStore
 from onramp.adapters.outlets import AwsOutlets, SqsRelay
 from onramp.adapters.starting import around_snapshots, on_lambda, started
 from onramp.adapters.system import PowertoolsTelemetry, SystemClock
 from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flow
 from onramp.domain.relaying import Coexistence, RelayRules, Target
-from onramp.ports import EndpointRule, LinkRules, NotificationRules, NotWired, Ports, Rules
+from onramp.ports import (
+    EndpointRule,
+    Kept,
+    LinkRules,
+    NotificationRules,
+    NotWired,
+    Ports,
+    Rules,
+    TenantLimits,
+)
 from onramp.ports.upstreams import ChannelWebhook
 from onramp.settings import (
     CodeExchangeSettings,
@@ -66,6 +83,7 @@ LOCAL_STAGE: Final = "local"
 """The stage of a run on one machine, whose endpoints are that machine's."""
 _REFUSED: Final = {
     "meta_app_secret": "MetaConfigurationErrors",
+    "meta_system_user_token": "MetaConfigurationErrors",
     "partner_api_key": "PartnerConfigurationErrors",
 }
 """What is counted when a value of the secret is refused."""
@@ -122,10 +140,11 @@ class Runtime:
         """The table's service."""
         return cast("DynamoDBClient", self.aws("dynamodb"))
 
-    def ports(self, table_name: str, facts_kept: timedelta = FACTS_KEPT) -> Ports:
-        """What every function has: the table, time, and telling."""
-        store = DynamoStore(self.dynamodb, table_name, self.clock, self._unreadable, facts_kept=facts_kept)
-        return Ports(store=store, clock=self.clock, telemetry=self.telemetry)
+    def ports(self, table_name: str, retention: str = "{}") -> Ports:
+        """What every function has: the table, which forgets as `retention` says, time, and telling."""
+        kept = _kept(retention)
+        store = DynamoStore(self.dynamodb, table_name, self.clock, self._unreadable, facts_kept=kept.facts)
+        return Ports(store=store, clock=self.clock, telemetry=self.telemetry, kept=kept)
 
     def _unreadable(self, record: str) -> None:
         """An item that was left out of a list, for its neighbours' sake."""
@@ -233,6 +252,7 @@ def _meta(runtime: Runtime, settings: _MetaSettings, **waits: float) -> "MetaGra
         version=settings.graph_version,
         app_id=settings.meta_app_id,
         app_secret=runtime.credential(settings.secret_id, "meta_app_secret"),
+        system_user=None,
         **waits,
     )
 
@@ -264,11 +284,27 @@ def _notifications(value: str) -> NotificationRules:
                 for name, one in told["endpoints"].items()
             },
             waits=tuple(map(int, told["retry_schedule_seconds"])),
-            kept=timedelta(days=int(told["kept_days"])),
             loopback=told["allow_loopback"] is True,
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise SettingsError("NOTIFICATIONS: cannot be read") from None
+
+
+def _kept(value: str) -> Kept:
+    """For how long the table keeps what. Raises `SettingsError`; what a later release says is left out."""
+    given = json_object("RETENTION", value)
+    days = {name: given[f"{name}_days"] for name in Kept.__dataclass_fields__ if f"{name}_days" in given}
+    if not all(isinstance(count, int) and count > 0 for count in days.values()):
+        raise SettingsError("RETENTION must hold positive whole numbers")
+    return Kept(**{name: timedelta(days=count) for name, count in days.items()})
+
+
+def _limits(value: str) -> TenantLimits:
+    """What one tenant may have. Raises `SettingsError`."""
+    try:
+        return TenantLimits(**json_object("TENANT_LIMITS", value))
+    except TypeError:
+        raise SettingsError("TENANT_LIMITS: has a member that is not known") from None
 
 
 def _of_signups(settings: CodeExchangeSettings | SignupQueriesSettings) -> Rules:
@@ -283,17 +319,21 @@ def _of_signups(settings: CodeExchangeSettings | SignupQueriesSettings) -> Rules
 def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
     """Meta by need, and the key under which tokens are stored."""
     return replace(
-        runtime.ports(settings.table_name, settings.facts_kept),
+        runtime.ports(settings.table_name, settings.retention),
         vault=runtime.vault(settings.envelope_key_id),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings))),
-        rules=_of_signups(settings),
+        rules=replace(
+            _of_signups(settings),
+            hears_meta=settings.meta_webhook == "True",
+            limits=_limits(settings.tenant_limits),
+        ),
     )
 
 
 def number_submission(runtime: Runtime, settings: NumberSubmissionSettings) -> Ports:
     """The jobs queue; Meta and the key of the tokens by need, for numbers that are not listed yet."""
     return replace(
-        runtime.ports(settings.table_name, settings.facts_kept),
+        runtime.ports(settings.table_name, settings.retention),
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url),
         vault=cast("Vault", _Late(lambda: runtime.vault(settings.envelope_key_id))),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings, deadline=5.0, patience=8.0))),
@@ -318,7 +358,7 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
 
     headers = json_object("MESSAGING_WEBHOOK_HEADERS", settings.messaging_webhook_headers)
     return replace(
-        runtime.ports(settings.table_name, settings.facts_kept),
+        runtime.ports(settings.table_name, settings.retention),
         queue=_queue_of(runtime, settings),
         partner=PartnerApi(
             client=runtime.http,
@@ -357,13 +397,36 @@ def _queue_of(runtime: Runtime, settings: OnboardingWorkerSettings) -> SqsQueue:
 
 
 def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
-    """What the worker has, for what an operator asks; calls pass the same gates of the budget."""
+    """What the worker has, for what an operator asks, and the dead letters; calls pass the same gates.
+
+    Meta by need.
+    """
     ports = onboarding_worker(runtime, settings)
+    letters = {
+        "jobs": (settings.jobs_dlq_url, settings.jobs_queue_url),
+        "events": (settings.events_dlq_url, settings.events_queue_url),
+        "schedules": (settings.schedules_dlq_url, None),
+        "stream": (settings.stream_dlq_url, None),
+    }
+    hears = settings.meta_webhook == "True"
     return replace(
         ports,
+        letters=SqsLetters(runtime.sqs, letters),
+        meta=cast("Meta", _Late(lambda: _meta_with_system_user(runtime, settings))),
         signer=cast("Signer", _Late(_signer)),
-        rules=replace(ports.rules, notifications=_notifications(settings.notifications)),
+        rules=replace(
+            ports.rules,
+            hears_meta=hears,
+            solution_id=settings.solution_id,
+            notifications=_notifications(settings.notifications),
+        ),
     )
+
+
+def _meta_with_system_user(runtime: Runtime, settings: OperatorDeskSettings) -> "MetaGraph":
+    """Meta, as whoever recovers lost signups needs it."""
+    system_user = runtime.credential(settings.secret_id, "meta_system_user_token")
+    return replace(_meta(runtime, settings), system_user=system_user)
 
 
 def _signer() -> "Signer":
@@ -375,7 +438,7 @@ def _signer() -> "Signer":
 def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings) -> Ports:
     """The jobs queue, the dead letters of the events, and the way to the relay."""
     return replace(
-        runtime.ports(settings.table_name, settings.facts_kept),
+        runtime.ports(settings.table_name, settings.retention),
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_events=settings.events_dlq_url),
         relay=SqsRelay(runtime.sqs, queue=settings.relay_queue_url),
         bodies=cast("Bodies", _Late(lambda: _bodies(runtime, settings.bodies_bucket))),
@@ -383,6 +446,7 @@ def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings)
             retry_seconds=settings.retry_seconds,
             look_after=settings.look_after,
             relay=relay_rules(settings.relay),
+            solution_id=settings.solution_id,
         ),
     )
 
@@ -450,7 +514,7 @@ def notification_sender(runtime: Runtime, settings: NotificationSenderSettings) 
     """The endpoints, their keys, and what signs with them."""
     rules = _notifications(settings.notifications)
     return replace(
-        runtime.ports(settings.table_name),
+        runtime.ports(settings.table_name, settings.retention),
         queue=SqsQueue(
             runtime.sqs,
             notifications=settings.notifications_queue_url,

@@ -272,6 +272,17 @@ ALARMS = (
         source=_own("PartnerConfigurationErrors"),
     ),
     AlarmSpec(
+        anchor="solution-deactivated",
+        about="Meta tells that the multi-partner solution is stopped: no customer can sign up.",
+        source=_own("SolutionsDeactivated"),
+    ),
+    AlarmSpec(
+        anchor="deletion-requested",
+        about="A person asks through Meta that their data be deleted: somebody must carry it out.",
+        source=_own("DeletionsRequested"),
+        minutes=60,
+    ),
+    AlarmSpec(
         anchor="callers-unauthorized",
         about="At least half of the calls with a token were answered 401 for half an hour.",
         source=_unauthorized,

@@ -14,7 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_route53 as route53
 from constructs import Construct
 
-from contract.routes import PAGES, ROUTES, Access, Route
+from contract.routes import META, PAGES, ROUTES, Access, Route
 from infra.cards import logical_id
 from infra.config import ApiConfig, StageConfig
 from infra.constructs.log_groups import log_group
@@ -67,7 +67,7 @@ class Api(Construct):
     AWS's own address answers beside a domain until the configuration says that it shall not: 360dialog calls
     it until the new one has been entered there. `key_reader` is the role of those who fetch keys, and
     `link_maker` of those who make signup links, when the configuration names any (`makers`). `page` says
-    whether the hosted page has its routes.
+    whether the hosted page has its routes, `meta` whether Meta's own webhook has.
     """
 
     def __init__(
@@ -82,10 +82,11 @@ class Api(Construct):
         audience: tuple[str, ...],
         makers: tuple[str, ...],
         page: bool,
+        meta: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self._config = config
-        self._table = (*ROUTES, *(PAGES if page else ()))
+        self._table = (*ROUTES, *(PAGES if page else ()), *(META if meta else ()))
         self.domain = self._domain()
         # An HTTP API has one CORS setting for all its routes, the webhook's included. It helps no page
         # there: the signature's header is not among those allowed, and without it the answer is 401.
@@ -221,7 +222,7 @@ class Api(Construct):
                 "ThrottlingRateLimit": WEBHOOKS_PER_SECOND,
                 "ThrottlingBurstLimit": WEBHOOK_BURST,
                 # For the alarm on what 360dialog sees; each metric of a route costs as one of our own.
-                "DetailedMetricsEnabled": True,
+                **({"DetailedMetricsEnabled": True} if route in ROUTES else {}),
             }
         if route.access == "link":
             return {"ThrottlingRateLimit": LINKED_PER_SECOND, "ThrottlingBurstLimit": LINKED_BURST}

@@ -97,6 +97,7 @@ class Dashboard(Construct):
                     measured.own("NumbersWaiting", "reconciler", statistic="Maximum", label="waiting"),
                     measured.total("NumbersStale", label="looked at after an hour"),
                     measured.total("NumbersHealed", label="carried on without a webhook"),
+                    measured.total("NumbersAdopted", label="adopted"),
                     measured.total("EventsUnresolved", label="events without a number yet"),
                 ],
                 width=6,

@@ -13,8 +13,8 @@ class SecretsAndKeys(Construct):
     """Two keys that rotate each year, and one secret. A key that the configuration names is used as it is.
 
     The secret is made without a value: whatever reads it fails closed until somebody has put one, JSON
-    ``{"meta_app_secret": "…", "partner_api_key": "…", "platform_secrets": ["…"]}``. No deployment touches
-    the value afterwards.
+    ``{"meta_app_secret": "…", "partner_api_key": "…", "platform_secrets": ["…"]}``, and for Meta's own
+    webhook ``meta_verify_token`` and ``meta_system_user_token``. No deployment touches the value afterwards.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, stage: StageConfig) -> None:

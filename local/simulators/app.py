@@ -17,6 +17,7 @@ from local.simulators.issuer import Issuer
 from local.simulators.lifecycle import Lifecycle
 from local.simulators.meta import MetaServer
 from local.simulators.meta_admin import MetaAdmin
+from local.simulators.meta_webhooks import MetaSender
 from local.simulators.sdk import BrowserSide, is_for_browsers
 from local.simulators.settings import Settings, Urls
 from local.simulators.traffic import TrafficLayer
@@ -58,6 +59,7 @@ class Simulators:
     meta_server: MetaServer
     dialog_server: DialogServer
     sender: WebhookSender
+    meta_sender: MetaSender
     meta_faults: FaultBook
     dialog_faults: FaultBook
 
@@ -123,10 +125,15 @@ class _Builder:
         dialog_traffic = self._traffic(dialog.app(), dialog_book, dialog, self.urls.dialog)
         dialog_traffic.guard = dialog.guard
 
+        meta_sender = MetaSender(server=meta, agenda=self.agenda, deliver=self.seams.deliver)
+
         def reset() -> None:
+            meta_sender.clear()
             _reset(meta, dialog, [meta_book, dialog_book], [meta_traffic, dialog_traffic])
 
-        meta_admin = MetaAdmin(server=meta, book=meta_book, traffic=meta_traffic, reset_all=reset)
+        meta_admin = MetaAdmin(
+            server=meta, book=meta_book, traffic=meta_traffic, sender=meta_sender, reset_all=reset
+        )
         dialog_admin = DialogAdmin(
             server=dialog, meta=meta, book=dialog_book, traffic=dialog_traffic, reset_all=reset
         )
@@ -148,6 +155,7 @@ class _Builder:
             meta_server=meta,
             dialog_server=dialog,
             sender=sender,
+            meta_sender=meta_sender,
             meta_faults=meta_book,
             dialog_faults=dialog_book,
         )

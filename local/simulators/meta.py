@@ -63,6 +63,7 @@ class MetaOptions:
     sdk: SdkMode = "works"
     sdk_delay_seconds: float = 0.0
     popup_closed: Literal["callback", "silent"] = "callback"
+    fetched_token: Literal["works", "by_solution", "refused"] = "works"
 
 
 type Caller = BusinessToken | Literal["app"]
@@ -92,6 +93,8 @@ class MetaServer:
                 Route("/{version}/debug_token", self.debug_token),
                 Route("/{version}/me", self.me),
                 Route("/{version}/{node}", self.node),
+                Route("/{version}/{business}/system_user_access_tokens", self.fetch_token, methods=["POST"]),
+                Route("/{version}/{solution}/access_token", self.solution_token),
                 Route("/{version}/{node}/{edge}", self.edge),
             ],
             exception_handlers={GraphError: self._graph_error, HTTPException: self._unknown_path},
@@ -220,6 +223,39 @@ class MetaServer:
         customer = self.world.customers[caller.business_id]
         node = {"id": customer.user_id, "name": "System user", "client_business_id": customer.business_id}
         return self._selected(request, node, USER)
+
+    async def fetch_token(self, request: Request) -> Response:
+        """Give a customer's token to our system user, as documented for hosted signups; makes none."""
+        self._version(request)
+        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
+        self._system_user(request, form.get("appsecret_proof"))
+        if form.get("fetch_only") != "true":
+            raise GraphError("(#100) fetch_only is required", code=100)
+        return self._fetched(request.path_params["business"], allowed=self.options.fetched_token == "works")
+
+    async def solution_token(self, request: Request) -> Response:
+        """Give the same by the solution."""
+        self._version(request)
+        self._system_user(request, request.query_params.get("appsecret_proof"))
+        if request.path_params["solution"] != self.settings.solution_id:
+            raise missing_object(request.path_params["solution"])
+        allowed = self.options.fetched_token != "refused"
+        return self._fetched(request.query_params.get("business_id", ""), allowed=allowed)
+
+    def _system_user(self, request: Request, proof: str | None) -> None:
+        value = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if value != self.settings.system_user_token:
+            raise GraphError("Invalid OAuth access token - Cannot parse access token", code=190, status=401)
+        right = hmac.new(self.settings.app_secret.encode(), value.encode(), hashlib.sha256).hexdigest()
+        if proof != right:
+            raise GraphError("Invalid appsecret_proof provided in the API argument", code=100)
+
+    def _fetched(self, business_id: str, *, allowed: bool) -> Response:
+        if not allowed or business_id not in self.world.customers:
+            raise GraphError(
+                "(#10) Application does not have permission for this action", code=10, status=403
+            )
+        return self._json({"access_token": self.world.token_of(business_id).value, "token_type": "bearer"})
 
     async def node(self, request: Request) -> Response:
         """Answer one object: the app, the solution, a WABA or a phone number."""

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from local.simulators.faults import Fault, FaultBook
 from local.simulators.meta import MetaServer, number_node
+from local.simulators.meta_webhooks import MetaEvent, MetaRequest, MetaSender
 from local.simulators.traffic import TrafficLayer
 from local.simulators.web import BadBodyError, Json, changed, open_app, parse, read_object
 from local.simulators.world import Behaviour, Customer, Finish, PhoneNumber, Waba
@@ -98,12 +99,20 @@ class AppChange:
 
 
 @dataclass(slots=True, kw_only=True)
+class WebhookAddress:
+    """Body of `POST /admin/webhook`: where Meta's own webhooks go; null ends them."""
+
+    url: str | None
+
+
+@dataclass(slots=True, kw_only=True)
 class MetaAdmin:
     """Changes the Meta simulator from outside. `reset` forgets everything, on both sides."""
 
     server: MetaServer
     book: FaultBook
     traffic: TrafficLayer
+    sender: MetaSender
     reset_all: Callable[[], None]
     _businesses: Iterator[int] = field(default_factory=lambda: itertools.count(1), init=False)
     _numbers: Iterator[int] = field(default_factory=itertools.count, init=False)
@@ -119,6 +128,9 @@ class MetaAdmin:
                 Route("/admin/numbers/{phone_number_id}", self.change_number, methods=["PATCH"]),
                 Route("/admin/wabas/{waba_id}/numbers", self.add_number, methods=["POST"]),
                 Route("/admin/app", self.change_app, methods=["POST"]),
+                Route("/admin/webhook", self.webhook, methods=["GET", "POST"]),
+                Route("/admin/events", self.send_event, methods=["POST"]),
+                Route("/admin/requests", self.send_request, methods=["POST"]),
                 Route("/admin/state", self.state),
                 Route("/admin/reset", self.reset, methods=["POST"]),
                 Route("/admin/options", self.options, methods=["GET", "PATCH", "DELETE"]),
@@ -180,6 +192,23 @@ class MetaAdmin:
         wanted = parse(AppChange, await read_object(request))
         self.server.settings = replace(self.server.settings, app_secret=wanted.app_secret)
         return JSONResponse({"app_id": self.server.settings.app_id})
+
+    async def webhook(self, request: Request) -> Response:
+        """Set where Meta's own webhooks go, or see what was sent."""
+        if request.method == "POST":
+            self.sender.url = parse(WebhookAddress, await read_object(request)).url
+        return JSONResponse({"url": self.sender.url, "sent": self.sender.sent})
+
+    async def send_event(self, request: Request) -> Response:
+        """Put one of Meta's own events on its way."""
+        return JSONResponse(self.sender.send(parse(MetaEvent, await read_object(request))), status_code=201)
+
+    async def send_request(self, request: Request) -> Response:
+        """Let a person of a customer ask for deletion, or leave."""
+        wanted = parse(MetaRequest, await read_object(request))
+        if wanted.business_id not in self.server.world.customers:
+            raise BadBodyError("business_id: no such customer")
+        return JSONResponse(await self.sender.ask(wanted))
 
     async def add_number(self, request: Request) -> Response:
         """Let a customer add a number to an account later."""
@@ -287,6 +316,8 @@ class MetaAdmin:
             lifetime if wanted.code_lifetime is None else wanted.code_lifetime,
             wanted.redirect_uri,
         )
+        for waba in customer.wabas:
+            self.sender.partner_added(customer.business_id, waba.id)
         return {
             "code": code.value + wanted.code_tail,
             "code_expires_at": code.expires_at,

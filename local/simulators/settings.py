@@ -14,6 +14,7 @@ class Settings:
     app_secret: str
     partner_key: str
     platform_secret: str
+    system_user_token: str = "EAAlocalSystemUser"
     app_id: str = "1234567890"
     config_id: str = "9876543210"
     other_flows: Mapping[str, str] = field(default_factory=dict)

@@ -14,6 +14,8 @@ from ops.stage.aws import Aws
 
 TEXTS = ("meta_app_secret", "partner_api_key")
 PLATFORM = "platform_secrets"
+OPTIONAL = ("meta_verify_token", "meta_system_user_token")
+"""What only a stage with Meta's own webhook needs, and the recovery of lost signups."""
 _CONCEALED = "•••"
 _SHORTEST_CONCEALED = 6
 _PLACEHOLDERS = frozenset(

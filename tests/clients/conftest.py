@@ -34,6 +34,8 @@ ENVIRONMENT: Final = {
     "META_DIALOG_BASE_URL": "https://www.facebook.com",
     "META_REDIRECT_URIS": "[]",
     "GRAPH_VERSION": "v26.0",
+    "RETENTION": '{"facts_days": 30, "events_days": 60, "signups_days": 90}',
+    "TENANT_LIMITS": '{"open_signups": 100}',
     "SIGNUP_LINKS": '{"days": 7, "return_origins": [], "refresh_url": null}',
     "SIGNUP_FLOWS": '{"standard": {"config_id": "9876543210", "extras": {}}}',
     "SIGNUP_PAGE": '{"name": "", "logo_url": null, "accent": "", "accent_dark": "", "support_url": null}',

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 import event_publisher
 from contract.operations import OPERATIONS
-from contract.routes import PAGES, ROUTES
+from contract.routes import META, PAGES, ROUTES
 from contract.samples import EVENTS, SECRET, samples
 from onboarding_worker import Job
 from onramp.domain.partner_events import read_envelopes, read_event
@@ -28,7 +28,7 @@ BATCHES = [
     for name, event in SAMPLES.items()
     if "Records" in event and event["Records"][0]["eventSource"] == "aws:sqs"
 ]
-BY_KEY = {route.key: route for route in (*ROUTES, *PAGES)}
+BY_KEY = {route.key: route for route in (*ROUTES, *PAGES, *META)}
 
 
 def of(function: str) -> list[Event]:
@@ -44,7 +44,7 @@ def test_every_function_has_a_sample() -> None:
 
 def test_every_route_has_a_sample_with_its_function() -> None:
     told = {(SAMPLES[name]["routeKey"], name.partition("/")[0]) for name in REQUESTS}
-    assert told == {(route.key, route.function) for route in (*ROUTES, *PAGES)}
+    assert told == {(route.key, route.function) for route in (*ROUTES, *PAGES, *META)}
 
 
 def test_the_guide_names_every_function() -> None:

@@ -308,7 +308,7 @@ def test_the_words_are_those_of_the_tables() -> None:
     assert told["NumberStatus"] == [str(word) for word in Status]
     assert told["SignupStatus"] == [str(word) for word in SignupStatus]
     assert told["PlanTier"] == ["basic", "regular", "premium"]
-    assert told["Proof"] == ["granted_ids", "read_access"]
+    assert told["Proof"] == ["granted_ids", "read_access", "adopted"]
 
 
 def test_candidates_are_typed() -> None:

@@ -47,8 +47,8 @@ class IndexedStore(MemoryStore):
         self._found: dict[tuple[str, ...], set[str]] = defaultdict(set)
         self._under: dict[str, set[tuple[str, ...]]] = defaultdict(set)
 
-    def commit(self, *records: Stored, facts: Sequence[Any] = ()) -> None:
-        super().commit(*records, facts=facts)
+    def commit(self, *records: Stored, facts: Sequence[Any] = (), gone: Sequence[Any] = ()) -> None:
+        super().commit(*records, facts=facts, gone=gone)
         for record in records:
             if isinstance(record, Number):
                 self._index(record)

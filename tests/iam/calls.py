@@ -383,96 +383,97 @@ COLUMNS = (
     "event_publisher",
     "hosted_page",
     "operator_desk",
+    "meta_receiver",
     "event_relay",
 )
 TABLE = """
-                                          code  num-  sign- web-  onb.  part. rec-  event host- op    event
-                                          exch. bers  ups   hook  work. work. onc.  publ. page  desk  relay
-dynamodb:BatchGetItem table               +     +     +     -     +     +     -     -     -     +     -
-dynamodb:GetItem table                    +     +     +     -     +     +     -     -     -     +     -
-dynamodb:PutItem table                    +     +     -     -     +     +     -     -     -     +     -
-dynamodb:UpdateItem table                 +     +     -     -     +     +     +     -     -     +     -
-dynamodb:DeleteItem table                 -     -     -     -     -     -     -     -     -     -     -
-dynamodb:ConditionCheckItem table         -     -     -     -     -     -     -     -     -     -     -
-dynamodb:Query table                      +     +     +     -     -     -     -     -     -     +     -
-dynamodb:Query by_tenant                  -     -     +     -     -     -     -     -     -     +     -
-dynamodb:Query by_due                     -     -     -     -     -     -     +     -     -     +     -
-dynamodb:Query by_channel                 -     -     +     -     +     +     -     -     -     +     -
-dynamodb:Query by_digits                  -     -     -     -     +     +     -     -     -     +     -
-dynamodb:Query by_waba                    -     -     -     -     +     +     -     -     -     +     -
-dynamodb:Query by_place                   -     -     -     -     +     +     -     -     -     +     -
-dynamodb:Scan table                       -     -     -     -     -     -     -     +     -     -     -
-dynamodb:Scan by_tenant                   -     -     -     -     -     -     -     -     -     -     -
-dynamodb:BatchWriteItem table             -     -     -     -     -     -     -     -     -     -     -
-dynamodb:DescribeStream stream            -     -     -     -     -     -     -     +     -     -     -
-dynamodb:GetRecords stream                -     -     -     -     -     -     -     +     -     -     -
-dynamodb:GetShardIterator stream          -     -     -     -     -     -     -     +     -     -     -
-dynamodb:ListStreams stream               -     -     -     -     -     -     -     +     -     -     -
-sqs:SendMessage jobs_queue                -     +     -     -     +     +     +     -     -     +     -
-sqs:ReceiveMessage jobs_queue             -     -     -     -     +     -     -     -     -     -     -
-sqs:DeleteMessage jobs_queue              -     -     -     -     +     -     -     -     -     -     -
-sqs:ChangeMessageVisibility jobs_queue    -     -     -     -     +     -     -     -     -     -     -
-sqs:GetQueueAttributes jobs_queue         -     -     -     -     +     -     -     -     -     -     -
-sqs:PurgeQueue jobs_queue                 -     -     -     -     -     -     -     -     -     -     -
-sqs:SendMessage jobs_dlq                  -     -     -     -     +     -     -     -     -     -     -
-sqs:ReceiveMessage jobs_dlq               -     -     -     -     -     -     -     -     -     +     -
-sqs:DeleteMessage jobs_dlq                -     -     -     -     -     -     -     -     -     +     -
-sqs:ChangeMessageVisibility jobs_dlq      -     -     -     -     -     -     -     -     -     +     -
-sqs:GetQueueAttributes jobs_dlq           -     -     -     -     -     -     -     -     -     +     -
-sqs:SendMessage events_queue              -     -     -     +     -     -     -     -     -     +     -
-sqs:ReceiveMessage events_queue           -     -     -     -     -     +     -     -     -     -     -
-sqs:DeleteMessage events_queue            -     -     -     -     -     +     -     -     -     -     -
-sqs:ChangeMessageVisibility events_queue  -     -     -     -     -     +     -     -     -     -     -
-sqs:GetQueueAttributes events_queue       -     -     -     -     -     +     -     -     -     -     -
-sqs:PurgeQueue events_queue               -     -     -     -     -     -     -     -     -     -     -
-sqs:SendMessage events_dlq                -     -     -     -     -     +     -     -     -     -     -
-sqs:ReceiveMessage events_dlq             -     -     -     -     -     -     -     -     -     +     -
-sqs:DeleteMessage events_dlq              -     -     -     -     -     -     -     -     -     +     -
-sqs:ChangeMessageVisibility events_dlq    -     -     -     -     -     -     -     -     -     +     -
-sqs:GetQueueAttributes events_dlq         -     -     -     -     -     -     -     -     -     +     -
-sqs:SendMessage relay_queue               -     -     -     -     -     +     -     -     -     -     -
-sqs:ReceiveMessage relay_queue            -     -     -     -     -     -     -     -     -     -     +
-sqs:DeleteMessage relay_queue             -     -     -     -     -     -     -     -     -     -     +
-sqs:ChangeMessageVisibility relay_queue   -     -     -     -     -     -     -     -     -     -     +
-sqs:GetQueueAttributes relay_queue        -     -     -     -     -     -     -     -     -     -     +
-sqs:PurgeQueue relay_queue                -     -     -     -     -     -     -     -     -     -     -
-sqs:SendMessage relay_dlq                 -     -     -     -     -     -     -     -     -     -     +
-sqs:ReceiveMessage relay_dlq              -     -     -     -     -     -     -     -     -     -     -
-sqs:SendMessage schedules_dlq             -     -     -     -     -     -     +     -     -     -     -
-sqs:ReceiveMessage schedules_dlq          -     -     -     -     -     -     -     -     -     +     -
-sqs:DeleteMessage schedules_dlq           -     -     -     -     -     -     -     -     -     +     -
-sqs:ChangeMessageVisibility schedules_dlq -     -     -     -     -     -     -     -     -     +     -
-sqs:GetQueueAttributes schedules_dlq      -     -     -     -     -     -     -     -     -     +     -
-sqs:SendMessage stream_dlq                -     -     -     -     -     -     -     +     -     -     -
-sqs:ReceiveMessage stream_dlq             -     -     -     -     -     -     -     -     -     +     -
-sqs:DeleteMessage stream_dlq              -     -     -     -     -     -     -     -     -     +     -
-sqs:ChangeMessageVisibility stream_dlq    -     -     -     -     -     -     -     -     -     +     -
-sqs:GetQueueAttributes stream_dlq         -     -     -     -     -     -     -     -     -     +     -
-kms:Encrypt envelope_key business_token   +     -     -     -     c     -     -     -     -     c     -
-kms:Decrypt envelope_key business_token   +     +     +     -     c     -     -     -     -     c     -
-kms:Encrypt envelope_key channel_key      c     -     -     -     +     -     -     -     -     +     -
-kms:Decrypt envelope_key channel_key      c     c     +     -     +     -     -     -     -     +     -
-kms:Encrypt envelope_key without_context  c     -     -     -     c     -     -     -     -     c     -
-kms:Decrypt envelope_key without_context  c     c     c     -     c     -     -     -     -     c     -
-kms:GenerateDataKey envelope_key          -     -     -     -     -     -     -     -     -     -     -
-kms:Decrypt table_key directly            -     -     -     -     -     -     -     -     -     -     -
-secretsmanager:GetSecretValue secret      +     +     +     +     +     -     -     -     -     +     -
-secretsmanager:PutSecretValue secret      -     -     -     -     -     -     -     -     -     -     -
-secretsmanager:GetSecretValue other       -     -     -     -     -     -     -     -     -     -     -
-events:PutEvents bus                      -     -     -     -     -     -     -     +     -     -     +
-events:PutEvents default_bus              -     -     -     -     -     -     -     -     -     -     -
-logs:CreateLogStream own_log              +     +     +     +     +     +     +     +     +     +     +
-logs:PutLogEvents own_log                 +     +     +     +     +     +     +     +     +     +     +
-logs:FilterLogEvents own_log              -     -     -     -     -     -     -     -     -     -     -
-logs:CreateLogStream other_log            -     -     -     -     -     -     -     -     -     -     -
-lambda:InvokeFunction other               -     -     -     -     -     -     -     -     -     -     -
-sts:AssumeRole other                      -     -     -     -     -     -     -     -     -     -     -
-iam:ListRoles account                     -     -     -     -     -     -     -     -     -     -     -
-s3:PutObject bodies                       -     -     -     -     -     +     -     -     -     -     -
-s3:GetObject bodies                       -     -     -     -     -     -     -     -     -     -     +
-s3:DeleteObject bodies                    -     -     -     -     -     -     -     -     -     -     -
-s3:ListBucket bodies                      -     -     -     -     -     -     -     -     -     -     -
-s3:ListAllMyBuckets account               -     -     -     -     -     -     -     -     -     -     -
+                                          code numb sign webh onbo part reco even host oper meta even
+                                          exch subm quer recv work work ncil publ page desk recv rela
+dynamodb:BatchGetItem table               +    +    +    -    +    +    -    -    -    +    -    -
+dynamodb:GetItem table                    +    +    +    -    +    +    -    -    -    +    -    -
+dynamodb:PutItem table                    +    +    -    -    +    +    -    -    -    +    -    -
+dynamodb:UpdateItem table                 +    +    -    -    +    +    +    -    -    +    -    -
+dynamodb:DeleteItem table                 -    -    -    -    -    -    -    -    -    +    -    -
+dynamodb:ConditionCheckItem table         -    -    -    -    -    -    -    -    -    -    -    -
+dynamodb:Query table                      +    +    +    -    -    -    -    -    -    +    -    -
+dynamodb:Query by_tenant                  -    -    +    -    -    -    -    -    -    +    -    -
+dynamodb:Query by_due                     -    -    -    -    -    -    +    -    -    +    -    -
+dynamodb:Query by_channel                 -    -    +    -    +    +    -    -    -    +    -    -
+dynamodb:Query by_digits                  -    -    -    -    +    +    -    -    -    +    -    -
+dynamodb:Query by_waba                    -    -    -    -    +    +    -    -    -    +    -    -
+dynamodb:Query by_place                   -    -    -    -    +    +    -    -    -    +    -    -
+dynamodb:Scan table                       -    -    -    -    -    -    -    +    -    +    -    -
+dynamodb:Scan by_tenant                   -    -    -    -    -    -    -    -    -    -    -    -
+dynamodb:BatchWriteItem table             -    -    -    -    -    -    -    -    -    -    -    -
+dynamodb:DescribeStream stream            -    -    -    -    -    -    -    +    -    -    -    -
+dynamodb:GetRecords stream                -    -    -    -    -    -    -    +    -    -    -    -
+dynamodb:GetShardIterator stream          -    -    -    -    -    -    -    +    -    -    -    -
+dynamodb:ListStreams stream               -    -    -    -    -    -    -    +    -    -    -    -
+sqs:SendMessage jobs_queue                -    +    -    -    +    +    +    -    -    +    -    -
+sqs:ReceiveMessage jobs_queue             -    -    -    -    +    -    -    -    -    -    -    -
+sqs:DeleteMessage jobs_queue              -    -    -    -    +    -    -    -    -    -    -    -
+sqs:ChangeMessageVisibility jobs_queue    -    -    -    -    +    -    -    -    -    -    -    -
+sqs:GetQueueAttributes jobs_queue         -    -    -    -    +    -    -    -    -    -    -    -
+sqs:PurgeQueue jobs_queue                 -    -    -    -    -    -    -    -    -    -    -    -
+sqs:SendMessage jobs_dlq                  -    -    -    -    +    -    -    -    -    -    -    -
+sqs:ReceiveMessage jobs_dlq               -    -    -    -    -    -    -    -    -    +    -    -
+sqs:DeleteMessage jobs_dlq                -    -    -    -    -    -    -    -    -    +    -    -
+sqs:ChangeMessageVisibility jobs_dlq      -    -    -    -    -    -    -    -    -    +    -    -
+sqs:GetQueueAttributes jobs_dlq           -    -    -    -    -    -    -    -    -    +    -    -
+sqs:SendMessage events_queue              -    -    -    +    -    -    -    -    -    +    +    -
+sqs:ReceiveMessage events_queue           -    -    -    -    -    +    -    -    -    -    -    -
+sqs:DeleteMessage events_queue            -    -    -    -    -    +    -    -    -    -    -    -
+sqs:ChangeMessageVisibility events_queue  -    -    -    -    -    +    -    -    -    -    -    -
+sqs:GetQueueAttributes events_queue       -    -    -    -    -    +    -    -    -    -    -    -
+sqs:PurgeQueue events_queue               -    -    -    -    -    -    -    -    -    -    -    -
+sqs:SendMessage events_dlq                -    -    -    -    -    +    -    -    -    -    -    -
+sqs:ReceiveMessage events_dlq             -    -    -    -    -    -    -    -    -    +    -    -
+sqs:DeleteMessage events_dlq              -    -    -    -    -    -    -    -    -    +    -    -
+sqs:ChangeMessageVisibility events_dlq    -    -    -    -    -    -    -    -    -    +    -    -
+sqs:GetQueueAttributes events_dlq         -    -    -    -    -    -    -    -    -    +    -    -
+sqs:SendMessage relay_queue               -    -    -    -    -    +    -    -    -    -    -    -
+sqs:ReceiveMessage relay_queue            -    -    -    -    -    -    -    -    -    -    -    +
+sqs:DeleteMessage relay_queue             -    -    -    -    -    -    -    -    -    -    -    +
+sqs:ChangeMessageVisibility relay_queue   -    -    -    -    -    -    -    -    -    -    -    +
+sqs:GetQueueAttributes relay_queue        -    -    -    -    -    -    -    -    -    -    -    +
+sqs:PurgeQueue relay_queue                -    -    -    -    -    -    -    -    -    -    -    -
+sqs:SendMessage relay_dlq                 -    -    -    -    -    -    -    -    -    -    -    +
+sqs:ReceiveMessage relay_dlq              -    -    -    -    -    -    -    -    -    -    -    -
+sqs:SendMessage schedules_dlq             -    -    -    -    -    -    +    -    -    -    -    -
+sqs:ReceiveMessage schedules_dlq          -    -    -    -    -    -    -    -    -    +    -    -
+sqs:DeleteMessage schedules_dlq           -    -    -    -    -    -    -    -    -    +    -    -
+sqs:ChangeMessageVisibility schedules_dlq -    -    -    -    -    -    -    -    -    +    -    -
+sqs:GetQueueAttributes schedules_dlq      -    -    -    -    -    -    -    -    -    +    -    -
+sqs:SendMessage stream_dlq                -    -    -    -    -    -    -    +    -    -    -    -
+sqs:ReceiveMessage stream_dlq             -    -    -    -    -    -    -    -    -    +    -    -
+sqs:DeleteMessage stream_dlq              -    -    -    -    -    -    -    -    -    +    -    -
+sqs:ChangeMessageVisibility stream_dlq    -    -    -    -    -    -    -    -    -    +    -    -
+sqs:GetQueueAttributes stream_dlq         -    -    -    -    -    -    -    -    -    +    -    -
+kms:Encrypt envelope_key business_token   +    -    -    -    c    -    -    -    -    +    -    -
+kms:Decrypt envelope_key business_token   +    +    +    -    c    -    -    -    -    c    -    -
+kms:Encrypt envelope_key channel_key      c    -    -    -    +    -    -    -    -    +    -    -
+kms:Decrypt envelope_key channel_key      c    c    +    -    +    -    -    -    -    +    -    -
+kms:Encrypt envelope_key without_context  c    -    -    -    c    -    -    -    -    c    -    -
+kms:Decrypt envelope_key without_context  c    c    c    -    c    -    -    -    -    c    -    -
+kms:GenerateDataKey envelope_key          -    -    -    -    -    -    -    -    -    -    -    -
+kms:Decrypt table_key directly            -    -    -    -    -    -    -    -    -    -    -    -
+secretsmanager:GetSecretValue secret      +    +    +    +    +    -    -    -    -    +    +    -
+secretsmanager:PutSecretValue secret      -    -    -    -    -    -    -    -    -    -    -    -
+secretsmanager:GetSecretValue other       -    -    -    -    -    -    -    -    -    -    -    -
+events:PutEvents bus                      -    -    -    -    -    -    -    +    -    -    -    +
+events:PutEvents default_bus              -    -    -    -    -    -    -    -    -    -    -    -
+logs:CreateLogStream own_log              +    +    +    +    +    +    +    +    +    +    +    +
+logs:PutLogEvents own_log                 +    +    +    +    +    +    +    +    +    +    +    +
+logs:FilterLogEvents own_log              -    -    -    -    -    -    -    -    -    -    -    -
+logs:CreateLogStream other_log            -    -    -    -    -    -    -    -    -    -    -    -
+lambda:InvokeFunction other               -    -    -    -    -    -    -    -    -    -    -    -
+sts:AssumeRole other                      -    -    -    -    -    -    -    -    -    -    -    -
+iam:ListRoles account                     -    -    -    -    -    -    -    -    -    -    -    -
+s3:PutObject bodies                       -    -    -    -    -    +    -    -    -    -    -    -
+s3:GetObject bodies                       -    -    -    -    -    -    -    -    -    -    -    +
+s3:DeleteObject bodies                    -    -    -    -    -    -    -    -    -    -    -    -
+s3:ListBucket bodies                      -    -    -    -    -    -    -    -    -    -    -    -
+s3:ListAllMyBuckets account               -    -    -    -    -    -    -    -    -    -    -    -
 """
 
 
@@ -486,7 +487,7 @@ def read_rows(table: str) -> dict[str, dict[str, str]]:
     return read
 
 
-ROWS: Mapping[str, Mapping[str, str]] = read_rows(TABLE.partition("desk relay\n")[2])
+ROWS: Mapping[str, Mapping[str, str]] = read_rows(TABLE.split("\n", 3)[3])
 
 
 def permitted(name: str) -> tuple[str, ...]:

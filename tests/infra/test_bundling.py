@@ -20,6 +20,7 @@ def functions(tmp_path: Path) -> Path:
     root = tmp_path / "functions"
     files = {
         "webhook_receiver.py": "import hmac\nfrom onramp.adapters import signing\n",
+        "meta_receiver.py": "from onramp.adapters import signing\n",
         "hosted_page.py": "from onramp.domain.words import WORDS\n",
         "reconciler.py": "import h11\nfrom onramp import ports\n",
         "onramp/__init__.py": "",
@@ -158,6 +159,7 @@ def test_bytecode_is_trusted_unchecked_and_names_no_folder_of_this_machine(
     ("missing", "told"),
     [
         ("functions/webhook_receiver.py", "webhook_receiver.py is missing"),
+        ("functions/meta_receiver.py", "meta_receiver.py is missing"),
         ("functions/hosted_page.py", "hosted_page.py is missing"),
         ("runtime.txt", "no "),
     ],

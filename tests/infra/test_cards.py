@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from contract.routes import PAGES, ROUTES
+from contract.routes import META, PAGES, ROUTES
 from infra.cards import CARDS, Card, Invoked, NewItems, Queue, Routes, Schedule, counted_by
 from infra.config import load_config, overridable_values
 from infra.environment import CONFIGURED, FIXED, MADE, ResourceNames, environment_of
@@ -56,7 +56,7 @@ def test_a_card_says_each_thing_once() -> None:
 
 def test_routes_lead_to_the_functions_that_answer_them() -> None:
     answering = {name for name, card in CARDS.items() if isinstance(card.trigger, Routes)}
-    assert {route.function for route in (*ROUTES, *PAGES)} == answering
+    assert {route.function for route in (*ROUTES, *PAGES, *META)} == answering
 
 
 def test_whoever_works_off_a_queue_may_take_from_it() -> None:

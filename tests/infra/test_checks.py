@@ -68,6 +68,17 @@ WITH_READERS: Mapping[str, frozenset[str]] = {
 WITH_MAKERS: Mapping[str, frozenset[str]] = {
     "AwsSolutions-IAM5[Resource::{link_routes}]": frozenset({"Api/LinkMaker"})
 }
+WITH_META: Mapping[str, frozenset[str]] = {
+    "AwsSolutions-APIG4": frozenset(
+        {
+            "Api/Http/GET--v1--deletions--{code}",
+            "Api/Http/GET--v1--webhooks--meta",
+            "Api/Http/POST--v1--webhooks--meta",
+            "Api/Http/POST--v1--webhooks--meta--data-deletion",
+            "Api/Http/POST--v1--webhooks--meta--deauthorize",
+        }
+    )
+}
 ALL = (
     EVERYWHERE,
     WITH_TRACING,
@@ -77,6 +88,7 @@ ALL = (
     WITH_SHIFTS,
     WITH_READERS,
     WITH_MAKERS,
+    WITH_META,
 )
 USUAL = (EVERYWHERE, WITHOUT_TRACING)
 
@@ -109,7 +121,7 @@ def test_the_list_of_what_is_acknowledged() -> None:
             {"stage.tracing": "true", "stage.release": "canary"},
             together(EVERYWHERE, WITH_TRACING, WITH_SHIFTS, WITH_USER_POOL, WITH_EMAIL),
         ),
-        ("local", {}, together(*USUAL)),
+        ("local", {}, together(*USUAL, WITH_META)),
     ],
 )
 def test_all_of_them_are_really_found(

@@ -84,10 +84,10 @@ ONE_VALUE: tuple[tuple[str, object, str], ...] = (
     ("stage.alarm_topic_arn", "alarms", "must be the ARN of an SNS topic"),
     ("stage.tracing", "maybe", "is 'maybe', must be true or false, without quotes"),
     ("stage.tracing", 1, "is the number 1, must be true or false"),
-    ("stage.facts_kept_days", 0, "must be a whole number of days from 1 to 3650"),
-    ("stage.facts_kept_days", 36_500, "(ten years)"),
-    ("stage.facts_kept_days", True, "is true, must be a whole number"),
-    ("stage.facts_kept_days", 1.5, "is the number 1.5, must be a whole number"),
+    ("retention.facts_days", 0, "must be a whole number of days from 1 to 3650"),
+    ("retention.facts_days", 36_500, "(ten years)"),
+    ("retention.facts_days", True, "is true, must be a whole number"),
+    ("retention.facts_days", 1.5, "is the number 1.5, must be a whole number"),
     ("stage.log_retention_days", 31, "is the number 31, must be a number of days that CloudWatch Logs knows"),
     ("stage.release", "Canary", "did you mean 'canary'?"),
     ("stage.receiver_concurrency", 0, "must be a whole number from 1 to 1000, or left out"),
@@ -406,7 +406,7 @@ def test_values_that_do_not_go_together_are_told(
         {"stage.log_retention_days": 3653, "bus.archive_days": 30, "stage.receiver_concurrency": 5},
         {"messaging.webhook_headers": {"Authorization": "Basic YTpi", "X_Odd.Name": ""}},
         {"messaging.webhook_url": "https://messages.deployer.test/whatsapp?tenant=a%20b"},
-        {"stage.facts_kept_days": "30", "stage.tracing": "true"},
+        {"retention.facts_days": "30", "stage.tracing": "true"},
     ],
 )
 def test_what_is_right_is_not_refused(values: Mapping[str, object]) -> None:
@@ -523,8 +523,8 @@ def test_a_value_for_one_run_is_told_as_such(name: str, value: str, line: str) -
 
 
 def test_a_value_for_one_run_mends_one_of_the_file() -> None:
-    config = load_config(directory=CONFIG, stage="example", overrides={"stage.facts_kept_days": "7"})
-    assert config.stage.facts_kept_days == 7
+    config = load_config(directory=CONFIG, stage="example", overrides={"retention.facts_days": "7"})
+    assert config.retention.facts_days == 7
 
 
 def test_a_configuration_that_is_made_by_hand_keeps_the_rules_too() -> None:
@@ -541,7 +541,7 @@ def test_a_configuration_that_is_made_by_hand_keeps_the_rules_too() -> None:
     [
         (b"[stage", "not TOML: "),
         (b'[stage]\nname = "d\xe9v"', "not TOML: byte 17 is not UTF-8; save it as UTF-8"),
-        (b"[stage]\nfacts_kept_days = " + b"9" * 5000, "not TOML: "),
+        (b"[retention]\nfacts_days = " + b"9" * 5000, "not TOML: "),
         (b"a = " + b"[" * 100_000, "not TOML: "),
         (b"", "[stage]: is missing, with name, removal; config/example.toml has it"),
         (b'\xef\xbb\xbf[stage]\nname = "dev"', "[stage] removal: is missing, must be "),

@@ -44,6 +44,7 @@ ALLOWED: Mapping[str, Allowed] = {
     | on("envelope key", "kms:Decrypt")
     | SECRET,
     "webhook_receiver": on("events", "sqs:SendMessage") | SECRET,
+    "meta_receiver": on("events", "sqs:SendMessage") | SECRET,
     "hosted_page": frozenset(),
     "onboarding_worker": items(*WRITES)
     | found_by("by_channel", "by_digits", "by_waba", "by_place")
@@ -78,7 +79,7 @@ ALLOWED: Mapping[str, Allowed] = {
     )
     | on("bus", "events:PutEvents")
     | on("stream dead letters", "sqs:SendMessage"),
-    "operator_desk": items(*WRITES, "Query")
+    "operator_desk": items(*WRITES, "Query", "Scan", "DeleteItem")
     | found_by("by_tenant", "by_due", "by_channel", "by_digits", "by_waba", "by_place")
     | on("jobs", "sqs:SendMessage")
     | on("events", "sqs:SendMessage")
@@ -171,9 +172,11 @@ def test_one_function_has_the_bus_and_the_stream(template: Template) -> None:
         ]
 
 
-def test_the_table_is_scanned_by_the_publisher_alone(template: Template) -> None:
+def test_the_table_is_scanned_for_old_facts_and_for_persons_alone(template: Template) -> None:
     scanning = [name for name in CARDS if ("dynamodb:Scan", "table") in allowed(template, name)]
-    assert scanning == ["event_publisher"]
+    assert scanning == ["event_publisher", "operator_desk"]
+    deleting = [name for name in CARDS if ("dynamodb:DeleteItem", "table") in allowed(template, name)]
+    assert deleting == ["operator_desk"]
 
 
 def wildcards(template: Template) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
 
+from contract.routes import META
 from infra.bundling import empty_bundles
 from infra.cards import CARDS, Queue, logical_id
 from infra.config import load_config
@@ -73,6 +74,17 @@ def test_a_stage_may_go_without_the_hosted_page(tmp_path: Path) -> None:
     assert not [key for key in keys if "/signup/" in f"{key}/" and "/v1/" not in key]
     (stage,) = of_type(without, "AWS::ApiGatewayV2::Stage").values()
     assert set(stage["RouteSettings"]) == keys
+
+
+def test_metas_own_webhook_has_its_routes_where_it_is_enabled(tmp_path: Path) -> None:
+    """Whoever may call them checks signature or token himself; the function is the same without them."""
+    having = synthesize("example", tmp_path, {"meta_webhook.enabled": "true"})
+    keys = {route["RouteKey"] for route in of_type(having, "AWS::ApiGatewayV2::Route").values()}
+    assert {route.key for route in META} <= keys
+    (stage,) = of_type(having, "AWS::ApiGatewayV2::Stage").values()
+    assert set(stage["RouteSettings"]) == keys
+    assert stage["RouteSettings"]["POST /v1/webhooks/meta"]["ThrottlingRateLimit"] == 200
+    assert "MetaWebhookUrl" in having["Outputs"]
 
 
 def test_only_the_configured_origins_may_call(template: Template) -> None:
@@ -245,6 +257,8 @@ def test_the_environment_says_what_the_configuration_says() -> None:
         events_dlq_url="ed",
         relay_queue_url="r",
         relay_dlq_url="rd",
+        notifications_queue_url="n",
+        notifications_dlq_url="nd",
         bodies_bucket="bo",
         schedules_dlq_url="sd",
         stream_dlq_url="td",
@@ -271,7 +285,7 @@ def test_the_environment_says_what_the_configuration_says() -> None:
         "RETRY_SCHEDULE_SECONDS": "5,30,300,1800,7200,18000,36000,36000",
         "SECRET_ID": "s",
         "SOLUTION_ID": "123456789012345",
-        "FACTS_KEPT_DAYS": "400",
+        "RETENTION": '{"deliveries_days":30,"events_days":30,"facts_days":400}',
         "STAGE": "example",
         "TABLE_NAME": "t",
     }

@@ -44,8 +44,8 @@ EVERYWHERE = frozenset(
         "unittest",
     }
 )
-CALLS_UPSTREAMS = frozenset({"onboarding_worker"})
-"""The function that speaks to 360dialog each time; those that speak to Meta load an HTTP client by need."""
+CALLS_UPSTREAMS = frozenset({"onboarding_worker", "operator_desk"})
+"""Those that speak to 360dialog; those that speak to Meta load an HTTP client by need."""
 HTTP_CLIENT = frozenset({"anyio", "h11", "httpcore", "httpx", "onramp.adapters.upstream"})
 EXCHANGE = frozenset({"onramp.usecases.exchange_code"})
 PARTNER = frozenset(
@@ -97,10 +97,12 @@ FORBIDDEN: dict[str, frozenset[str]] = {
     "event_publisher": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     # Beside what they may have, see below.
     "hosted_page": ALONE - {"pathlib", "urllib.parse"},
+    "meta_receiver": ALONE - {"urllib.parse"},
     "webhook_receiver": ALONE,
 }
 MAY_HAVE = {
     "hosted_page": frozenset({"__main__", "hosted_page", "onramp"}),
+    "meta_receiver": frozenset({"__main__", "meta_receiver", "onramp"}),
     "webhook_receiver": frozenset({"__main__", "onramp", "webhook_receiver"}),
 }
 """Functions that do with the standard library."""
@@ -121,6 +123,8 @@ def loaded(name: str) -> frozenset[str]:
         events_dlq_url="http://127.0.0.1/q",
         relay_queue_url="http://127.0.0.1/q",
         relay_dlq_url="http://127.0.0.1/q",
+        notifications_queue_url="http://127.0.0.1/q",
+        notifications_dlq_url="http://127.0.0.1/q",
         bodies_bucket="bodies",
         schedules_dlq_url="http://127.0.0.1/q",
         stream_dlq_url="http://127.0.0.1/q",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from contract.routes import PAGES, ROUTES
+from contract.routes import META, PAGES, ROUTES
 from harness.table import EXPIRES, INDEXES, KEY
 from infra.cards import CARDS
 from infra.paths import ROOT
@@ -102,7 +102,7 @@ def test_every_function_is_found_by_its_name_with_its_code_and_variables(seen: J
 def test_every_route_is_found_with_its_function(template: Path, seen: Json) -> None:
     names = {found["logical_id"]: name for name, found in seen["functions"].items()}
     found = {(route["method"], route["path"]): names[route["function"]] for route in seen["routes"]}
-    assert set(found) == {(route.method, route.path) for route in (*ROUTES, *PAGES)}
+    assert set(found) == {(route.method, route.path) for route in (*ROUTES, *PAGES, *META)}
     assert {route["payload"] for route in seen["routes"]} == {"2.0"}
     for file in (ROOT / "events").rglob("*.json"):
         event: Json = json.loads(file.read_text(encoding="utf-8"))

@@ -168,6 +168,8 @@ def test_a_secret_that_cannot_be_used(make_stage: MakeStage, secret: str, level:
         "SIGNUP_FLOWS",
         "SIGNUP_LINKS",
         "SIGNUP_PAGE",
+        "TENANT_LIMITS",
+        "RETENTION",
         "RETRY_SCHEDULE_SECONDS",
         "PARTNER_BUDGET_CALLS",
         "NUMBERS_MEND_KEYS",

@@ -27,5 +27,9 @@ def test_nothing_leaves_on_the_way_to_a_connected_number(make_stage: MakeStage, 
         "WebhooksAccepted",
     ):
         assert metric in text
-    assert {call.function for call in stage.calls} == set(CARDS) - {"webhook_receiver", "hosted_page"}
+    assert {call.function for call in stage.calls} == set(CARDS) - {
+        "webhook_receiver",
+        "meta_receiver",
+        "hosted_page",
+    }
     assert stage.told("PutEvents")

@@ -85,11 +85,6 @@ def test_waits_are_read_as_such(settings: type[WorkerSettings]) -> None:
     assert read.look_after == timedelta(minutes=10)
 
 
-def test_a_fact_is_kept_as_long_as_the_deployment_says() -> None:
-    read = NumberSubmissionSettings.read(environment(NumberSubmissionSettings, FACTS_KEPT_DAYS="30"))
-    assert read.facts_kept == timedelta(days=30)
-
-
 def test_the_budget_is_read_as_numbers() -> None:
     read = OnboardingWorkerSettings.read(
         environment(OnboardingWorkerSettings, PARTNER_BUDGET_CALLS="5", PARTNER_BUDGET_WINDOW_SECONDS="30")

@@ -156,6 +156,8 @@ def test_on_lambda_nothing_looks_for_garbage_or_plugins_while_it_is_loaded() -> 
 
 BROWSER = {
     "META_REDIRECT_URIS": "[]",
+    "RETENTION": '{"facts_days": 30, "events_days": 60, "signups_days": 90}',
+    "TENANT_LIMITS": '{"open_signups": 100}',
     "SIGNUP_LINKS": '{"days": 7, "return_origins": [], "refresh_url": null}',
     "SIGNUP_FLOWS": '{"standard": {"config_id": "1", "extras": {}}}',
     "SIGNUP_PAGE": '{"name": "", "logo_url": null, "accent": "", "accent_dark": "", "support_url": null}',

@@ -14,7 +14,7 @@ import pytest
 from onramp import settings, wiring
 from onramp.domain.budget import BudgetRule
 from onramp.domain.errors import Permanent
-from onramp.ports import Ports, Rules
+from onramp.ports import Kept, Ports, Rules, TenantLimits
 from onramp.ports.upstreams import ChannelWebhook
 
 FUNCTIONS: dict[str, tuple[type[settings.Settings], set[str]]] = {
@@ -29,10 +29,13 @@ FUNCTIONS: dict[str, tuple[type[settings.Settings], set[str]]] = {
     "event_relay": (settings.EventRelaySettings, {"relay", "bodies", "outlets"}),
     "reconciler": (settings.ReconcilerSettings, {"queue"}),
     "event_publisher": (settings.EventPublisherSettings, {"bus"}),
-    "operator_desk": (settings.OperatorDeskSettings, {"queue", "partner", "messaging", "vault"}),
+    "operator_desk": (
+        settings.OperatorDeskSettings,
+        {"queue", "partner", "messaging", "meta", "vault", "letters"},
+    ),
 }
 """The ports of each function beside the store, the clock and the telemetry, which all have."""
-CHOICE = {"queue", "partner", "messaging", "meta", "vault", "bus", "relay", "bodies", "outlets"}
+CHOICE = {"queue", "partner", "messaging", "meta", "vault", "letters", "bus", "relay", "bodies", "outlets"}
 CALLS_NOBODY_AT_FIRST = (
     # These three call Meta by need.
     "code_exchange",
@@ -53,6 +56,8 @@ VALUES = {
     "MESSAGING_WEBHOOK_HEADERS": '{"X-Shared": "s", "X-Number": 1}',
     "MESSAGING_WEBHOOK_URL": "https://hooks.example/in",
     "META_REDIRECT_URIS": "[]",
+    "RETENTION": '{"facts_days": 30, "events_days": 60, "signups_days": 90}',
+    "TENANT_LIMITS": '{"open_signups": 100}',
     "SIGNUP_LINKS": '{"days": 7, "return_origins": [], "refresh_url": null}',
     "SIGNUP_FLOWS": '{"standard": {"config_id": "1", "extras": {}}}',
     "RELAY": '{"coexistence": "relay", "targets": {"own": {"to": "bus", "events": ["*"]}}}',
@@ -198,3 +203,31 @@ def test_a_wrong_key_does_not_stop_calls_while_the_one_before_it_is_good_and_rin
     [counted] = [line for line in lines if "_aws" in line]
     assert counted[metric] == [1.0]
     assert "mistyped" not in json.dumps(lines)
+
+
+def test_what_is_kept_and_what_a_tenant_may_have_are_what_is_configured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = settings.CodeExchangeSettings.read(environment(settings.CodeExchangeSettings))
+    for name, value in environment(settings.CodeExchangeSettings).items():
+        monkeypatch.setenv(name, value)
+    ports = wiring.code_exchange(wiring.Runtime(read), read)
+    assert ports.kept == Kept(facts=timedelta(days=30), events=timedelta(days=60), signups=timedelta(days=90))
+    assert ports.rules.limits == TenantLimits(open_signups=100)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RETENTION", '{"facts_days": 0}'),
+        ("RETENTION", "[]"),
+        ("TENANT_LIMITS", '{"unheard_of": 1}'),
+    ],
+)
+def test_a_table_that_makes_no_sense_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    given = {**environment(settings.CodeExchangeSettings), name: value}
+    for variable, content in given.items():
+        monkeypatch.setenv(variable, content)
+    read = settings.CodeExchangeSettings.read(given)
+    with pytest.raises(settings.SettingsError, match=name):
+        wiring.code_exchange(wiring.Runtime(read), read)

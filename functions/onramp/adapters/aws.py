@@ -4,6 +4,8 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import batched
 from typing import TYPE_CHECKING, Final
@@ -13,6 +15,7 @@ from onramp.adapters.wire import is_fresh
 from onramp.domain.errors import UnavailableError
 from onramp.domain.records import Fact
 from onramp.domain.text import iso, whole
+from onramp.ports.services import Letter
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, MessageTypeDef
 
 SOURCE: Final = "onramp"
 SECRET_SECONDS: Final = 300.0
@@ -75,8 +79,9 @@ class SqsQueue:
         """One wake-up call for the census of a hub. Raises `UnavailableError`."""
         self._send(self._jobs, json.dumps({"census": hub}))
 
-    def replay_event(self, body: str, encoding: str) -> None:
+    def replay_event(self, body: str) -> None:
         """An event's body once more, as the receiver queues it. Raises `UnavailableError`."""
+        body, encoding = _carried(body, "utf-8")
         self._send(self._events, body, encoding=encoding)
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
@@ -89,8 +94,7 @@ class SqsQueue:
 
         Raises `UnavailableError`.
         """
-        if not fits_queue(body):
-            body, encoding = base64.b64encode(body.encode("utf-8", "surrogatepass")).decode(), "base64"
+        body, encoding = _carried(body, encoding)
         self._send(self._dead_events, body, reason=reason, encoding=encoding)
 
     def wake_deliveries(self, deliveries: Sequence[tuple[str, ...]], seconds: int = 0) -> None:
@@ -139,12 +143,114 @@ class SqsQueue:
             self._client.send_message(
                 QueueUrl=url,
                 MessageBody=body,
-                MessageAttributes={
-                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-                },
+                MessageAttributes=_attributes(attributes),
             )
         except AwsError as error:
             raise UnavailableError("queue") from error
+
+
+def _carried(body: str, encoding: str) -> tuple[str, str]:
+    """A body as SQS carries it, and its encoding."""
+    if fits_queue(body):
+        return body, encoding
+    return base64.b64encode(body.encode("utf-8", "surrogatepass")).decode(), "base64"
+
+
+class SqsLetters:
+    """`Letters` on SQS: of each queue the address of its dead letters, and of the queue they came from."""
+
+    def __init__(self, client: "SQSClient", queues: Mapping[str, tuple[str, str | None]]) -> None:
+        self._client = client
+        self._queues = queues
+
+    def names(self) -> Sequence[str]:
+        """See `Letters.names`."""
+        return tuple(self._queues)
+
+    def returns(self, queue: str) -> bool:
+        """See `Letters.returns`."""
+        return self._queues[queue][1] is not None
+
+    def count(self, queue: str) -> int:
+        """Visible and hidden ones. Raises `UnavailableError`."""
+        with _queues():
+            answer = self._client.get_queue_attributes(
+                QueueUrl=self._dead(queue),
+                AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+            )
+        return sum(map(int, answer["Attributes"].values()))
+
+    def receive(self, queue: str, hidden_for: int) -> Sequence[Letter]:
+        """At most ten; SQS asks all its machines for a second. Raises `UnavailableError`."""
+        with _queues():
+            answer = self._client.receive_message(
+                QueueUrl=self._dead(queue),
+                MaxNumberOfMessages=MESSAGES,
+                VisibilityTimeout=hidden_for,
+                WaitTimeSeconds=1,
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["SentTimestamp"],
+            )
+        return [_letter(message) for message in answer.get("Messages", ())]
+
+    def send_back(self, queue: str, letter: Letter) -> None:
+        """A copy with its attributes. Raises `UnavailableError`."""
+        url = self._queues[queue][1]
+        if url is None:
+            raise UnavailableError(f"no queue behind {queue}")
+        with _queues():
+            self._client.send_message(
+                QueueUrl=url, MessageBody=letter.body, MessageAttributes=_attributes(letter.attributes)
+            )
+
+    def delete(self, queue: str, letter: Letter) -> None:
+        """Raises `UnavailableError`."""
+        with _queues():
+            self._client.delete_message(QueueUrl=self._dead(queue), ReceiptHandle=letter.receipt)
+
+    def release(self, queue: str, letters: Sequence[Letter]) -> None:
+        """Ten in a request. Raises `UnavailableError`; what is left shows itself when its time is over."""
+        for part in batched(letters, MESSAGES, strict=False):
+            with _queues():
+                self._client.change_message_visibility_batch(
+                    QueueUrl=self._dead(queue),
+                    Entries=[
+                        {"Id": str(index), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
+                        for index, letter in enumerate(part)
+                    ],
+                )
+
+    def _dead(self, queue: str) -> str:
+        return self._queues[queue][0]
+
+
+@contextmanager
+def _queues() -> Iterator[None]:
+    """What goes wrong with a queue is that it does not answer."""
+    try:
+        yield
+    except AwsError as error:
+        raise UnavailableError("queue") from error
+
+
+def _letter(message: "MessageTypeDef") -> Letter:
+    sent = int(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1000
+    attributes = {
+        name: value["StringValue"]
+        for name, value in message.get("MessageAttributes", {}).items()
+        if "StringValue" in value
+    }
+    return Letter(
+        id=message["MessageId"],
+        sent_at=datetime.fromtimestamp(sent, UTC),
+        body=message["Body"],
+        attributes=attributes,
+        receipt=message["ReceiptHandle"],
+    )
+
+
+def _attributes(texts: Mapping[str, str]) -> "dict[str, MessageAttributeValueTypeDef]":
+    return {name: {"DataType": "String", "StringValue": value} for name, value in texts.items()}
 
 
 class EventBridgeBus:

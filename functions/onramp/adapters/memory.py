@@ -16,7 +16,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from onramp.domain.census import Census
+from onramp.domain.deletion import DeletionRequest, RequestStatus
 from onramp.domain.errors import Conflict, UnavailableError, Unreadable
+from onramp.domain.facts import FactType
 from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.link import Link
 from onramp.domain.notifications import Delivery
@@ -25,9 +27,10 @@ from onramp.domain.records import Fact, Record, Stored
 from onramp.domain.relaying import Target
 from onramp.domain.signup import Signup
 from onramp.domain.states import Standing
+from onramp.domain.witness import Witness
 from onramp.ports.relaying import Handed, Taken
-from onramp.ports.services import Clock
-from onramp.ports.storage import Due, Line, Position, delivery_name, line_of
+from onramp.ports.services import Clock, Letter
+from onramp.ports.storage import Due, Found, Line, Position, Span, delivery_name, line_of
 
 START: Final = datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 """When a manual clock begins: far enough ahead that no emulator takes an item's expiry for past."""
@@ -126,21 +129,23 @@ class MemoryStore:
         with self._locked():
             return [record for name in identities if (record := self._try(kind, name)) is not None]
 
-    def commit(self, *records: Stored, facts: Sequence[Fact] = ()) -> None:
+    def commit(
+        self, *records: Stored, facts: Sequence[Fact] = (), gone: Sequence[Found | Stored] = ()
+    ) -> None:
         """See `Store.commit`."""
         with self._locked():
             told = [fact for record in records for fact in record.told] + list(facts)
-            if len(records) + len(told) > MOST:
+            if len(records) + len(told) + len(gone) > MOST:
                 raise UnavailableError("too many items for one write")
             if len({(record.KIND, record.identity) for record in records}) < len(records):
                 raise UnavailableError("one item twice in one write")
             for fact in told:
                 _json(fact, fact.subject)
             contents = [_json(record, record.KIND, *record.identity) for record in records]
-            for record in records:
-                item = self._living((record.KIND, record.identity))
-                if (item.version if item else 0) != record.version:
-                    raise Conflict
+            if not self._unchanged(records) or not all(map(self._is_there, gone)):
+                raise Conflict
+            for found in gone:
+                self._remove(found)
             mark = self._clock.new_id()
             for record, content in zip(records, contents, strict=True):
                 record.version += 1
@@ -153,6 +158,37 @@ class MemoryStore:
         self._facts.append(fact)
         if self.on_fact is not None:
             self.on_fact(fact)
+
+    # -- items of every kind
+
+    def browse(self, cursor: str | None, limit: int) -> tuple[list[Found], str | None]:
+        """See `Store.browse`."""
+        with self._locked():
+            found = [_found(key, item) for key, item in self._items.items() if self._living(key)]
+            found += [
+                Found("FACT", ("FACT", fact.id), json.loads(fact.model_dump_json()), 0)
+                for fact in self._facts
+            ]
+            behind = sorted((one for one in found if _order(one) > (cursor or "")), key=_order)
+            page = behind[:limit]
+            return page, _order(page[-1]) if len(behind) > limit else None
+
+    def _unchanged(self, records: Sequence[Stored]) -> bool:
+        stored = [self._living((record.KIND, record.identity)) for record in records]
+        versions = [item.version if item else 0 for item in stored]
+        return versions == [record.version for record in records]
+
+    def _is_there(self, found: Found | Stored) -> bool:
+        if isinstance(found, Found) and found.kind == "FACT":
+            return any(fact.id == found.place[1] for fact in self._facts)
+        item = self._items.get(_key(found))
+        return item is not None and item.version == found.version
+
+    def _remove(self, found: Found | Stored) -> None:
+        if isinstance(found, Found) and found.kind == "FACT":
+            self._facts = [fact for fact in self._facts if fact.id != found.place[1]]
+        else:
+            del self._items[_key(found)]
 
     # -- facts
 
@@ -270,6 +306,48 @@ class MemoryStore:
         ]
         return _newest(found, before, limit)
 
+    def opened(self, span: Span, limit: int) -> Sequence[Position]:
+        """See `Store.opened`."""
+        with self._locked():
+            told = [fact for fact in self._facts if fact.type == FactType.SIGNUP_OPENED]
+            return _back([Position(_milliseconds(fact.at), fact.subject) for fact in told], span, limit)
+
+    def attempts(self, span: Span, limit: int) -> Sequence[Fact]:
+        """See `Store.attempts`."""
+        with self._locked():
+            in_vain = {FactType.SIGNUP_OUTCOME, FactType.SIGNUP_EXCHANGE_FAILED}
+            told = {fact.id: fact for fact in self._facts if fact.type in in_vain}
+            places = [Position(_milliseconds(fact.at), fact.id) for fact in told.values()]
+            return [told[place.id].model_copy(deep=True) for place in _back(places, span, limit)]
+
+    def events(self, hub: str, span: Span, limit: int) -> Sequence[Position]:
+        """See `Store.events`."""
+        found = [record for record in self.records(EventRecord) if record.hub == hub]
+        return _back([_came(record) for record in found], span, limit)
+
+    def events_at(self, place: str, span: Span, limit: int) -> Sequence[Position]:
+        """See `Store.events_at`."""
+        found = [record for record in self.records(EventRecord) if record.place == place and record.has_place]
+        return _back([_came(record) for record in found], span, limit)
+
+    def lost(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """See `Store.lost`."""
+        found = [
+            Position(_milliseconds(witness.added_at or witness.heard_at), witness.waba_id)
+            for witness in self.records(Witness)
+            if witness.is_lost
+        ]
+        return _newest(found, before, limit)
+
+    def requests(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """See `Store.requests`."""
+        found = [
+            Position(_milliseconds(request.received_at), request.code)
+            for request in self.records(DeletionRequest)
+            if request.status == RequestStatus.RECEIVED
+        ]
+        return _newest(found, before, limit)
+
     # -- for tests
 
     def records[R: Stored](self, kind: type[R]) -> list[R]:
@@ -342,6 +420,26 @@ def _item(record: Stored, content: str) -> _Item:
     )
 
 
+def _found(key: _Key, item: _Item) -> Found:
+    """An item as `browse` gives it; the place is the kind and the identity as JSON."""
+    kind, identity = key
+    try:
+        content = json.loads(item.data)
+    except ValueError:
+        content = None
+    return Found(kind, (kind, json.dumps(identity)), content, item.version)
+
+
+def _key(found: Found | Stored) -> _Key:
+    if isinstance(found, Stored):
+        return found.KIND, found.identity
+    return found.place[0], tuple(json.loads(found.place[1]))
+
+
+def _order(found: Found) -> str:
+    return "#".join(found.place)
+
+
 def _milliseconds(at: datetime) -> datetime:
     """A time as an index holds it."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
@@ -352,13 +450,23 @@ def _newest(found: Sequence[Position], before: Position | None, limit: int) -> S
     return sorted(behind, key=lambda place: (place.at, place.id), reverse=True)[:limit]
 
 
+def _back(found: Sequence[Position], span: Span, limit: int) -> Sequence[Position]:
+    within = [place for place in found if _milliseconds(span.since) <= place.at <= span.until]
+    before = Position(_milliseconds(span.before.at), span.before.id) if span.before else None
+    return _newest(within, before, limit)
+
+
+def _came(record: EventRecord) -> Position:
+    return Position(_milliseconds(record.received_at), record.id)
+
+
 @dataclass
 class MemoryQueue:
     """`onramp.ports.services.Queue` that keeps what it was given, in order."""
 
     numbers: list[str] = field(default_factory=list)
     censuses: list[str] = field(default_factory=list)
-    replayed: list[tuple[str, str]] = field(default_factory=list)
+    replayed: list[str] = field(default_factory=list)
     buried_numbers: list[tuple[str, str]] = field(default_factory=list)
     buried_events: list[tuple[str, str, str]] = field(default_factory=list)
     deliveries: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
@@ -385,10 +493,10 @@ class MemoryQueue:
         self._require_answer()
         self.buried_notifications.append((body, reason))
 
-    def replay_event(self, body: str, encoding: str) -> None:
+    def replay_event(self, body: str) -> None:
         """See `Queue.replay_event`."""
         self._require_answer()
-        self.replayed.append((body, encoding))
+        self.replayed.append(body)
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """See `Queue.bury_number`."""
@@ -403,6 +511,79 @@ class MemoryQueue:
     def _require_answer(self) -> None:
         if self.broken:
             raise UnavailableError("the queue does not answer")
+
+
+class MemoryLetters:
+    """`onramp.ports.services.Letters` over lists; what is received is hidden until its time is over.
+
+    `back` are the queues that letters can be sent back to, with what was. `lose`: so many answers of `delete`
+    are lost, as when a function dies behind its sending.
+    """
+
+    def __init__(self, clock: Clock, queues: Mapping[str, bool]) -> None:
+        self._clock = clock
+        self.letters: dict[str, dict[str, Letter]] = {queue: {} for queue in queues}
+        self.back: dict[str, list[tuple[str, dict[str, str]]]] = {
+            queue: [] for queue, has_source in queues.items() if has_source
+        }
+        self._hidden: dict[str, datetime] = {}
+        self.lose = 0
+        self.broken = False
+
+    def put(self, queue: str, body: str, **attributes: str) -> Letter:
+        """A letter that has just been buried."""
+        name = self._clock.new_id()
+        letter = Letter(
+            id=name, sent_at=self._clock.now(), body=body, attributes=attributes, receipt=f"of-{name}"
+        )
+        self.letters[queue][name] = letter
+        return letter
+
+    def names(self) -> Sequence[str]:
+        """See `Letters.names`."""
+        return tuple(self.letters)
+
+    def returns(self, queue: str) -> bool:
+        """See `Letters.returns`."""
+        return queue in self.back
+
+    def count(self, queue: str) -> int:
+        """See `Letters.count`."""
+        self._require_answer()
+        return len(self.letters[queue])
+
+    def receive(self, queue: str, hidden_for: int) -> Sequence[Letter]:
+        """See `Letters.receive`."""
+        self._require_answer()
+        now = self._clock.now()
+        shown = [name for name in self.letters[queue] if self._hidden.get(name, now) <= now][:10]
+        for name in shown:
+            self._hidden[name] = now + timedelta(seconds=hidden_for)
+        return [self.letters[queue][name] for name in shown]
+
+    def send_back(self, queue: str, letter: Letter) -> None:
+        """See `Letters.send_back`."""
+        self._require_answer()
+        self.back[queue].append((letter.body, dict(letter.attributes)))
+
+    def delete(self, queue: str, letter: Letter) -> None:
+        """See `Letters.delete`."""
+        self._require_answer()
+        if self.lose:
+            self.lose -= 1
+            raise UnavailableError("queue")
+        self.letters[queue].pop(letter.id, None)
+
+    def release(self, queue: str, letters: Sequence[Letter]) -> None:
+        """See `Letters.release`."""
+        self._require_answer()
+        for letter in letters:
+            if letter.id in self.letters[queue]:
+                self._hidden.pop(letter.id, None)
+
+    def _require_answer(self) -> None:
+        if self.broken:
+            raise UnavailableError("queue")
 
 
 @dataclass

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -122,6 +122,8 @@ PATIENCE: Final = 25.0
 """Seconds for all pages of a list: whoever waits for them is a request, which has less than 30."""
 NO_BUSINESS: Final = "the login configuration must ask for a system-user (business) token"
 """What our operator has to mend when Meta's popup gives out the token of a person."""
+NO_SYSTEM_USER: Final = "the secret has no meta_system_user_token"
+"""What our operator has to put there before a lost signup can be recovered."""
 LONGEST_NAME: Final = 200
 """Characters of a name that are kept: a hundred numbers are stored in one item."""
 _META_ID: Final = re.compile(r"[0-9]{1,32}")
@@ -131,6 +133,7 @@ _META_ID: Final = re.compile(r"[0-9]{1,32}")
 class MetaGraph:
     """`Meta` on httpx. `app_secret` is asked for at each use, so that rotation needs no restart.
 
+    `system_user`: the token of a system user of ours, where lost signups are to be recovered.
     `base_url` without version, e.g. `https://graph.facebook.com`; `version` like `v26.0`. `deadline`: of one
     request, in seconds; `patience`: for all pages of a list.
     """
@@ -141,6 +144,7 @@ class MetaGraph:
     version: str
     app_id: str
     app_secret: Credential
+    system_user: Credential | None = None
     deadline: float = DEADLINE
     patience: float = PATIENCE
 
@@ -188,7 +192,7 @@ class MetaGraph:
             if (text(entry.get("scope")) or "").startswith(GRANTING_SCOPES):
                 targets = members(entry.get("target_ids"))
                 listed |= {waba_id: None for target in targets if (waba_id := identifier(target))}
-        return Grant(waba_ids=tuple(listed))
+        return Grant(waba_ids=tuple(listed), user_id=identifier(data.get("user_id")))
 
     def business_of(self, token: str) -> str | None:
         """`/me?fields=client_business_id`."""
@@ -213,6 +217,53 @@ class MetaGraph:
             found = (_phone(mapping(item)) for item in members(page))
             phones |= {phone.id: phone for phone in found if phone}
         return tuple(phones.values())
+
+    def fetch_token(self, business_id: str, solution_id: str) -> str:
+        """The customer's token, by our system user's (experimental).
+
+        As for *Hosted Embedded Signup* [doc]: `fetch_only` makes none. What that refuses is asked of the
+        solution [doc, untested for this use].
+        """
+        if self.system_user is None:
+            raise Permanent("meta_configuration", reference=NO_SYSTEM_USER)
+        try:
+            answer = self._as_system_user("POST", f"{_path(business_id)}/system_user_access_tokens")
+        except Permanent as refusal:
+            if refusal.code != "waba_not_granted" or not solution_id:
+                raise
+            answer = self._as_system_user("GET", f"{_path(solution_id)}/access_token", business_id)
+        token = mapping(answer).get("access_token")
+        if not isinstance(token, str) or not token or not is_whole(token):
+            raise Permanent("waba_not_granted")
+        return token
+
+    def _as_system_user(self, method: str, path: str, business_id: str | None = None) -> object:
+        """A read as our own system user, whose token is our configuration: a refused one is our fault."""
+        user = self.system_user
+        if user is None:
+            raise Permanent("meta_configuration", reference=NO_SYSTEM_USER)
+
+        def send() -> object:
+            bearer = user.value()
+            proof = hmac.new(self.app_secret.value().encode(), bearer.encode(), hashlib.sha256).hexdigest()
+            form = {"appsecret_proof": proof}
+            form |= {"fetch_only": "true"} if business_id is None else {"business_id": business_id}
+            sent: dict[str, Any] = {"data" if method == "POST" else "params": form}
+            return self._patiently(
+                lambda: call(
+                    self.client,
+                    INSPECT,
+                    method,
+                    self._url(path),
+                    changes=False,
+                    headers={"Authorization": f"Bearer {bearer}"},
+                    deadline=self.deadline,
+                    **sent,
+                ),
+                READ_PAUSES,
+            )
+
+        return user.used(send, lambda refusal: refusal.code == "meta_configuration")
 
     def whole_list(self, token: str, waba_id: str) -> frozenset[str] | None:
         """The ids of all numbers, for who must know which one is not there: no doubt is allowed."""

@@ -7,7 +7,7 @@ hold the limit; the line only orders, so a wrong or forgotten place can waste a 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
@@ -24,6 +24,8 @@ KEPT: Final = 0.6
 """The share of the slots that no spare call takes."""
 LONGEST_LINE: Final = 1_000
 """Places kept, for the record has to stay small; later callers are told when to ask again."""
+_NOBODY: Final = "\0"
+"""A place in the line that nobody has."""
 LONGEST_PAUSE: Final = timedelta(hours=1)
 """The most a `Retry-After` is believed."""
 
@@ -89,6 +91,49 @@ def take_spare(state: BudgetState, rule: BudgetRule, now: datetime) -> datetime 
         state.starts.append(now)
         return None
     return max([*state.reserved.values(), earliest]) + rule.span
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the budget has at a moment: calls that may start now, and in how many seconds the next one may.
+
+    `spare`: those that give way to live signups. `lasts`: seconds until the last of so many spare calls could
+    start, as long as no live signup comes.
+    """
+
+    free: int
+    free_in: float
+    spare: int
+    spare_in: float
+    lasts: float
+
+
+def outlook(state: BudgetState, rule: BudgetRule, now: datetime, calls: int) -> Outlook:
+    """What the budget has for `calls` calls. Changes nothing."""
+    free, free_at = _starts(state, now, lambda trial, at: take(trial, rule, _NOBODY, at), rule.calls)
+    spare, spare_at = _starts(state, now, lambda trial, at: take_spare(trial, rule, at), rule.calls)
+    trial, last = state.model_copy(deep=True), now
+    for _ in range(calls):
+        while (later := take_spare(trial, rule, last)) is not None:
+            last = later
+    return Outlook(
+        free=free,
+        free_in=(free_at - now).total_seconds(),
+        spare=spare,
+        spare_in=(spare_at - now).total_seconds(),
+        lasts=(last - now).total_seconds(),
+    )
+
+
+def _starts(
+    state: BudgetState, now: datetime, start: Callable[[BudgetState, datetime], datetime | None], most: int
+) -> tuple[int, datetime]:
+    """How many calls could start at once, and when the first one could."""
+    trial, later = state.model_copy(deep=True), None
+    started = 0
+    while started < most and (later := start(trial, now)) is None:
+        started += 1
+    return started, now if started or later is None else later
 
 
 def push_back(state: BudgetState, rule: BudgetRule, now: datetime, retry_after: float | None) -> None:

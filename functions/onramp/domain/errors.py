@@ -133,6 +133,12 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
         "This phone number is not verified yet. Please verify it in WhatsApp Manager (by text message or"
         " call), then try again.",
     ),
+    "tenant_limit": ProblemKind(
+        429,
+        "The tenant has as much open as it may have",
+        "There are too many signups at the moment. Please try again later.",
+        retryable=True,
+    ),
     "internal_error": ProblemKind(500, "Something went wrong on our side", _AGAIN, retryable=True),
     "meta_configuration": ProblemKind(502, "Meta refuses the configuration of this service", _OURS),
     "meta_unavailable": ProblemKind(
@@ -140,6 +146,15 @@ PROBLEMS: Final[Mapping[str, ProblemKind]] = {
     ),
     "unavailable": ProblemKind(503, "A part of this service is not available", _AGAIN, retryable=True),
 }
+
+
+DESK_PROBLEMS: Final[Mapping[str, ProblemKind]] = {
+    "event_given_up": ProblemKind(409, "The event was given up: replay it with --again", ""),
+    "number_alive": ProblemKind(409, "The number may live at 360dialog: cancel it, or force it", ""),
+    "number_busy": ProblemKind(409, "A run is at one of the numbers: ask again", "", retryable=True),
+    "still_billed": ProblemKind(409, "360dialog bills a channel: cancel it, or say that it is known", ""),
+}
+"""What only the operator's desk answers: never seen by a customer or a caller of the API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,10 +295,10 @@ class OnrampError(Exception):
 class Problem(OnrampError):
     """The caller's request ends with this answer.
 
-    `code` is a key of `PROBLEMS`. `detail` is ours, never an upstream's text, and holds no secret. `errors`
-    names fields: `{"field": "client.email", "message": "…"}`. `retry_after` is in seconds. `signup_id` and
-    `phone_number_id` name a thing of the caller's own that stands in the way. `refresh_url` is where a
-    customer with a dead link gets a new one.
+    `code` is a key of `PROBLEMS`, or of `DESK_PROBLEMS`. `detail` is ours, never an upstream's text, and has
+    no secret. `errors` names fields: `{"field": "client.email", "message": "…"}`. `retry_after` is in
+    seconds. `signup_id` and `phone_number_id` name a thing of the caller's own that stands in the way.
+    `refresh_url` is where a customer with a dead link gets a new one.
     """
 
     def __init__(
@@ -301,7 +316,7 @@ class Problem(OnrampError):
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
-        self.kind = PROBLEMS[code]
+        self.kind = PROBLEMS[code] if code in PROBLEMS else DESK_PROBLEMS[code]
         self.detail = detail
         self.errors = errors
         self.candidates = candidates

@@ -57,8 +57,14 @@ class FactType(StrEnum):
     NUMBER_WISH_REFUSED = "number.wish_refused"
     NUMBER_REACTIVATED = "number.reactivated"
     NUMBER_RELEASED = "number.released"
+    NUMBER_GIVEN_UP = "number.given_up"
     NUMBER_MATCHED_LATE = "number.matched_late"
+    NUMBER_ADOPTED = "number.adopted"
+    NUMBER_KEY_ROTATED = "number.key_rotated"
     CHANNELS_UNKNOWN = "channels.unknown"
+    SOLUTION_CHANGED = "solution.changed"
+    DELETION_REQUESTED = "deletion.requested"
+    DELETION_CARRIED_OUT = "deletion.carried_out"
 
 
 FACTS: Final[Mapping[str, FactKind]] = {
@@ -138,10 +144,31 @@ FACTS: Final[Mapping[str, FactKind]] = {
     ),
     FactType.NUMBER_REACTIVATED: FactKind("The end of the channel was undone: the number goes on."),
     FactType.NUMBER_RELEASED: FactKind("Another tenant has proved the number, which was free: it is theirs."),
+    FactType.NUMBER_GIVEN_UP: FactKind(
+        "An operator gave the number up: whoever proves it may have it; a channel that lives is nobody's."
+    ),
     FactType.NUMBER_MATCHED_LATE: FactKind(
         "The only living channel of the WABA that nobody had was taken for its only number without one."
     ),
+    FactType.NUMBER_ADOPTED: FactKind(
+        "A channel that 360dialog had already was taken in; its key and webhook stay as they are.",
+        detail=("proof",),
+    ),
+    FactType.NUMBER_KEY_ROTATED: FactKind(
+        "A new key was made because an operator asked for it: fetch it, the one before is dead."
+    ),
     FactType.CHANNELS_UNKNOWN: FactKind(
         "360dialog bills channels that belong to no number of ours.", detail=("count", "channel_ids")
+    ),
+    FactType.SOLUTION_CHANGED: FactKind(
+        "Meta tells of the multi-partner solution; `status` is its word, in small letters.",
+        detail=("solution_id", "status"),
+    ),
+    FactType.DELETION_REQUESTED: FactKind(
+        "A person asks through Meta that their data be deleted, or has taken the app away.",
+        detail=("request_id", "kind"),
+    ),
+    FactType.DELETION_CARRIED_OUT: FactKind(
+        "What a person asked for through Meta was done.", detail=("request_id", "kind")
     ),
 }

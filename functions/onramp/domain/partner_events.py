@@ -4,10 +4,10 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from onramp.domain.errors import Unreadable
 from onramp.domain.phone_numbers import canonical
@@ -26,6 +26,7 @@ class Effect(StrEnum):
     CANCEL = "cancel"
     REVOKE = "revoke"
     NOTE = "note"
+    META = "meta"
 
 
 class Scope(StrEnum):
@@ -74,6 +75,19 @@ EVENT_RULES: Final[Mapping[str, EventRule]] = {
     "template_messaging_disabled": EventRule(Scope.WABA),
     "history": EventRule(Scope.WABA),
     "smb_app_state_sync": EventRule(Scope.WABA),
+    # Meta's own, read by `meta_events`; what each does is in `number.metas`.
+    "meta_partner_added": EventRule(Scope.CHANNEL, effect=Effect.META),
+    "meta_partner_app_installed": EventRule(Scope.CHANNEL, effect=Effect.META),
+    "meta_partner_removed": EventRule(Scope.CHANNEL, effect=Effect.META),
+    "meta_partner_app_uninstalled": EventRule(Scope.CHANNEL, effect=Effect.META),
+    "meta_account_offboarded": EventRule(Scope.CHANNEL, effect=Effect.META),
+    "meta_account_reconnected": EventRule(Scope.CHANNEL, effect=Effect.META),
+    "meta_account_deleted": EventRule(Scope.CHANNEL, effect=Effect.META),
+    "meta_account_restriction": EventRule(Scope.CHANNEL, effect=Effect.META),
+    "meta_account_violation": EventRule(Scope.CHANNEL, effect=Effect.META),
+    "meta_disabled_update": EventRule(Scope.CHANNEL, effect=Effect.META),
+    "meta_ad_account_linked": EventRule(Scope.WABA),
+    "meta_partner_solutions": EventRule(Scope.WABA),
 }
 
 COEXISTENCE: Final = frozenset({"history", "smb_app_state_sync"})
@@ -102,6 +116,8 @@ OVER_WORDS: Final = frozenset(
 _STATES: Final = ("state", "status", "action", "restriction_status", "violation_status", "violation_type")
 _META_ID: Final = re.compile(r"[0-9]{5,32}")
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+METAS: Final = "meta_"
+"""How the names of Meta's own events begin."""
 UNSPECIFIED: Final = "unspecified"
 """The code of an error that has none, or none that is one word."""
 
@@ -113,7 +129,8 @@ class Channel:
     `external_id` is very likely Meta's phone number id. `waba_id` is Meta's (`waba_account.external_id`),
     never `waba_account.id`, which is 360dialog's own. `digits` are canonical. `final`: it is dead, and not
     only because its end was asked for. `restricted` is None where nothing is said. `error` is the code of an
-    error that 360dialog has put on the channel, `error_shown` whether the object could tell.
+    error that 360dialog has put on the channel, `error_shown` whether the object could tell. `phone` and
+    `name` are the number and its name as 360dialog spells them.
     """
 
     id: str | None = None
@@ -129,6 +146,8 @@ class Channel:
     restricted: bool | None = None
     error: str | None = None
     error_shown: bool = False
+    phone: str = field(default="", compare=False)
+    name: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +155,7 @@ class PartnerEvent:
     """One event of 360dialog's: `raw` is its envelope as it came.
 
     `detail` names a violation, `until` is when a restriction ends by itself, `over` says that it has ended.
+    What follows is of Meta's own events alone: `at` is when it happened.
     """
 
     id: str
@@ -145,6 +165,17 @@ class PartnerEvent:
     raw: str
     until: datetime | None = None
     over: bool = False
+    at: datetime | None = None
+    reason: str = ""
+    state: str = ""
+    business_id: str | None = None
+    solution_id: str | None = None
+    solution_status: str = ""
+
+    @property
+    def is_metas(self) -> bool:
+        """Whether Meta itself has told it."""
+        return self.name.startswith(METAS)
 
     @property
     def rule(self) -> EventRule | None:
@@ -158,12 +189,12 @@ class PartnerEvent:
 
     @property
     def about_waba(self) -> bool:
-        """Whether it concerns every number of a WABA: it restricts or forgives, and names nothing nearer."""
+        """Whether it concerns every number of a WABA: it is of the account, and names nothing nearer."""
         channel = self.channel
         named = channel.id or channel.external_id or channel.digits
         return (
             self.rule is not None
-            and self.rule.effect in {Effect.RESTRICT, Effect.FORGIVE}
+            and self.rule.effect in {Effect.RESTRICT, Effect.FORGIVE, Effect.META}
             and channel.waba_id is not None
             and not named
         )
@@ -184,16 +215,12 @@ def read_channel(data: Mapping[str, object]) -> Channel:
     hub_status = _word(data.get("hub_status"))
     gone = hub_status in FINAL_HUB_STATUSES or bool(data.get("terminated_at"))
     lost = _word(waba.get("status")) in DEAD_WABA_STATUSES
+    phone = _phone(setup, data)
     return Channel(
         id=identifier(data.get("id")) or identifier(data.get("channel_id")),
         external_id=_first(data, "external_id", "channel_external_id", "phone_number_id"),
         waba_id=identifier(waba.get("external_id")) or _first(data, "waba_external_id", "waba_id"),
-        digits=canonical(
-            text(setup.get("phone_number"))
-            or text(data.get("phone_number"))
-            or text(data.get("display_phone_number"))
-            or ""
-        ),
+        digits=canonical(phone),
         client_id=identifier(data.get("client_id")) or identifier(client.get("id")),
         progress=max(known, key=rank, default=None),
         dead=gone or lost or hub_status in DEAD_HUB_STATUSES or bool(data.get("cancelled_at")),
@@ -203,7 +230,14 @@ def read_channel(data: Mapping[str, object]) -> Channel:
         restricted=_restricted(data, waba),
         error=_error_code(setup.get("error")),
         error_shown="error" in setup,
+        phone=phone[:MAX_ID],
+        name=(text(setup.get("phone_name")) or text(data.get("phone_name")) or "")[:MAX_ID] or None,
     )
+
+
+def _phone(setup: Mapping[str, object], data: Mapping[str, object]) -> str:
+    found = (setup.get("phone_number"), data.get("phone_number"), data.get("display_phone_number"))
+    return next((phone for phone in map(text, found) if phone), "")
 
 
 def _first(data: Mapping[str, object], *names: str) -> str | None:
@@ -258,7 +292,20 @@ def read_event(envelope: object) -> PartnerEvent:
         raw=raw,
         until=max(_ends(data), default=None),
         over=any(_word(data.get(name)) in OVER_WORDS for name in _STATES),
+        **(_of_meta(data) if name.startswith(METAS) else {}),
     )
+
+
+def _of_meta(data: Mapping[str, object]) -> dict[str, Any]:
+    """What only Meta's own events say."""
+    return {
+        "at": moment(data.get("told_at")),
+        "reason": identifier(data.get("reason")) or "",
+        "state": _word(data.get("state"))[:MAX_ID],
+        "business_id": identifier(data.get("business_id")),
+        "solution_id": identifier(data.get("solution_id")),
+        "solution_status": _word(data.get("solution_status"))[:MAX_ID],
+    }
 
 
 def _subject(rule: EventRule | None, data: Mapping[str, object]) -> Channel:
@@ -266,7 +313,8 @@ def _subject(rule: EventRule | None, data: Mapping[str, object]) -> Channel:
     if rule and rule.scope is Scope.WABA:
         # Coexistence data names its number beside the WABA.
         named = _first(mapping(data.get("metadata")), "phone_number_id")
-        return Channel(waba_id=identifier(data.get("id")), external_id=named)
+        waba_id = identifier(data.get("id")) or read_channel(data).waba_id
+        return Channel(waba_id=waba_id, external_id=named)
     channel = read_channel(data)
     about_account = rule is not None and rule.effect in {Effect.RESTRICT, Effect.FORGIVE}
     if about_account and channel.id is not None and _META_ID.fullmatch(channel.id):
@@ -322,7 +370,12 @@ def reduced(event: PartnerEvent) -> str:
         "metadata": {"phone_number_id": channel.external_id},
         "violation_type": event.detail,
         "until": event.until.isoformat() if event.until else None,
-        "state": "ended" if event.over else None,
+        "state": event.state or ("ended" if event.over else None),
+        "told_at": event.at.isoformat() if event.at else None,
+        "reason": event.reason,
+        "business_id": event.business_id,
+        "solution_id": event.solution_id,
+        "solution_status": event.solution_status,
         "fb_account_status": {True: "restricted", False: "approved", None: None}[channel.restricted],
     }
     if channel.error_shown:

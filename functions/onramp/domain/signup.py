@@ -9,6 +9,8 @@
 The life of a number is not here: see `onramp.domain.number`.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Self
@@ -24,6 +26,10 @@ SIGNUP_LIFETIME: Final = timedelta(hours=24)
 """How long an opened signup waits for a code."""
 PROVED_BY_GRANT: Final = "granted_ids"
 PROVED_BY_USE: Final = "read_access"
+PROVED_BY_ADOPTION: Final = "adopted"
+"""An operator says whose it is, and 360dialog has its channel under our partner."""
+ADOPTED_TIER: Final = "regular"
+"""The plan that an adopted number would be submitted under, should its channel end."""
 PART: Final = 100
 """Numbers in one part of the list: a part stays far below the 400 KB of an item."""
 
@@ -68,7 +74,8 @@ class Signup(Stored):
     which class; kept by whoever changes a number's class, in the same write. `parts`: of the list of numbers.
     `claimed`: the number the browser named, if the WABA has it. `flow`, `prefill`: what its popup is opened
     with, see `onramp.domain.launch`. `outcomes`: how many popups without a code are written down. `link_id`:
-    the link it was opened for, which lives as long as it waits.
+    the link it was opened for, which lives as long as it waits. `kept_days`: so long after its end it stays
+    when it has brought no account; None for ever.
     """
 
     KIND: ClassVar[str] = "SIGNUP"
@@ -92,11 +99,19 @@ class Signup(Stored):
     prefill: dict[str, JsonValue] | None = None
     outcomes: int = 0
     link_id: str | None = None
+    kept_days: int | None = None
 
     @property
     def identity(self) -> tuple[str, ...]:
         """Our own id."""
         return (self.id,)
+
+    @property
+    def forgotten_at(self) -> datetime | None:
+        """Some time after its end, where the configuration says so; what has an account stays."""
+        if self.waba is not None or self.kept_days is None:
+            return None
+        return self.expires_at + timedelta(days=self.kept_days)
 
     @property
     def part_names(self) -> list[tuple[str, str]]:
@@ -117,8 +132,12 @@ class Signup(Stored):
         prefill: dict[str, JsonValue] | None = None,
         expires_at: datetime | None = None,
         link_id: str | None = None,
+        kept: timedelta | None = None,
     ) -> Self:
-        """A new signup that waits for its code until `expires_at`, or until `SIGNUP_LIFETIME` has passed."""
+        """A new signup that waits for its code until `expires_at`, or until `SIGNUP_LIFETIME` has passed.
+
+        `kept`: so long after its end it stays when it has brought no account, in days; None for ever.
+        """
         signup = cls(
             id=signup_id,
             tenant=tenant,
@@ -131,9 +150,30 @@ class Signup(Stored):
             flow=flow,
             prefill=prefill,
             link_id=link_id,
+            kept_days=None if kept is None else kept.days,
         )
         signup.tell(FactType.SIGNUP_OPENED, now)
         return signup
+
+    @classmethod
+    def adopted(cls, *, tenant: str, hub: str, client_id: str, waba_id: str, now: datetime) -> Self:
+        """What stands for the popup of a client whose channels were taken in: one for each WABA.
+
+        Its id follows from what it is for, so that two who adopt at once make the same one. It waits for no
+        code, and has no token.
+        """
+        of = json.dumps(["adopted", hub, tenant, client_id, waba_id])
+        return cls(
+            id=hashlib.sha256(of.encode()).hexdigest()[:32],
+            tenant=tenant,
+            hub=hub,
+            created_at=now,
+            updated_at=now,
+            expires_at=now,
+            client=Client(id=client_id),
+            plan_tier=ADOPTED_TIER,
+            waba=Waba(id=waba_id, proof=PROVED_BY_ADOPTION),
+        )
 
     @property
     def stored_status(self) -> SignupStatus:
@@ -209,7 +249,8 @@ class Exchange(Stored):
     """The code of a signup and what it brought: `token` is the customer's business token, encrypted.
 
     `running` is a code that is being exchanged; until it has brought a token of its own, the one that is
-    stored stays. `done` is the code that brought the token.
+    stored stays. `done` is the code that brought the token. `until`: when it goes with its signup, while that
+    may still end by itself.
     """
 
     KIND: ClassVar[str] = "EXCHANGE"
@@ -219,11 +260,17 @@ class Exchange(Stored):
     done: Exchanging | None = None
     token: str | None = None
     exchanged_at: datetime | None = None
+    until: datetime | None = None
 
     @property
     def identity(self) -> tuple[str, ...]:
         """The signup's id: it has one exchange at a time."""
         return (self.signup_id,)
+
+    @property
+    def forgotten_at(self) -> datetime | None:
+        """With its signup."""
+        return self.until
 
 
 class Listed(Stored):

@@ -111,9 +111,13 @@ class Step(StrEnum):
 class Attention(StrEnum):
     """What a person should see of a number although messages may flow; the weightiest first."""
 
+    ACCOUNT_DELETED = "account_deleted"
     CHANNEL_MISSING = "channel_missing"
+    PARTNER_REMOVED = "partner_removed"
+    OFFBOARDED = "offboarded"
     KEY_DEAD = "key_dead"
     WEBHOOK_DRIFT = "webhook_drift"
     CHANNEL_ERROR = "channel_error"
     SECOND_CHANNEL = "second_channel"
+    DISABLE_PLANNED = "disable_planned"
     UNVERIFIED = "unverified"

@@ -29,7 +29,7 @@ from onramp.domain.link import LONGEST, Link, LinkStatus
 from onramp.domain.number import Failure, Number
 from onramp.domain.outcome import OutcomeType, PopupOutcome, cleaned
 from onramp.domain.records import Fact
-from onramp.domain.signup import PROVED_BY_GRANT, PROVED_BY_USE, ListedNumber
+from onramp.domain.signup import PROVED_BY_ADOPTION, PROVED_BY_GRANT, PROVED_BY_USE, ListedNumber
 from onramp.domain.states import Attention, SignupStatus, Status, Step
 from onramp.usecases.links import MadeLink, return_urls
 from onramp.usecases.read import Listing, Whole
@@ -109,8 +109,9 @@ WORDS: Final[Mapping[str, Words]] = {
     "ProblemCode": Words("What stands in the way of a request.", list(PROBLEMS)),
     "Proof": Words(
         f"How a WABA's ownership was proved: `{PROVED_BY_GRANT}`, the customer's token lists it;"
-        f" `{PROVED_BY_USE}`, the token could read it.",
-        [PROVED_BY_GRANT, PROVED_BY_USE],
+        f" `{PROVED_BY_USE}`, the token could read it; `{PROVED_BY_ADOPTION}`, an operator says whose its"
+        " channels at 360dialog are.",
+        [PROVED_BY_GRANT, PROVED_BY_USE, PROVED_BY_ADOPTION],
     ),
     "SignupStatus": Words("The state of a signup as a whole.", list(SignupStatus)),
     "WaitCode": Words("What a number waits for that is under way for more than a day.", list(WAITS)),

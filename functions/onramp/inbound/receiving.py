@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from onramp.adapters.aws_light import fits_queue
 from onramp.adapters.wire import is_fresh
-from onramp.inbound.signature import HEADER, is_signed, usable_secrets
+from onramp.inbound.signature import HEADER, PLATFORM_SECRETS, is_signed, usable_secrets
 
 SECRET_SECONDS = 300.0
 REFRESH_SECONDS = 30.0
@@ -27,7 +27,7 @@ class SecretUnusable(Exception):
 
 
 class PlatformSecrets:
-    """The secrets webhooks are signed with, remembered for `SECRET_SECONDS`.
+    """The secrets webhooks are signed with, remembered for `SECRET_SECONDS`; `name` is theirs in the secret.
 
     Their age is taken by two clocks, see `is_fresh`. `read` gives the parsed secret. Raises what `read`
     raises, and `SecretUnusable`; what cannot be used is not remembered.
@@ -38,8 +38,11 @@ class PlatformSecrets:
         read: Callable[[], object],
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        *,
+        name: str = PLATFORM_SECRETS,
     ) -> None:
         self._read = read
+        self._name = name
         self._clocks = (monotonic, wall)
         self._secrets: tuple[str, ...] = ()
         self._read_at: tuple[float, ...] | None = None
@@ -70,9 +73,9 @@ class PlatformSecrets:
         # Also a failed try counts: forged webhooks must not make us ask AWS for each of them.
         self._tried_at = self._now()
         content = self._read()
-        value = content.get("platform_secrets") if isinstance(content, dict) else None
+        value = content.get(self._name) if isinstance(content, dict) else None
         try:
-            self._secrets = usable_secrets(value)
+            self._secrets = usable_secrets(value, self._name)
         except ValueError as error:
             self._read_at = None
             raise SecretUnusable(str(error)) from None
@@ -91,16 +94,16 @@ def raw_body(event: Mapping[str, object]) -> bytes | None:
         return None
 
 
-def signature_of(event: Mapping[str, object]) -> object:
+def signature_of(event: Mapping[str, object], name: str = HEADER) -> object:
     """The signature header, whatever case its name has."""
     headers = event.get("headers")
     if not isinstance(headers, dict):
         return None
-    return next((value for name, value in headers.items() if str(name).lower() == HEADER), None)
+    return next((value for key, value in headers.items() if str(key).lower() == name), None)
 
 
 def signed(body: bytes, signature: object, secrets: PlatformSecrets) -> bool:
-    """Whether the body is 360dialog's, with one look for a rotated secret."""
+    """Whether the body is its sender's, with one look for a rotated secret."""
     if is_signed(body, signature, secrets.current()):
         return True
     return bool(signature) and secrets.renewed() and is_signed(body, signature, secrets.current())

@@ -8,7 +8,10 @@ import hmac
 from collections.abc import Sequence
 
 HEADER = "x-360dialog-signature"
+META_HEADER = "x-hub-signature-256"
 PREFIX = "sha256="
+PLATFORM_SECRETS = "platform_secrets"
+APP_SECRET = "meta_app_secret"  # noqa: S105 - a name
 MOST_VALUES = 5
 """Values of one header that are tried."""
 
@@ -33,11 +36,11 @@ def is_signed(body: bytes, signature: object, secrets: Sequence[str]) -> bool:
     return found
 
 
-def usable_secrets(value: object) -> tuple[str, ...]:
-    """The platform secrets of a configuration: a text or a list of texts. Raises `ValueError` for none."""
+def usable_secrets(value: object, name: str = PLATFORM_SECRETS) -> tuple[str, ...]:
+    """The secrets of a configuration, by name: a text or a list of texts. Raises `ValueError` for none."""
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list) or not listed:
-        raise ValueError("platform_secrets must be a list of secrets")
+        raise ValueError(f"{name} must be a list of secrets")
     if not all(isinstance(secret, str) and secret.strip() for secret in listed):
-        raise ValueError("platform_secrets must not hold an empty secret")
+        raise ValueError(f"{name} must not hold an empty secret")
     return tuple(listed)

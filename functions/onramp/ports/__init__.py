@@ -16,7 +16,7 @@ from onramp.domain.relaying import NO_RELAY, RelayRules
 from onramp.domain.schedule import LOOK_AFTER, RETRY_SECONDS
 from onramp.ports.outbound import Outbound, Signer
 from onramp.ports.relaying import Bodies, Outlets, Relay
-from onramp.ports.services import Bus, Clock, Queue, Telemetry, Vault
+from onramp.ports.services import Bus, Clock, Letters, Queue, Telemetry, Vault
 from onramp.ports.storage import Store
 from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, Partner
 
@@ -56,18 +56,50 @@ class EndpointRule:
 
 @dataclass(frozen=True, slots=True)
 class NotificationRules:
-    """The endpoints by name, the waits between tries in seconds, and for how long deliveries are kept.
+    """The endpoints by name, and the waits between tries in seconds.
 
     `loopback`: this machine may be an endpoint, in a local run alone.
     """
 
     endpoints: Mapping[str, EndpointRule] = field(default_factory=dict)
     waits: Sequence[int] = TRY_SECONDS
-    kept: timedelta = timedelta(days=30)
     loopback: bool = False
 
 
 NO_NOTIFICATIONS: Final = NotificationRules()
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLimits:
+    """How much one tenant may have at once, and open in a day of UTC; None where there is no limit."""
+
+    open_signups: int | None = None
+    signups_per_day: int | None = None
+    links: int | None = None
+
+    @property
+    def are_set(self) -> bool:
+        """Whether anything has to be counted."""
+        return any(limit is not None for limit in (self.open_signups, self.signups_per_day, self.links))
+
+
+NO_LIMITS: Final = TenantLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """For how long the table keeps what is only of use for a time.
+
+    `signups`: so long after its end a signup stays that has brought no account; None for ever.
+    """
+
+    facts: timedelta = timedelta(days=400)
+    events: timedelta = timedelta(days=30)
+    deliveries: timedelta = timedelta(days=30)
+    signups: timedelta | None = None
+
+
+KEPT: Final = Kept()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +110,9 @@ class Rules:
     connected channels send their messages. `mend_keys`: whether the daily check replaces a key that is dead,
     which kills the one somebody has just made; `mend_webhooks`: whether it sets a webhook back. `flows`: what
     a popup can be opened with, by name. `links`: what holds for signup links.
-    `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `notifications`: who
-    hears of what happens. `relay`: what is handed on of 360dialog's events, and to whom.
+    `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `limits`: what one
+    tenant may have. `solution_id`: of the multi-partner solution. `hears_meta`: whether Meta's own webhook is
+    taken. `notifications`: who hears of what happens. `relay`: what is handed on of 360dialog's events, to whom.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -91,6 +124,9 @@ class Rules:
     flows: Flows = field(default_factory=dict)
     links: LinkRules = NO_LINKS
     redirect_uris: Sequence[str] = ()
+    limits: TenantLimits = NO_LIMITS
+    solution_id: str = ""
+    hears_meta: bool = False
     notifications: NotificationRules = NO_NOTIFICATIONS
     relay: RelayRules = NO_RELAY
 
@@ -107,6 +143,7 @@ class Ports:
     messaging: Messaging = cast("Messaging", NotWired("messaging"))  # noqa: RUF009 - stateless
     meta: Meta = cast("Meta", NotWired("meta"))  # noqa: RUF009 - stateless
     vault: Vault = cast("Vault", NotWired("vault"))  # noqa: RUF009 - stateless
+    letters: Letters = cast("Letters", NotWired("letters"))  # noqa: RUF009 - stateless
     bus: Bus = cast("Bus", NotWired("bus"))  # noqa: RUF009 - stateless
     relay: Relay = cast("Relay", NotWired("relay"))  # noqa: RUF009 - stateless
     bodies: Bodies = cast("Bodies", NotWired("bodies"))  # noqa: RUF009 - stateless
@@ -114,4 +151,5 @@ class Ports:
     outbound: Outbound = cast("Outbound", NotWired("outbound"))  # noqa: RUF009 - stateless
     signer: Signer = cast("Signer", NotWired("signer"))  # noqa: RUF009 - stateless
     rules: Rules = field(default_factory=Rules)
+    kept: Kept = KEPT
     hub: str = HUB

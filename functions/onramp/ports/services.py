@@ -1,6 +1,7 @@
 """Services of our own that use cases call: time and chance, queue, bus, keys, logs and metrics."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -41,14 +42,55 @@ class Queue(Protocol):
     def bury_notification(self, body: str, reason: str) -> None:
         """Keep a message of the notifications' queue that cannot be read in its dead letters."""
 
-    def replay_event(self, body: str, encoding: str) -> None:
-        """Put an event's body into the events queue once more; `encoding` is `utf-8` or `base64`."""
+    def replay_event(self, body: str) -> None:
+        """Put an event's body into the events queue once more."""
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """Put the job of a number that is given up with its reason into the dead-letter queue."""
 
     def bury_event(self, body: str, encoding: str, reason: str) -> None:
         """Keep a body for a person in the dead-letter queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter as it was received; `receipt` is what it can be deleted or released by."""
+
+    id: str
+    sent_at: datetime
+    body: str
+    attributes: Mapping[str, str]
+    receipt: str
+
+    @property
+    def reason(self) -> str:
+        """Why it was given up, as far as whoever buried it said so."""
+        return self.attributes.get("reason") or self.attributes.get("ErrorCode") or "not told"
+
+
+class Letters(Protocol):
+    """The dead letters of all queues, for an operator. Everything but the names raises `UnavailableError`."""
+
+    def names(self) -> Sequence[str]:
+        """What the dead letters' queues are called."""
+
+    def returns(self, queue: str) -> bool:
+        """Whether there is a queue that its letters can be sent back to."""
+
+    def count(self, queue: str) -> int:
+        """About how many there are, hidden ones too."""
+
+    def receive(self, queue: str, hidden_for: int) -> Sequence[Letter]:
+        """Some, which nobody else sees for so many seconds; none at times although there are some."""
+
+    def send_back(self, queue: str, letter: Letter) -> None:
+        """Put a copy into the queue that it came from."""
+
+    def delete(self, queue: str, letter: Letter) -> None:
+        """Throw it away."""
+
+    def release(self, queue: str, letters: Sequence[Letter]) -> None:
+        """Let others see them again at once."""
 
 
 class Bus(Protocol):

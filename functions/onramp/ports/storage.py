@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from onramp.domain.ledger import EventRecord
 from onramp.domain.notifications import Delivery
@@ -84,6 +84,28 @@ def delivery_named(name: str, endpoint: str) -> tuple[str, str, str]:
     return subject, fact_id, endpoint
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A span of time, both ends in it, read from its end backwards; `before`: where a page goes on."""
+
+    since: datetime
+    until: datetime
+    before: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An item as it lies in the table: its `kind`, where it is, and its content as JSON has it.
+
+    `content` is None when it cannot be read. `version` is 0 where it has none, as a fact.
+    """
+
+    kind: str
+    place: tuple[str, str]
+    content: dict[str, Any] | None
+    version: int
+
+
 class Store(Protocol):
     """The one table. Every read but those through an index (marked so) is strongly consistent.
 
@@ -97,14 +119,21 @@ class Store(Protocol):
     def read_all[R: Stored](self, kind: type[R], identities: Sequence[tuple[str, ...]]) -> list[R]:
         """Those records that exist, in the order asked for; as few round trips as there can be."""
 
-    def commit(self, *records: Stored, facts: Sequence[Fact] = ()) -> None:
+    def commit(
+        self, *records: Stored, facts: Sequence[Fact] = (), gone: Sequence[Found | Stored] = ()
+    ) -> None:
         """Write the records, each if nobody has since it was read, with all their facts, or nothing at all.
+
+        Items that are `gone` are removed in the same write, each if nobody has written it since it was found.
 
         A record that was never stored must not exist (an outlived one does not count). What the records tell
         and `facts` become items in the same transaction, with an id that sorts by time. A write whose answer
         was lost is recognised by its mark and counts as done. At most 100 items. Raises `Conflict`.
         Afterwards the records stand at their new version and have nothing more to tell.
         """
+
+    def browse(self, cursor: str | None, limit: int) -> tuple[list[Found], str | None]:
+        """Items of every kind, some at a time, read from the whole table: for an operator."""
 
     def facts_of(self, subject: str, limit: int) -> list[Fact]:
         """The newest facts of a signup (or hub), oldest first."""
@@ -159,7 +188,25 @@ class Store(Protocol):
     ) -> Sequence[Position]:
         """An endpoint's deliveries since a time, newest first; `delivery_named` reads their ids."""
 
+    def opened(self, span: Span, limit: int) -> Sequence[Position]:
+        """Signups of all tenants by the time they were opened at, newest first, as long as facts are kept."""
+
+    def attempts(self, span: Span, limit: int) -> Sequence[Fact]:
+        """What became of popups and codes that brought nothing, of all signups, newest first."""
+
+    def events(self, hub: str, span: Span, limit: int) -> Sequence[Position]:
+        """360dialog's events by the time they came at, newest first."""
+
+    def events_at(self, place: str, span: Span, limit: int) -> Sequence[Position]:
+        """The same of one place: a channel, a WABA, or digits; not what is about no channel."""
+
     def numbers_of(
         self, tenant: str, standing: Standing | None, before: Position | None, limit: int
     ) -> Sequence[Position]:
         """A tenant's numbers, newest first."""
+
+    def lost(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """Accounts whose customer came and whose code did not, by Meta's ids, the latest first."""
+
+    def requests(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """Requests of persons that wait for an operator, by their codes, newest first."""

@@ -10,9 +10,10 @@ from onramp.domain.partner_events import Channel
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token was given: WABA ids by permission (`listed`), when Meta lists them."""
+    """What a token was given: WABA ids by permission (`listed`), when Meta lists them, and by whom."""
 
     waba_ids: Sequence[str]
+    user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,12 @@ class Meta(Protocol):
 
     def read_numbers(self, token: str, waba_id: str) -> Sequence[PhoneFacts]:
         """All phone numbers of the WABA."""
+
+    def fetch_token(self, business_id: str, solution_id: str) -> str:
+        """The business token of a customer whose code is lost, by our system user's right (experimental).
+
+        It makes nothing. `Permanent(waba_not_granted)` when Meta does not give it.
+        """
 
     def whole_list(self, token: str, waba_id: str) -> frozenset[str] | None:
         """The ids of all numbers of the WABA; None unless the list was read whole and without a doubt."""

@@ -1,4 +1,4 @@
-"""One event of 360dialog's acts once: it is claimed, resolved to a number, and applied.
+"""One event, 360dialog's or Meta's own, acts once: it is claimed, resolved to a number, and applied.
 
     resolved to a number (`resolve`), or to all of a WABA ──► applied ──► else it is tried once more, and
     stays in the ledger until its channel is known
@@ -13,10 +13,13 @@ from typing import Final
 from onramp.domain import number as life
 from onramp.domain.crashes import told_of
 from onramp.domain.errors import Conflict, LeaseLost, Problem, PutOff, Unreadable
+from onramp.domain.facts import FACTS, FactType
 from onramp.domain.ledger import EventRecord
 from onramp.domain.ledger import Outcome as Ended
+from onramp.domain.meta_events import SOLUTIONS
 from onramp.domain.number import Heard, Number, waba_place
 from onramp.domain.partner_events import Channel, PartnerEvent, bare
+from onramp.domain.records import Fact
 from onramp.domain.relaying import Body
 from onramp.domain.states import Step
 from onramp.ports import Ports
@@ -30,21 +33,28 @@ ONCE_MORE: Final = timedelta(seconds=10)
 WOKEN: Final = 3
 """So many numbers are looked up singly on account of an event; for more the census is cheaper."""
 TRIES: Final = 6
+STOPPED: Final = ("deactivated", "rejected")
+"""Meta's words for a solution that brings no customer any more."""
 
 
 def apply_event(
-    ports: Ports, event: PartnerEvent, *, again: bool = True, body: Body | None = None
+    ports: Ports,
+    event: PartnerEvent,
+    *,
+    again: bool = True,
+    body: Body | None = None,
+    passed_on: bool = True,
 ) -> datetime | None:
     """Let an event act, once, and hand it on. Gives the time at which it has to come again, if it has to.
 
     `again`: it may have been here before. One that surely comes for the first time is claimed in the same
-    write in which it acts. `body` is what it came in, where that holds no other. It is handed on once it has
-    acted, or has tried to: trouble with a record of ours keeps it from nobody.
+    write in which it acts. `body` is what it came in, where that holds no other. It is handed on, if it is
+    `passed_on`, once it has acted or has tried to: trouble with a record of ours keeps it from nobody.
 
     Raises `UnavailableError` when it could not be handed on: then it comes again for that.
     """
     outcome = _attempt(ports, event, again=again)
-    if not isinstance(outcome, PutOffUntil):
+    if passed_on and not isinstance(outcome, PutOffUntil):
         hand_on(ports, event, body or Body(event.raw))
     return comes_back(outcome)
 
@@ -73,8 +83,9 @@ class EventWork:
         self.record = self._new()
 
     def _new(self) -> EventRecord:
-        keeps = self._ports.rules.relay.keeps(self._event.name)
-        return EventRecord.of(self._event, self._ports.clock.now(), self._ports.hub, contents=keeps)
+        ports, event = self._ports, self._event
+        keeps = ports.rules.relay.keeps(event.name)
+        return EventRecord.of(event, ports.clock.now(), ports.hub, ports.kept.events, contents=keeps)
 
     @property
     def fields(self) -> dict[str, str | float | None]:
@@ -109,12 +120,31 @@ class EventWork:
         event = self._event
         if not event.about_channel:
             self.record.end(Ended.STORED if event.rule else Ended.UNKNOWN)
+            if event.name == SOLUTIONS:
+                self._tell_solution()
             self._ports.telemetry.count("EventsStored" if event.rule else "EventsUnknown")
             return
         numbers = concerned(self._ports, event)
         for phone_number_id in numbers[:-1]:
             self._apply_along(phone_number_id)
         self._unresolved = not numbers or not self._apply(numbers[-1])
+
+    def _tell_solution(self) -> None:
+        """What Meta says of the solution all signups go through: a stopped one stops them."""
+        ports, event = self._ports, self._event
+        ours = event.solution_id in {None, ports.rules.solution_id}
+        if ours and event.solution_status.endswith(STOPPED):
+            ports.telemetry.count("SolutionsDeactivated")
+            ports.telemetry.warn("the solution is stopped at Meta", status=event.solution_status)
+        self.record.told.append(
+            Fact(
+                type=FactType.SOLUTION_CHANGED,
+                at=ports.clock.now(),
+                subject=f"HUB#{ports.hub}",
+                detail={"solution_id": event.solution_id, "status": event.solution_status},
+                bus=FACTS[FactType.SOLUTION_CHANGED].bus,
+            )
+        )
 
     def _apply_along(self, phone_number_id: str) -> None:
         """Let it act on one of several; what cannot be read harms no neighbour."""
@@ -148,7 +178,7 @@ class EventWork:
             case Done():
                 pass
         self._commit()
-        if self._unresolved and isinstance(outcome, Done):
+        if self._unresolved and isinstance(outcome, Done) and not self._event.is_metas:
             _wake_those_who_wait(self._ports, self._event.channel)
         return outcome
 
@@ -164,6 +194,10 @@ class EventWork:
         self.record.end(Ended.UNRESOLVED)
         if self.record.tries == 1:
             return PutOffUntil(now + ONCE_MORE, "no number yet")
+        if self._event.is_metas:
+            # Of accounts that have no number here, or none yet: nothing is amiss.
+            self._ports.telemetry.count("EventsStored")
+            return Done()
         self._ports.telemetry.count("EventsUnresolved")
         self._ports.telemetry.info("no number for an event; it stays in the ledger", **self.fields)
         return Done()
@@ -184,6 +218,9 @@ class EventWork:
             # A copy: when this write fails, the event has not acted.
             ended = self.record.model_copy(deep=True)
             ended.end(Ended(heard.value), number.phone_number_id)
+            if number.erased_at is not None:
+                # Its person was forgotten: what it says of them is not kept.
+                ended.erase(self._ports.clock.now())
             return [ended]
 
         number = change_number(self._ports, phone_number_id, edit)

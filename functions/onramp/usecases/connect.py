@@ -35,7 +35,7 @@ def connect(run: Run) -> None:
     """
     if not run.hear_ledger():
         return
-    made = run.number.key is None
+    made = run.number.key is None or run.number.key_wanted
     key = _make_key(run) if made else stored_key(run)
     mended: list[Attention] = []
     try:

@@ -38,10 +38,12 @@ from onramp.domain.signup import (
 from onramp.domain.states import SignupStatus
 from onramp.domain.text import mapping, members, text
 from onramp.ports import Ports
-from onramp.ports.upstreams import PhoneFacts
+from onramp.ports.upstreams import Grant, PhoneFacts
 from onramp.usecases.changing import Along, change, pause
+from onramp.usecases.limits import release
 from onramp.usecases.links import spender
 from onramp.usecases.list_numbers import listed_as, note_refusal, open_token, problem_of, token_context
+from onramp.usecases.remembering import proved_by, remembered_user
 
 IN_PROGRESS: Final = timedelta(seconds=30)
 """A started exchange without an outcome is somebody else's for as long as the function may run."""
@@ -135,7 +137,9 @@ def _exchange(
     if not code:
         raise Problem("code_invalid", "Send the code of the popup, unchanged.")
     asked = _asked(ports, code, session_info)
-    exchange = ports.store.read(Exchange, signup.id) or Exchange(signup_id=signup.id)
+    exchange = ports.store.read(Exchange, signup.id) or Exchange(
+        signup_id=signup.id, until=signup.forgotten_at
+    )
     same = exchange.done is not None and exchange.done.code_sha256 == asked.code_sha256
     if signup.waba is not None:
         if same:
@@ -144,11 +148,12 @@ def _exchange(
     _require_open(ports, signup)
     if same:
         exchange = _claim(ports, exchange, asked)
-        return _prove(ports, signup, exchange, open_token(ports, signup, exchange), None)
+        return prove(ports, signup, exchange, open_token(ports, signup, exchange), None)
     exchange = _begin(ports, exchange, asked)
     token = _ask_meta(ports, exchange, code, redirect_uri)
     exchange = _keep(ports, signup, exchange, token, spender(ports, signup, visit))
-    return _prove(ports, signup, exchange, token, None)
+    release(ports, signup.tenant, signup.link_id)
+    return prove(ports, signup, exchange, token, None)
 
 
 def choose_waba(ports: Ports, signup: Signup, waba_id: str) -> Signup:
@@ -162,7 +167,7 @@ def choose_waba(ports: Ports, signup: Signup, waba_id: str) -> Signup:
     if exchange is None or exchange.token is None:
         raise Problem("not_authorized_yet", "Send the code first.")
     try:
-        return _prove(ports, signup, exchange, open_token(ports, signup, exchange), waba_id)
+        return prove(ports, signup, exchange, open_token(ports, signup, exchange), waba_id)
     except Problem as refusal:
         _tell_failure(ports, signup, refusal.code)
         raise
@@ -322,12 +327,16 @@ def _claim(ports: Ports, exchange: Exchange, asked: Exchanging) -> Exchange:
     return _write(ports, exchange, edit)
 
 
-def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: str | None) -> Signup:
-    """Find out which WABA it is and that it is the customer's, and store it with its numbers."""
+def prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: str | None) -> Signup:
+    """Find out which WABA it is and that it is the customer's, and store it with its numbers.
+
+    Raises `Problem`.
+    """
     claims = exchange.done
     claimed_waba = claims.waba_id if claims else None
     try:
-        waba, granted = _granted(ports, token, chosen or claimed_waba)
+        grant = ports.meta.inspect(token)
+        waba, granted = _granted(ports, token, grant, chosen or claimed_waba)
     except UpstreamError as trouble:
         raise _answer(ports, trouble, code_spent=False) from trouble
     claimed = claims.phone_number_id if claims and waba.id == claimed_waba else None
@@ -345,13 +354,24 @@ def _prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen:
         stored.prefill = None
         stored.parts = len(parts)
         stored.tell(FactType.SIGNUP_AUTHORIZED, now, waba_id=waba.id, proof=waba.proof)
-        return parts
+        seen = (*proved_by(ports, stored, waba.id), *remembered_user(ports, stored, grant.user_id))
+        return [*parts, *seen, *_staying(ports, signup.id)]
 
     saved = change(ports, Signup, (signup.id,), edit)
     if saved.waba is None or saved.waba.id != waba.id:
         raise Problem("signup_closed", "This signup has been given another WABA.")
     ports.telemetry.count("SignupsAuthorized")
+    release(ports, saved.tenant, saved.id)
     return saved
+
+
+def _staying(ports: Ports, signup_id: str) -> list[Exchange]:
+    """The exchange of a signup that does not end by itself any more, where it would have."""
+    exchange = ports.store.read(Exchange, signup_id) if ports.kept.signups else None
+    if exchange is None or exchange.until is None:
+        return []
+    exchange.until = None
+    return [exchange]
 
 
 def _with_claimed(
@@ -378,9 +398,11 @@ def _with_claimed(
     return phones
 
 
-def _granted(ports: Ports, token: str, named: str | None) -> tuple[Waba, tuple[PhoneFacts, ...]]:
+def _granted(
+    ports: Ports, token: str, grant: Grant, named: str | None
+) -> tuple[Waba, tuple[PhoneFacts, ...]]:
     """Which WABA it is and the proof that it is the customer's (docs/upstreams.md, "Meta")."""
-    granted = list(ports.meta.inspect(token).waba_ids)
+    granted = list(grant.waba_ids)
     waba_id = named
     if waba_id is None:
         if len(granted) != 1:

@@ -33,7 +33,7 @@ def hand_on(ports: Ports, event: PartnerEvent, body: Body) -> None:
     if not targets:
         return
     record = _record(ports, event)
-    if record is not None and record.relayed_at is not None:
+    if record is not None and (record.relayed_at is not None or record.erased_at is not None):
         return
     numbers = _numbers(ports, event, record)
     if any(is_erased(number) for number in numbers):
@@ -51,7 +51,7 @@ def hand_on(ports: Ports, event: PartnerEvent, body: Body) -> None:
 
 def is_erased(number: Number) -> bool:
     """Whether a number's person has been erased: nothing of theirs is handed on any more."""
-    return getattr(number, "erased_at", None) is not None
+    return number.erased_at is not None
 
 
 def _record(ports: Ports, event: PartnerEvent) -> EventRecord | None:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from onramp.domain.errors import Conflict, Problem, UnavailableError
+from onramp.domain.errors import Problem, UnavailableError
 from onramp.domain.link import Link, LinkStatus, read_token
 from onramp.domain.return_urls import ADDED, RENEWED, completed, mistake_in
 from onramp.domain.signup import Remembered, Signup
 from onramp.ports import Ports
 from onramp.ports.storage import Position
 from onramp.usecases.changing import Along, change
+from onramp.usecases.limits import admit, release
 from onramp.usecases.open_signup import Wanted, asked_for, first_of, new_signup, remembered
 from onramp.usecases.read import Listing, Whole, cursor_at, place_of
 
@@ -77,14 +78,9 @@ def make_link(ports: Ports, *, tenant: str, wanted: WantedLink, idempotency_key:
     secret = ports.clock.new_secret()
     link.add_secret(secret)
     link.made()
-    if idempotency_key is None:
-        ports.store.commit(signup, link)
-    else:
-        key = remembered(ports, idempotency_key, signup, _asked(wanted))
-        try:
-            ports.store.commit(signup, link, key)
-        except Conflict:
-            return _again(ports, key)
+    key = remembered(ports, idempotency_key, signup, _asked(wanted)) if idempotency_key else None
+    if not admit(ports, signup, link, repeated=key) and key is not None:
+        return _again(ports, key)
     ports.telemetry.count("SignupsOpened")
     return MadeLink(link, f"{link.id}.{secret}")
 
@@ -97,7 +93,9 @@ def revoke_link(ports: Ports, tenant: str, link_id: str) -> Link:
         stored.revoke(ports.clock.now())
         return None
 
-    return change(ports, Link, (link_id,), edit)
+    link = change(ports, Link, (link_id,), edit)
+    release(ports, tenant, link_id)
+    return link
 
 
 def own_link(ports: Ports, tenant: str, link_id: str) -> Link:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from onramp.domain.crashes import told_of
-from onramp.domain.errors import Conflict, PutOff, UnavailableError
+from onramp.domain.errors import Conflict, PutOff, UnavailableError, Unreadable
 from onramp.domain.notifications import (
     GONE,
     LONGEST_REST,
@@ -25,6 +25,7 @@ from onramp.domain.notifications import (
     wants,
 )
 from onramp.domain.signing import headers_of
+from onramp.domain.signup import Signup
 from onramp.domain.text import iso
 from onramp.ports import Ports
 from onramp.ports.outbound import Answer, Answered, NewKeys, Post
@@ -36,6 +37,8 @@ SOON: Final = 900
 WRITES: Final = 3
 """Tries to write an endpoint's state down: others write it, too."""
 PURPOSE: Final = "endpoint_key"
+HUB_SUBJECT: Final = "HUB#"
+"""How the subject of what is told of a hub begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +53,43 @@ class Happened:
 
 
 def deliveries_of(ports: Ports, happened: Happened, only: Iterable[str] | None = None) -> list[Delivery]:
-    """A delivery for each endpoint that wants it: as it is stored, or a new one that is not stored yet."""
-    rules = ports.rules.notifications
+    """A delivery for each endpoint that wants it: as it is stored, or a new one that is not stored yet.
+
+    None of a signup that has been erased: nobody is told of it any more.
+    """
+    endpoints = ports.rules.notifications.endpoints
+    names = [name for name, rule in endpoints.items() if wants(rule.events, happened.type)]
+    if only is not None:
+        names = [name for name in only if name in endpoints]
+    if names and _is_erased(ports, happened.subject):
+        ports.telemetry.info("not told of what is erased", fact_id=happened.id, type=happened.type)
+        return []
     now = ports.clock.now()
     body = payload_of(happened)
-    found = []
-    for name, rule in rules.endpoints.items():
-        if (only is None and wants(rule.events, happened.type)) or (only is not None and name in only):
-            known = ports.store.read(Delivery, happened.subject, happened.id, name)
-            found.append(
-                known
-                or Delivery(
-                    subject=happened.subject,
-                    fact_id=happened.id,
-                    endpoint=name,
-                    type=happened.type,
-                    body=body,
-                    created_at=now,
-                    began_at=now,
-                    expires_at=now + rules.kept,
-                )
-            )
-    return found
+    return [
+        ports.store.read(Delivery, happened.subject, happened.id, name)
+        or Delivery(
+            subject=happened.subject,
+            fact_id=happened.id,
+            endpoint=name,
+            type=happened.type,
+            body=body,
+            created_at=now,
+            began_at=now,
+            expires_at=now + ports.kept.deliveries,
+        )
+        for name in names
+    ]
+
+
+def _is_erased(ports: Ports, subject: str) -> bool:
+    """Whether a signup is gone. What is told of a hub is nobody's."""
+    if subject.startswith(HUB_SUBJECT):
+        return False
+    try:
+        return ports.store.read(Signup, subject) is None
+    except Unreadable:
+        return False
 
 
 def payload_of(happened: Happened) -> str:

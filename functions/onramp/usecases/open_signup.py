@@ -10,10 +10,11 @@ from typing import Final
 from pydantic import JsonValue
 
 from onramp.domain.clients import ClientRecord
-from onramp.domain.errors import Conflict, Problem, UnavailableError
+from onramp.domain.errors import Problem, UnavailableError
 from onramp.domain.launch import STANDARD
 from onramp.domain.signup import Client, Remembered, Signup
 from onramp.ports import Ports
+from onramp.usecases.limits import admit
 
 REMEMBERED_FOR: Final = timedelta(hours=24)
 
@@ -32,17 +33,13 @@ class Wanted:
 def open_signup(ports: Ports, *, tenant: str, wanted: Wanted, idempotency_key: str | None) -> Signup:
     """Store a new signup; the same `idempotency_key` gives the first one again.
 
-    Raises `Problem(invalid_request)` as `new_signup` does, `Problem(idempotency_key_reused)`.
+    Raises `Problem(invalid_request)` as `new_signup` does, `Problem(idempotency_key_reused)`,
+    `Problem(tenant_limit)`.
     """
     signup = new_signup(ports, tenant, wanted)
-    if idempotency_key is None:
-        ports.store.commit(signup)
-    else:
-        key = remembered(ports, idempotency_key, signup, asked_for(wanted))
-        try:
-            ports.store.commit(signup, key)
-        except Conflict:
-            return _first(ports, key)
+    key = remembered(ports, idempotency_key, signup, asked_for(wanted)) if idempotency_key else None
+    if not admit(ports, signup, repeated=key) and key is not None:
+        return _first(ports, key)
     ports.telemetry.count("SignupsOpened")
     return signup
 
@@ -81,6 +78,7 @@ def new_signup(
         prefill=wanted.prefill,
         expires_at=expires_at,
         link_id=link_id,
+        kept=ports.kept.signups,
     )
 
 

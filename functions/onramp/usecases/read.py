@@ -80,6 +80,11 @@ def whole(ports: Ports, signup: Signup, *, timeline: bool = True) -> Whole:
     )
 
 
+def together(ports: Ports, found: Sequence[Signup]) -> list[Whole]:
+    """Signups with what belongs to them, without timelines: two round trips, however many they are."""
+    return _with_parts(ports, found)
+
+
 def launch_for(ports: Ports, signup: Signup) -> Launch | None:
     """What a signup's popup is opened with; None when it waits for no code any more."""
     if signup.status(ports.clock.now()) is not SignupStatus.OPEN:

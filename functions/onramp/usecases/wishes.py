@@ -27,7 +27,7 @@ def retry_signup(ports: Ports, signup: Signup) -> Signup:
     Raises `Problem(nothing_to_retry | unavailable)`.
     """
     numbers = read_numbers(ports, signup.submitted)
-    mendable = [number.phone_number_id for number in numbers if life.can_retry(number)]
+    mendable = [number.phone_number_id for number in numbers if _is_broken(number)]
     if not mendable:
         wake_at_once(ports, _stored(ports, numbers))
         return signup
@@ -111,6 +111,11 @@ def _stored(ports: Ports, numbers: Sequence[Number]) -> list[Number]:
     return stored
 
 
+def _is_broken(number: Number) -> bool:
+    """Whether a retry may mend it. An adopted number is not broken: only who names it asks for its key."""
+    return life.can_retry(number) and not (number.rests and number.failure is None)
+
+
 def _why_not(numbers: Sequence[Number]) -> str:
     titles = {number.failure.title for number in numbers if number.failure}
     if not titles:
@@ -125,7 +130,7 @@ def _revive(ports: Ports, signup: Signup, ids: Sequence[str]) -> tuple[Signup, l
     def edit(stored: Signup) -> Sequence[Number]:
         revived.clear()
         for number in read_numbers(ports, ids):
-            if life.can_retry(number):
+            if _is_broken(number):
                 before = number.standing
                 life.retry(number, ports.clock.now())
                 stored.count(before, number.standing, ports.clock.now())

@@ -133,6 +133,12 @@ def _write_down(run: Run, number: life.Number, outcome: Outcome) -> Outcome:
 def _give_up(run: Run, number: life.Number, outcome: GivenUp, now: datetime) -> None:
     """No more attempts: the number fails, or goes on where the step was none of its way."""
     code = outcome.code if outcome.code in FAILURES else "internal_error"
+    if run.step is Step.CONNECT and number.key_wanted:
+        # Only the new key could not be had: whether the stored one still works, the next run proves.
+        run.ports.telemetry.warn("no new key", code=code, **run.fields)
+        life.keep_key(number)
+        life.schedule(number, now, run.ports.rules.look_after)
+        return
     if run.step not in _BESIDE:
         life.fail(number, code, run.step, now, outcome.status)
         return

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ops.doctor.findings import Finding, fail, ok, together, warn
-from ops.doctor.secret import PLATFORM, TEXTS, fill_advice, is_placeholder
+from ops.doctor.secret import OPTIONAL, PLATFORM, TEXTS, fill_advice, is_placeholder
 from ops.doctor.stage import Stage
 
 MOST_SECRETS: Final = 2
@@ -33,11 +33,13 @@ def _problems(content: Mapping[str, object]) -> Iterator[Finding]:
             yield fail(f"{name} is missing")
         else:
             yield from _value_problems(name, content[name])
+    for name in OPTIONAL:
+        if name in content:
+            yield from _value_problems(name, content[name])
     yield from _platform_problems(content.get(PLATFORM))
-    if unknown := sorted(set(content) - {*TEXTS, PLATFORM}):
-        yield warn(
-            f"nobody reads {len(unknown)} of its fields", f"Known are {', '.join((*TEXTS, PLATFORM))}."
-        )
+    known = (*TEXTS, PLATFORM, *OPTIONAL)
+    if unknown := sorted(set(content) - set(known)):
+        yield warn(f"nobody reads {len(unknown)} of its fields", f"Known are {', '.join(known)}.")
 
 
 def _platform_problems(value: object) -> Iterator[Finding]:

@@ -155,7 +155,9 @@ class Bench:
             "API_ADDRESS": "https://{domain_name}",
             "TENANT_CLAIM": "sub",
             "DEFAULT_PLAN_TIER": "regular",
-            "FACTS_KEPT_DAYS": "400",
+            "RETENTION": "{}",
+            "TENANT_LIMITS": "{}",
+            "META_WEBHOOK": "True",
         }.items():
             monkeypatch.setenv(variable, value)
         self._modules = {

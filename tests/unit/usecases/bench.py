@@ -243,6 +243,10 @@ class ScriptedMeta(Script):
         self.begin("business_of")
         return self.business
 
+    def fetch_token(self, business_id: str, solution_id: str) -> str:
+        self.begin("fetch_token")
+        return f"token-of-{business_id}"
+
     def read_waba(self, token: str, waba_id: str) -> WabaFacts:
         self.begin("read_waba")
         if waba_id not in self.wabas:

@@ -11,6 +11,7 @@ from onramp.adapters.memory import ManualClock, MemoryQueue, MemoryStore, Memory
 from onramp.domain.errors import Conflict, UnavailableError
 from onramp.domain.notifications import DISABLED_AFTER, Delivery, Endpoint
 from onramp.domain.records import Stored
+from onramp.domain.signup import Client, Signup
 from onramp.ports import EndpointRule, NotificationRules, Ports, Rules
 from onramp.ports.outbound import Answer, Answered, NewKeys, Post, Unanswered
 from onramp.usecases.notify import Happened, Sending, add_keys, context_of, deliveries_of
@@ -48,6 +49,16 @@ class World:
         self.got: list[tuple[str, Post]] = []
         self.batches: list[int] = []
         self.meanwhile: Callable[[], object] = lambda: None
+        self.store.commit(
+            Signup.open(
+                signup_id="s1",
+                tenant="tenant",
+                client=Client(name="A", email="a@example.com", user_name="a"),
+                plan_tier="regular",
+                reference=None,
+                now=self.clock.now(),
+            )
+        )
         self.use(**(endpoints or {"crm": ["*"]}))
 
     def use(self, **endpoints: Sequence[str]) -> None:
@@ -139,6 +150,48 @@ def test_the_bus_may_tell_twice_and_the_endpoint_hears_once() -> None:
     world.hear()
     world.hear()
     assert world.heard() == ["msg_f1"]
+
+
+def test_nobody_is_told_of_a_signup_that_was_erased_meanwhile() -> None:
+    world = World()
+    signup = world.store.read(Signup, "s1")
+    assert signup is not None
+    world.store.commit(gone=[signup])
+    world.hear()
+    assert world.got == []
+    assert world.store.records(Delivery) == []
+
+
+def test_a_wake_up_of_a_delivery_that_was_erased_meanwhile_sends_nothing() -> None:
+    world = World()
+    world.answers["crm"] = [Answered(500, 5)]
+    world.hear()
+    world.store.commit(gone=[world.delivery()])
+    world.clock.advance(timedelta(minutes=1))
+    world.wake()
+    assert len(world.got) == 1
+    assert world.store.records(Delivery) == []
+
+
+def test_what_is_told_of_a_hub_is_no_signups_and_goes_out() -> None:
+    world = World()
+    sending = Sending(world.ports, "run")
+    happened = Happened("channels.unknown", {"id": "f1"}, "f1", world.clock.now(), "HUB#default")
+    for delivery in deliveries_of(world.ports, happened):
+        sending.take(delivery)
+    sending.send()
+    assert world.heard() == ["msg_f1"]
+
+
+def test_an_erasure_while_the_post_is_under_way_leaves_no_delivery() -> None:
+    world = World()
+
+    def meanwhile() -> None:
+        world.store.commit(gone=[world.delivery()])
+
+    world.meanwhile = meanwhile
+    world.hear()
+    assert world.store.records(Delivery) == []
 
 
 def test_two_runs_at_the_same_time_post_once() -> None:

@@ -5,31 +5,38 @@
 | `Signup`       | `SIGNUP#<id>` / `SIGNUP`                | `by_tenant`                               |
 | `Exchange`     | `SIGNUP#<id>` / `EXCHANGE`              |                                           |
 | `Listed`       | `SIGNUP#<id>` / `LISTED#<part>`         |                                           |
-| `Fact`         | `SIGNUP#<id>` / `FACT#<fact id>`        | its signup; a hub's: `HUB#<hub>`          |
+| `Fact`         | `SIGNUP#<id>` / `FACT#<fact id>`        | its signup; a hub's: `HUB#<hub>`; some by |
+|                |                                         | their time: `by_tenant`                   |
 | `Link`         | `LINK#<id>` / `LINK`                    | `by_tenant`                               |
 | `Number`       | `NUMBER#<phone number id>` / `NUMBER`   | all but `by_place`                        |
 | `ClientRecord` | `CLIENT#<hub>#<email or id>` / `CLIENT` |                                           |
-| `EventRecord`  | `EVENT#<hub>#<id>` / `EVENT`            | `by_place`                                |
+| `EventRecord`  | `EVENT#<hub>#<id>` / `EVENT`            | `by_place`; by its time: `by_tenant`      |
 | `BudgetState`  | `BUDGET#<hub>` / `BUDGET`               |                                           |
 | `Census`       | `CENSUS#<hub>` / `CENSUS`               | `by_due`                                  |
 | `Endpoint`     | `ENDPOINT#<name>` / `ENDPOINT`          |                                           |
 | `Delivery`     | `SIGNUP#<id>` / `DELIVERY#<fact id>#…`  | its signup; `by_due`, `by_tenant`         |
 | `Remembered`   | `IDEMPOTENCY#<tenant>#<key>` / `KEY`    |                                           |
+| `Witness`      | `WITNESS#<WABA id>` / `WITNESS`         | `by_tenant`, while its signup is lost     |
+| `DeletionRequest` | `REQUEST#<code>` / `REQUEST`         | `by_tenant`, until it is carried out      |
+| `MetaUser`     | `METAUSER#<Meta's id>` / `METAUSER`     |                                           |
 
 `data` holds the record as JSON (`data_zlib` compressed, when large), `version` guards it, `mark` tells whose
 write it was. Indexes hold keys only.
 """
 
+import json
 import zlib
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
 from onramp.adapters.dynamo.table import Item, Key, Value, part, unpart
 from onramp.domain.census import Census
+from onramp.domain.deletion import DeletionRequest, RequestStatus
 from onramp.domain.errors import Unreadable
+from onramp.domain.facts import FactType
 from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.link import LONGEST, SHORTEST, Link, LinkStatus
 from onramp.domain.notifications import Delivery, DeliveryState
@@ -38,7 +45,8 @@ from onramp.domain.records import SCHEMA, Fact, Stored
 from onramp.domain.signup import SIGNUP_LIFETIME, Signup
 from onramp.domain.states import SignupStatus, Standing
 from onramp.domain.text import from_iso, iso
-from onramp.ports.storage import Due, Line, Position, delivery_name, line_of
+from onramp.domain.witness import Witness
+from onramp.ports.storage import Due, Found, Line, Position, Span, delivery_name, line_of
 
 EXPIRY: Final = "expires_at_epoch"
 LARGE: Final = 32_000
@@ -46,8 +54,14 @@ LARGE: Final = 32_000
 LARGE_EVENT: Final = 600
 """The same for events, which come in masses: compressed, nearly all fit into one unit of 1 KB."""
 UNRESOLVED: Final = "U"
+RESOLVED: Final = "A"
+ATTEMPTS: Final = frozenset({FactType.SIGNUP_OUTCOME, FactType.SIGNUP_EXCHANGE_FAILED})
+"""Facts that tell of a popup or a code in vain."""
 LINKED: Final = "linked"
 """Where `by_tenant` has open signups that were opened for a link: they wait longer than others."""
+LOST: Final = "LOST"
+REQUESTS: Final = "REQUESTS"
+"""Partitions of `by_tenant` that are no tenant's: an operator's lists."""
 _SIGNUP_PART: Final = {"EXCHANGE": "EXCHANGE", "LISTED": "LISTED"}
 _SORT_KEYS: Final = {"IDEMPOTENCY": "KEY"}
 
@@ -112,7 +126,17 @@ def fact_item(fact: Fact, kept: timedelta) -> tuple[Key, dict[str, Value]]:
         "at": iso(fact.at),
         "data": content,
         EXPIRY: int((fact.at + kept).timestamp()),
+        **_by_time(fact),
     }
+
+
+def _by_time(fact: Fact) -> dict[str, Value]:
+    """What finds a fact by its time: a signup's opening, which finds the signup, and attempts in vain."""
+    if fact.type == FactType.SIGNUP_OPENED:
+        return {"tenant_key": opened_key(fact.at), "created_key": created_key(fact.at, fact.subject)}
+    if fact.type in ATTEMPTS:
+        return {"tenant_key": attempts_key(fact.at), "created_key": created_key(fact.at, fact.id)}
+    return {}
 
 
 def fact_of(item: Item) -> Fact:
@@ -121,6 +145,24 @@ def fact_of(item: Item) -> Fact:
         return Fact.model_validate_json(item["data"])
     except (ValidationError, KeyError):
         raise Unreadable(f"{item['pk']}/{item['sk']}") from None
+
+
+def found_of(item: Item) -> Found:
+    """An item of any kind, also of one that only a later release knows."""
+    place = str(item["pk"]), str(item["sk"])
+    first, second = (key.partition("#")[0] for key in place)
+    kind = second if first == "SIGNUP" or second == "FACT" else first
+    version = item.get("version")
+    try:
+        content = json.loads(_content(item))
+    except (ValueError, TypeError, KeyError, zlib.error):
+        content = None
+    return Found(
+        kind,
+        place,
+        content if isinstance(content, dict) else None,
+        version if isinstance(version, int) else 0,
+    )
 
 
 def _content(item: Item) -> bytes | str:
@@ -157,6 +199,42 @@ def deliveries_key(endpoint: str, state: str) -> str:
 def delivery_states_of(state: str | None, since: datetime) -> list[tuple[str, str, str]]:
     """Which partitions of `by_tenant` hold deliveries of a state, and from when on."""
     return [(word, iso(since), "~") for word in ([state] if state else DeliveryState)]
+
+
+# An index by time needs no index of its own: nothing of these has a tenant's key. Each entry is written once.
+
+
+def opened_key(at: datetime) -> str:
+    """The partition of `by_tenant` with the signups that were opened in a month, whoever's they are."""
+    return f"OPENED#{at.astimezone(UTC):%Y-%m}"
+
+
+def attempts_key(at: datetime) -> str:
+    """The same for what became of popups and codes that brought nothing."""
+    return f"ATTEMPTS#{at.astimezone(UTC):%Y-%m}"
+
+
+def events_key(hub: str, at: datetime) -> str:
+    """The same for a hub's events, by the day."""
+    return f"EVENTS#{part(hub)}#{at.astimezone(UTC):%Y-%m-%d}"
+
+
+def days_of(span: Span) -> list[datetime]:
+    """The days of a span from its end backwards, none that the page before has left behind."""
+    last = min(span.until, span.before.at) if span.before else span.until
+    first = span.since.astimezone(UTC).date()
+    day = last.astimezone(UTC)
+    days = []
+    while day.date() >= first:
+        days.append(day)
+        day -= timedelta(days=1)
+    return days
+
+
+def place_position(item: Item) -> Position:
+    """The place of a hit of `by_place`."""
+    _, at, name = str(item["place_sort"]).split("#", 2)
+    return Position(from_iso(at), unpart(name))
 
 
 def digits_key(hub: str, digits: str) -> str:
@@ -253,10 +331,12 @@ def _number(record: Number) -> dict[str, Value | None]:
 
 
 def _event(record: EventRecord) -> dict[str, Value | None]:
-    state = UNRESOLVED if record.outcome == Outcome.UNRESOLVED else "A"
+    state = UNRESOLVED if record.outcome == Outcome.UNRESOLVED else RESOLVED
     return {
-        "place_key": record.place,
-        "place_sort": f"{state}#{iso(record.received_at)}#{part(record.id)}",
+        "place_key": record.place if record.has_place else None,
+        "place_sort": f"{state}#{iso(record.received_at)}#{part(record.id)}" if record.has_place else None,
+        "tenant_key": events_key(record.hub, record.received_at),
+        "created_key": created_key(record.received_at, record.id),
     }
 
 
@@ -283,6 +363,23 @@ def _census(record: Census) -> dict[str, Value | None]:
     }
 
 
+def _witness(record: Witness) -> dict[str, Value | None]:
+    lost = record.added_at is not None and record.is_lost
+    at = record.added_at or record.heard_at
+    return {
+        "tenant_key": LOST if lost else None,
+        "created_key": created_key(at, record.waba_id) if lost else None,
+    }
+
+
+def _request(record: DeletionRequest) -> dict[str, Value | None]:
+    waits = record.status == RequestStatus.RECEIVED
+    return {
+        "tenant_key": REQUESTS if waits else None,
+        "created_key": created_key(record.received_at, record.code) if waits else None,
+    }
+
+
 def _nothing(_: object) -> dict[str, Value | None]:
     return {}
 
@@ -294,4 +391,6 @@ _INDEXED: Final[Mapping[str, Callable[[Any], dict[str, Value | None]]]] = {
     EventRecord.KIND: _event,
     Census.KIND: _census,
     Delivery.KIND: _deliver,
+    Witness.KIND: _witness,
+    DeletionRequest.KIND: _request,
 }

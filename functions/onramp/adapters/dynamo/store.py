@@ -2,28 +2,37 @@
 
 import heapq
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from onramp.adapters.dynamo.items import (
     EXPIRY,
+    LOST,
+    REQUESTS,
+    RESOLVED,
     UNRESOLVED,
+    attempts_key,
     attributes_of,
     created_key,
+    days_of,
     deliveries_key,
     delivery_states_of,
     digits_key,
     due_key,
     due_of,
+    events_key,
     fact_item,
     fact_of,
     fact_place,
+    found_of,
     key_of,
     link_statuses_of,
     links_key,
     numbers_key,
+    opened_key,
+    place_position,
     position_of,
     record_of,
     signups_key,
@@ -49,7 +58,7 @@ from onramp.domain.records import Fact, Stored
 from onramp.domain.states import Standing
 from onramp.domain.text import iso
 from onramp.ports.services import Clock
-from onramp.ports.storage import Due, Line, Position
+from onramp.ports.storage import Due, Found, Line, Position, Span
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -97,9 +106,12 @@ class DynamoStore:
         items = (found[key] for key in keys if key in found and not self._outlived(found[key]))
         return list(self._readable(kind, items))
 
-    def commit(self, *records: Stored, facts: Sequence[Fact] = ()) -> None:
+    def commit(
+        self, *records: Stored, facts: Sequence[Fact] = (), gone: Sequence[Found | Stored] = ()
+    ) -> None:
         """See `Store.commit`."""
         if not records and not facts:
+            self._remove(gone)
             return
         mark = self._clock.new_id()
         told = [fact for record in records for fact in record.told] + list(facts)
@@ -112,12 +124,23 @@ class DynamoStore:
         ]
         items = [fact_item(fact, self._facts_kept) for fact in told]
         actions += [self._table.put(key, attributes) for key, attributes in items]
+        actions += [self._table.delete(*_as_found(found)) for found in gone]
         keys = [key_of(record.KIND, record.identity) for record in records] + [key for key, _ in items]
         # A fact is the better witness of a write: nobody writes over it.
         self._write(actions, mark, keys[-1])
         for record in records:
             record.version += 1
             record.told.clear()
+
+    def _remove(self, gone: Sequence[Found | Stored]) -> None:
+        """Remove items and write nothing beside them; what is not there any more counts as removed."""
+        for found in gone:
+            place, when = _as_found(found)
+            try:
+                self._table.write([self._table.delete(place, when)], "")
+            except (Refused, Busy) as refused:
+                if self._table.get(place) is not None:
+                    raise Conflict from refused
 
     def _write(self, actions: Sequence[Action], mark: str, witness: Key) -> None:
         """Write, and recognise the own write where its answer says nothing or that somebody was faster."""
@@ -159,6 +182,15 @@ class DynamoStore:
                 yield record_of(kind, item)
             except Unreadable as trouble:
                 self._on_unreadable(str(trouble))
+
+    # -- items of every kind
+
+    def browse(self, cursor: str | None, limit: int) -> tuple[list[Found], str | None]:
+        """See `Store.browse`."""
+        start = tuple(json.loads(cursor)) if cursor else None
+        items, following = self._table.scan(None, start, limit)
+        found = [found_of(item) for item in items if not self._outlived(item)]
+        return found, json.dumps(following) if following else None
 
     # -- facts
 
@@ -276,6 +308,73 @@ class DynamoStore:
         parts = [(numbers_key(tenant, word), low, high) for word, low, high in standings_of(standing)]
         return self._newest(parts, before, limit)
 
+    def opened(self, span: Span, limit: int) -> Sequence[Position]:
+        """See `Store.opened`."""
+        return [position_of(item) for item in self._back(map(opened_key, days_of(span)), span, limit)]
+
+    def attempts(self, span: Span, limit: int) -> Sequence[Fact]:
+        """See `Store.attempts`."""
+        hits = self._back(map(attempts_key, days_of(span)), span, limit)
+        items = self._table.get_all([(hit["pk"], hit["sk"]) for hit in hits]) if hits else []
+        living = (item for item in items if not self._outlived(item))
+        return sorted(self._facts(living), key=_latest_first, reverse=True)
+
+    def events(self, hub: str, span: Span, limit: int) -> Sequence[Position]:
+        """See `Store.events`."""
+        days = (events_key(hub, day) for day in days_of(span))
+        return [position_of(item) for item in self._back(days, span, limit)]
+
+    def events_at(self, place: str, span: Span, limit: int) -> Sequence[Position]:
+        """See `Store.events_at`."""
+        end = f"{created_key(span.before.at, span.before.id)}" if span.before else ""
+        top = min(f"{iso(span.until)}~", end) if end else f"{iso(span.until)}~"
+        queries = [
+            self._table.query(
+                When.of(
+                    "#place_key = :place AND #place_sort BETWEEN :low AND :high",
+                    place=place,
+                    low=f"{state}#{iso(span.since)}",
+                    high=f"{state}#{top}",
+                ),
+                index="by_place",
+                newest_first=True,
+                page=limit + 1,
+            )
+            for state in (UNRESOLVED, RESOLVED)
+            if iso(span.since) <= top
+        ]
+        merged = heapq.merge(*queries, key=lambda item: str(item["place_sort"])[2:], reverse=True)
+        hits = (item for item in merged if str(item["place_sort"])[2:] != end)
+        return [place_position(item) for item in islice(hits, limit)]
+
+    def _back(self, partitions: Iterable[str], span: Span, limit: int) -> list[Item]:
+        """Hits of a span, from one partition of `by_tenant` to the one before it, until there are enough."""
+        end = created_key(span.before.at, span.before.id) if span.before else ""
+        low, high = iso(span.since), min(f"{iso(span.until)}~", end or "~")
+        found: list[Item] = []
+        for partition in dict.fromkeys(partitions):
+            if len(found) >= limit or low > high:
+                break
+            where = When.of(
+                "#tenant_key = :partition AND #created_key BETWEEN :low AND :high",
+                partition=partition,
+                low=low,
+                high=high,
+            )
+            # One more, for the hit at which the page before has ended.
+            hits = self._table.query(where, index="by_tenant", newest_first=True, page=limit + 1)
+            new = (item for item in hits if item["created_key"] != end)
+            found += islice(new, limit - len(found))
+        return found
+
+    def lost(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """See `Store.lost`."""
+        return self._newest([(LOST, "", "~")], before, limit)
+
+    def requests(self, before: Position | None, limit: int) -> Sequence[Position]:
+        """See `Store.requests`."""
+        return self._newest([(REQUESTS, "", "~")], before, limit)
+
     def _newest(
         self, parts: Sequence[tuple[str, str, str]], before: Position | None, limit: int
     ) -> Sequence[Position]:
@@ -299,6 +398,18 @@ class DynamoStore:
         merged = heapq.merge(*queries, key=lambda item: str(item["created_key"]), reverse=True)
         hits = (item for item in merged if item["created_key"] != end)
         return [position_of(item) for item in islice(hits, limit)]
+
+
+def _latest_first(fact: Fact) -> tuple[datetime, str]:
+    return fact.at, fact.id
+
+
+def _as_found(found: Found | Stored) -> tuple[Key, When]:
+    """Where something to be removed is, and the condition that nobody has written it since."""
+    place = key_of(found.KIND, found.identity) if isinstance(found, Stored) else found.place
+    if not found.version:
+        return place, When.of("#pk = :pk", pk=place[0])
+    return place, When.of("#version = :seen", seen=found.version)
 
 
 def _name(item: Item) -> str:

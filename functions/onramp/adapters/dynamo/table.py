@@ -153,14 +153,19 @@ class Table:
                 asked = [*left, *asked]
         return found
 
-    def scan(self, where: When, start: Key | None, page: int) -> tuple[list[Item], Key | None]:
-        """A page of the whole table, filtered after reading, and the key behind which it goes on."""
-        request: dict[str, Any] = {
-            "TableName": self._name,
-            "FilterExpression": where.expression,
-            "Limit": page,
-            **_filled(where.expression, where.values),
-        }
+    def scan(self, where: When | None, start: Key | None, page: int) -> tuple[list[Item], Key | None]:
+        """A page of the whole table, filtered after reading, and the key behind which it goes on.
+
+        Without a filter it is strongly consistent.
+        """
+        request: dict[str, Any] = {"TableName": self._name, "Limit": page}
+        if where is None:
+            request |= {"ConsistentRead": True}
+        else:
+            request |= {
+                "FilterExpression": where.expression,
+                **_filled(where.expression, where.values),
+            }
         request |= {"ExclusiveStartKey": _key(start)} if start else {}
         try:
             answer = self._client.scan(**request)
@@ -191,6 +196,17 @@ class Table:
             }
         }
 
+    def delete(self, key: Key, when: When) -> Action:
+        """Remove an item."""
+        return {
+            "Delete": {
+                "TableName": self._name,
+                "Key": _key(key),
+                "ConditionExpression": when.expression,
+                **_filled(when.expression, when.values),
+            }
+        }
+
     def write(self, actions: Sequence[Action], token: str) -> None:
         """All actions or none: one alone as a plain write, several as a transaction with `token`.
 
@@ -204,6 +220,8 @@ class Table:
                 )
             elif "Put" in actions[0]:
                 self._client.put_item(**actions[0]["Put"])
+            elif "Delete" in actions[0]:
+                self._client.delete_item(**actions[0]["Delete"])
             else:
                 self._client.update_item(**actions[0]["Update"])
         except AwsError as trouble:

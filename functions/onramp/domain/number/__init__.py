@@ -6,6 +6,7 @@
 
     beside it, at any time:  failed · restricted · cancelled · attention
     connected: proved each day, by `check`
+    adopted: it was at 360dialog before us; it rests until somebody asks for its key
     a later popup of its tenant:  reconnect; its channel is read first; when that has ended, a new life begins
     its end: asked for, confirmed by reading, and undone when it is taken back
 
@@ -17,6 +18,7 @@
 | `events`   | what 360dialog's events change                                        |
 | `lives`    | the end, the way back, another owner                                  |
 | `wishes`   | what its tenant asks for                                              |
+| `adoption` | channels that were there before us, and a new key for one that is     |
 | `notices`, `plan` | what a person should see; when the next step is due            |
 
 Pure: no I/O, no clock, no chance. Each function changes the record it is given and tells its facts; whoever
@@ -24,9 +26,22 @@ writes the record writes them with it. The record is the claim on the number, to
 on this record under its version.
 """
 
+from onramp.domain.number.adoption import adopt, can_rotate, keep_key, rotate
 from onramp.domain.number.channels import contradicts, is_of, match_late, may_be_of, missed, proved, see
 from onramp.domain.number.events import Heard, hear
-from onramp.domain.number.lives import can_retry, end, hand_over, is_free, reconnect, retry, submit, take_back
+from onramp.domain.number.lives import (
+    can_retry,
+    end,
+    erase,
+    give_up,
+    hand_over,
+    is_alive,
+    is_free,
+    reconnect,
+    retry,
+    submit,
+    take_back,
+)
 from onramp.domain.number.notices import note, second_is_gone, settle_notice
 from onramp.domain.number.plan import advance, schedule
 from onramp.domain.number.record import (
@@ -76,11 +91,12 @@ from onramp.domain.number.wishes import (
 
 __all__ = (
     "ChannelKey", "Failure", "Heard", "Intent", "Listing", "Number", "Unseen", "WabaOf", "Wish",
-    "advance", "ask", "ask_for_proof", "can_cancel", "can_check", "can_reactivate", "can_retry",
-    "channel_place", "checked", "connected", "contradicts", "doubt", "drifted", "end", "fail", "granted",
-    "hand_over", "hear", "held_up", "intend", "is_free", "is_of", "key_made", "looked", "looked_before",
-    "match_late", "may_be_of", "may_mend", "mended", "missed", "note", "overdue", "plan_again", "proved",
-    "put_off", "reconnect", "refuse", "renew_client", "renew_key", "retry", "schedule",
-    "second_is_gone", "see", "set_back", "settle_notice", "submit", "submitted", "surely_absent", "take",
-    "take_back", "waba_place",
+    "adopt", "advance", "ask", "ask_for_proof", "can_cancel", "can_check", "can_reactivate", "can_retry",
+    "can_rotate", "channel_place", "checked", "connected", "contradicts", "doubt", "drifted", "end",
+    "erase", "fail", "give_up", "granted", "hand_over", "hear", "held_up", "intend", "is_alive", "is_free",
+    "is_of", "keep_key",
+    "key_made", "looked", "looked_before", "match_late", "may_be_of", "may_mend", "mended", "missed",
+    "note", "overdue", "plan_again", "proved", "put_off", "reconnect", "refuse", "renew_client",
+    "renew_key", "retry", "rotate", "schedule", "second_is_gone", "see", "set_back", "settle_notice",
+    "submit", "submitted", "surely_absent", "take", "take_back", "waba_place",
 )  # fmt: skip

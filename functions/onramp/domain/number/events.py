@@ -1,4 +1,4 @@
-"""What 360dialog's events change."""
+"""What events change, 360dialog's and Meta's own."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -7,6 +7,7 @@ from typing import Final
 from onramp.domain.facts import FactType
 from onramp.domain.number.channels import bind, mind_error
 from onramp.domain.number.lives import end, read_first
+from onramp.domain.number.metas import hear_meta, is_metas
 from onramp.domain.number.notices import FOR_EVER, begin_restriction, end_restriction, set_second
 from onramp.domain.number.plan import advance, replan
 from onramp.domain.number.record import Number, Unseen
@@ -33,9 +34,9 @@ class Heard(StrEnum):
 
 
 def hear(number: Number, event: PartnerEvent, now: datetime, look_after: timedelta) -> Heard:
-    """What an event of 360dialog's changes."""
+    """What an event changes."""
     rule, channel = event.rule, event.channel
-    if rule is None:
+    if rule is None or number.erased_at is not None:
         return Heard.OTHER_CHANNEL
     if rule.effect is Effect.CANCEL or channel.dead:
         return _hear_end(number, channel, now, final=rule.effect is Effect.CANCEL or channel.final)
@@ -90,7 +91,10 @@ def _restrict(number: Number, event: PartnerEvent, now: datetime) -> None:
     """Meta restricts the number, or tells by the same name that this is over."""
     if event.over:
         end_restriction(number, now)
-    elif number.restricted_by != event.id and (event.until or FOR_EVER) > now:
+    elif number.restricted_by == event.id or is_metas(number, event.name, event.until):
+        # The same again, perhaps by Meta itself.
+        return
+    elif (event.until or FOR_EVER) > now:
         begin_restriction(number, event.name, event, now)
 
 
@@ -127,4 +131,5 @@ _EFFECTS: Final = {
     Effect.ENDING: _ending,
     Effect.REVOKE: _revoke,
     Effect.NOTE: _note,
+    Effect.META: hear_meta,
 }

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from onramp.domain.facts import FactType
-from onramp.domain.number.notices import forget_restriction, set_second
+from onramp.domain.number.notices import ON_METAS_WORD, forget_restriction, set_second, settle_notice
 from onramp.domain.number.plan import begin_now
-from onramp.domain.number.record import CHANNELS_REMEMBERED, Intent, Number, Unseen
+from onramp.domain.number.record import CHANNELS_REMEMBERED, Intent, Number, Unseen, WabaOf
 from onramp.domain.schedule import LOOK_AFTER, SETTLE
 from onramp.domain.states import Attention, Progress, Step, reaches
 
@@ -27,8 +27,9 @@ def submit(number: Number, now: datetime) -> None:
 def retry(number: Number, now: datetime) -> None:
     """Clear a failure that may be mended, so that its step runs anew, with all attempts.
 
-    A connected number that has drifted is proved, and mended where it is broken.
+    A connected number that has drifted is proved, and mended where it is broken. An adopted one gets its key.
     """
+    number.rests = False
     if number.failure is None:
         number.doubts += 1
         if Attention.CHANNEL_MISSING in number.notices:
@@ -41,9 +42,11 @@ def retry(number: Number, now: datetime) -> None:
 
 
 def can_retry(number: Number) -> bool:
-    """Whether a retry may help: it has failed for something that can be mended, or it has drifted."""
+    """Whether a retry may help: it has failed and can be mended, has drifted, or was adopted."""
     if number.failure is not None:
         return number.failure.retryable
+    if number.rests:
+        return number.cancelled_at is None and not number.is_open_wish
     return number.next_step is Step.CHECK and bool(number.noticed & _DRIFT)
 
 
@@ -73,7 +76,10 @@ def reconnect(number: Number, now: datetime) -> None:
     the record begins a new life and looks for what exists before anything is submitted.
     """
     forget_restriction(number)
+    for attention in sorted(ON_METAS_WORD & set(number.notices)):
+        settle_notice(number, Attention(attention), now)
     number.wish = None
+    number.rests = False
     gone = number.cancelled_at is not None and (number.final or number.channel_id is None)
     if gone:
         begin_life(number, None, now)
@@ -94,6 +100,8 @@ def reconnect(number: Number, now: datetime) -> None:
 
 def is_free(number: Number) -> bool:
     """Whether another tenant who proves the number may have it: it has ended, or never got to 360dialog."""
+    if number.erased_at is not None:
+        return True
     if number.unseen or number.second_channel or number.is_open_wish:
         return False
     never = number.channel_id is None and number.intent is None
@@ -103,12 +111,63 @@ def is_free(number: Number) -> bool:
 
 def hand_over(number: Number, tenant: str, now: datetime) -> None:
     """Another tenant has proved a number that is free: the record is theirs, nothing of the old is left."""
-    number.tell(FactType.NUMBER_RELEASED, now)
+    if number.erased_at is None:
+        number.tell(FactType.NUMBER_RELEASED, now)
+    number.erased_at = None
     _new_life(number, None)
     forget_restriction(number)
     number.tenant = tenant
     number.client_id = number.listing = number.intent = number.look_from = None
+    number.metas_words, number.freed_at = {}, None
     number.progress = Progress.PENDING
+    number.rests = False
+
+
+def is_alive(number: Number) -> bool:
+    """Whether 360dialog has, or may have, something of it that has not ended."""
+    if number.cancelled_at is not None:
+        return number.second_channel is not None or number.unseen is not None or number.is_open_wish
+    return number.channel_id is not None or number.intent is not None or number.second_channel is not None
+
+
+def give_up(number: Number, now: datetime) -> None:
+    """An operator takes it from its tenant: it is free for whoever proves it.
+
+    What may live of it at 360dialog is never adopted for it again: it is reported as billed and unknown.
+    """
+    number.tell(FactType.NUMBER_GIVEN_UP, now)
+    for channel in (number.channel_id, number.second_channel):
+        _remember_ended(number, channel)
+    forget_restriction(number)
+    number.channel_id = number.second_channel = number.key = None
+    number.cancelled_at = number.cancelled_at or now
+    number.final = True
+    number.rests = False
+    number.failure = number.intent = number.wish = number.ending_at = number.unseen = None
+    number.listing = number.stray = number.due_at = None
+    number.notices = {}
+    number.begin_anew()
+
+
+def erase(number: Number, now: datetime) -> None:
+    """Forget whose it was: ids at 360dialog and dates stay, and that it is erased. It is nobody's then.
+
+    Its own fields are reset one by one, so that what a later release has put into it goes, too.
+    """
+    kept = {name: getattr(number, name) for name in _STAYS}
+    blank = Number(tenant="", signup_id="", waba=WabaOf(id=""), **kept)
+    for name in Number.model_fields:
+        if name != "version":
+            setattr(number, name, getattr(blank, name))
+    for name in list(number.model_extra or {}):
+        delattr(number, name)
+    number.erased_at = now
+
+
+_STAYS: Final = (
+    "phone_number_id", "hub", "client_id", "created_at", "life", "progress", "steps", "channel_id",
+    "ended_channels", "second_channel", "cancelled_at", "final", "plan_tier",
+)  # fmt: skip
 
 
 def end(number: Number, now: datetime, *, final: bool) -> None:
@@ -155,7 +214,7 @@ def begin_life(number: Number, channel_id: str | None, now: datetime) -> None:
         number.intent = None
         number.progress = Progress.SUBMITTED
         number.steps[Progress.SUBMITTED] = now
-    number.due_at = now
+    number.due_at = now if number.next_step is not None else None
     number.tell(FactType.NUMBER_RECONNECT, now, life=str(number.life))
 
 
@@ -168,7 +227,7 @@ def _new_life(number: Number, channel_id: str | None) -> None:
     number.cancelled_at = number.failure = number.key = number.permission_at = None
     number.wish = number.ending_at = number.unseen = number.seen_at = number.absent_at = None
     number.stray = None
-    number.final = number.client_renewed = False
+    number.final = number.client_renewed = number.key_wanted = False
     number.notices = {}
     number.doubts = number.settled_doubts = number.looks = 0
     number.begin_anew()

@@ -4,13 +4,23 @@ from datetime import UTC, datetime
 from typing import Final
 
 from onramp.domain.facts import FactType
-from onramp.domain.number.record import Number
+from onramp.domain.number.record import Number, Restriction
 from onramp.domain.partner_events import PartnerEvent
 from onramp.domain.states import Attention, Step
 from onramp.domain.text import iso
 
 RESTRICTED: Final = "account_restriction"
-_SEVERITY: Final = ("account_violation", RESTRICTED)
+DISABLED: Final = "account_disabled"
+_SEVERITY: Final = ("account_violation", RESTRICTED, DISABLED)
+ON_METAS_WORD: Final = frozenset(
+    {
+        Attention.ACCOUNT_DELETED,
+        Attention.DISABLE_PLANNED,
+        Attention.OFFBOARDED,
+        Attention.PARTNER_REMOVED,
+    }
+)
+"""What a person is shown because Meta itself has said it; a popup of the customer's ends it."""
 FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -47,11 +57,13 @@ def second_is_gone(number: Number, channel_id: str, now: datetime) -> None:
         set_second(number, None, now)
 
 
-def begin_restriction(number: Number, code: str, event: PartnerEvent | None, now: datetime) -> None:
+def begin_restriction(
+    number: Number, code: str, event: PartnerEvent | Restriction | None, now: datetime
+) -> None:
     """Meta restricts the number: the heavier of two counts, and of two alike the longer one."""
     until = event.until if event else None
     detail = (event.detail or None) if event else None
-    if _weight(code, until) > _weight(number.restriction, number.restricted_until):
+    if weight(code, until) > weight(number.restriction, number.restricted_until):
         number.restriction = code
         number.restricted_until = until
         number.violation_type = detail
@@ -63,7 +75,8 @@ def begin_restriction(number: Number, code: str, event: PartnerEvent | None, now
     number.tell(FactType.NUMBER_RESTRICTED, now, code=code, violation_type=detail, until=told_until)
 
 
-def _weight(code: str | None, until: datetime | None) -> tuple[int, datetime]:
+def weight(code: str | None, until: datetime | None) -> tuple[int, datetime]:
+    """How heavy a restriction is: by its code, then by its end."""
     return (_SEVERITY.index(code) if code in _SEVERITY else -1, until or FOR_EVER)
 
 
@@ -79,6 +92,7 @@ def forget_restriction(number: Number) -> None:
     """Nothing is told: what follows tells it."""
     number.restriction = number.violation_type = None
     number.restricted_at = number.restricted_until = number.restricted_by = None
+    number.metas_restrictions = []
 
 
 def ease(number: Number, now: datetime) -> None:

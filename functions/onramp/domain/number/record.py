@@ -84,6 +84,16 @@ class Listing(Record):
     strays: list[str] = Field(default_factory=list)
 
 
+class Restriction(Record):
+    """A restriction that Meta itself has told of; `at`, `id` and `detail` are those of its event."""
+
+    code: str
+    at: datetime
+    id: str
+    until: datetime | None = None
+    detail: str = ""
+
+
 class Number(Worked):
     """One phone number, for as long as it lives.
 
@@ -99,6 +109,10 @@ class Number(Worked):
     `seen_at`: when it was read alive last. `absent_at`: 360dialog had no channel of it then. `stray`: a
     channel of its WABA that may be its own holds it up. `mended_at`: when it was mended last without a
     person. `client_renewed`: 360dialog did not know its client, so that another was looked for.
+    `erased_at`: its person was forgotten, and nothing is done with it until it is proved anew. `rests`: it
+    was adopted, and nobody has asked for its key yet, so that it waits for nothing. `key_wanted`: somebody
+    has asked for a new key in place of the stored one. Of Meta's own webhook: `metas_words` are its newest
+    words by topic, `metas_restrictions` those not known to be over, `freed_at` when the last one was.
     """
 
     KIND: ClassVar[str] = "NUMBER"
@@ -150,6 +164,12 @@ class Number(Worked):
     mended_at: datetime | None = None
     client_renewed: bool = False
     permission_at: datetime | None = None
+    erased_at: datetime | None = None
+    metas_words: dict[str, str] = Field(default_factory=dict)
+    metas_restrictions: list[Restriction] = Field(default_factory=list)
+    freed_at: datetime | None = None
+    rests: bool = False
+    key_wanted: bool = False
 
     @field_serializer("steps", when_used="json")
     def _milliseconds(self, steps: dict[str, datetime]) -> dict[str, int]:
@@ -196,7 +216,7 @@ class Number(Worked):
     @property
     def next_step(self) -> Step | None:
         """What has to be done next, or None."""
-        if not is_known(self.progress):
+        if self.erased_at is not None or not is_known(self.progress):
             return None
         if self.wish is not None and self.is_open_wish:
             return Step(self.wish.action) if self.wish.action in set(Step) else None
@@ -204,7 +224,7 @@ class Number(Worked):
             return None
         if self.unseen and self.channel_id:
             return Step.LOOK
-        return None if self.cancelled_at else self._way
+        return None if self.cancelled_at or self.rests else self._way
 
     @property
     def _way(self) -> Step:
@@ -213,7 +233,7 @@ class Number(Worked):
             return Step.SUBMIT
         if not reaches(self.progress, Progress.LIVE):
             return Step.LOOK
-        unproved = self.key is None or self.doubts > self.settled_doubts
+        unproved = self.key is None or self.key_wanted or self.doubts > self.settled_doubts
         return Step.CONNECT if unproved or not reaches(self.progress, Progress.CONNECTED) else Step.CHECK
 
     @property
@@ -238,7 +258,7 @@ class Number(Worked):
 
     def waits_for(self, now: datetime) -> str | None:
         """What it waits for, a key of `WAITS`, when it is under way for longer than a day."""
-        if self.failure or self.cancelled_at or now - self.still_since < LONG_UNDER_WAY:
+        if self.failure or self.cancelled_at or self.rests or now - self.still_since < LONG_UNDER_WAY:
             return None
         if self.stray is not None:
             return "stray"

@@ -116,6 +116,9 @@ def submitted(number: Number, now: datetime) -> None:
 
 def key_made(number: Number, key: ChannelKey) -> None:
     """A new key is in our hands; every older one is dead."""
+    if number.key_wanted:
+        number.key_wanted = False
+        number.tell(FactType.NUMBER_KEY_ROTATED, key.made_at)
     number.key = key
     number.intent = None
 

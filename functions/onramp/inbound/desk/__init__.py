@@ -6,16 +6,23 @@ checks, runs, answers. Whoever may invoke the function may ask for everything he
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from onramp.domain.errors import Problem
 from onramp.ports import Ports
+from onramp.ports.storage import Span
+from onramp.usecases.read import place_of
 
 MOST: Final = 100
 """Items of one page."""
 SIGNUP: Final = r"[0-9a-f]{32}"
 PHONE_NUMBER: Final = r"[0-9]{5,20}"
+
+LONGEST: Final = timedelta(days=800)
+"""Of a span of time: an empty month of it costs a query."""
 
 type Name = Annotated[str, Field(min_length=1, max_length=200)]
 """The name of a record, or a part of one."""
@@ -45,6 +52,29 @@ class PageAsked(Asked):
 
     limit: Limit = 50
     cursor: Cursor | None = None
+
+
+class SpanAsked(PageAsked):
+    """A page of a span of time, from its end backwards; without `since` it is `KEPT` long."""
+
+    KEPT: ClassVar[timedelta]
+
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+    @property
+    def is_spanned(self) -> bool:
+        """Whether a span was asked for."""
+        return self.since is not None or self.until is not None
+
+    def span(self, desk: Ports) -> Span:
+        """The span. Raises `Problem(invalid_request)` when it is too long, or the cursor another list's."""
+        until = self.until or desk.clock.now()
+        since = self.since or until - self.KEPT
+        if until - since > LONGEST:
+            errors = [{"field": "since", "message": f"is more than {LONGEST.days} days before the end"}]
+            raise Problem("invalid_request", f"A span has at most {LONGEST.days} days.", errors=errors)
+        return Span(since, until, place_of(self.cursor))
 
 
 class NumberAsked(Asked):

@@ -4,12 +4,37 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from onramp.inbound.desk import Command, deliveries, endpoints, numbers
+from onramp.inbound.desk import (
+    Command,
+    attempts,
+    budget,
+    channels,
+    clients,
+    deliveries,
+    endpoints,
+    events,
+    keys,
+    letters,
+    lost,
+    numbers,
+    requests,
+    signups,
+)
 
 AREAS: Final[tuple[tuple[Command, ...], ...]] = (
+    signups.COMMANDS,
     numbers.COMMANDS,
+    attempts.COMMANDS,
+    events.COMMANDS,
+    letters.COMMANDS,
+    budget.COMMANDS,
+    channels.COMMANDS,
+    clients.COMMANDS,
+    keys.COMMANDS,
     endpoints.COMMANDS,
     deliveries.COMMANDS,
+    lost.COMMANDS,
+    requests.COMMANDS,
 )
 
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
