@@ -112,7 +112,7 @@ class Rules:
     a popup can be opened with, by name. `links`: what holds for signup links.
     `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `limits`: what one
     tenant may have. `solution_id`: of the multi-partner solution. `hears_meta`: whether Meta's own webhook is
-    taken. `notifications`: who hears of what happens. `relay`: what is handed on of 360dialog's events, to whom.
+    taken. `notifications`: who hears of what happens. `relay`: what is handed on to whom.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
