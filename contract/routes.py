@@ -1,7 +1,7 @@
 """The routes of the API, in one table, and who is let through to the function behind each.
 
-The hosted page's and those for Meta are tables of their own: they are no part of the contract with a
-partner's systems, and a stage may go without them.
+What a stage may go without is a table of its own. The hosted page's routes and those for Meta are no part of
+the contract with a partner's systems.
 """
 
 from collections.abc import Sequence
@@ -59,6 +59,9 @@ ROUTES: Final[Sequence[Route]] = (
     Route("GET", "/v1/channels/{channel_id}/api-key", "signup_queries", "iam"),
     Route("POST", "/v1/webhooks/360dialog", "webhook_receiver", "signed"),
 )
+
+HUBS: Final[Sequence[Route]] = (Route("POST", "/v1/webhooks/360dialog/{hub}", "webhook_receiver", "signed"),)
+"""The same webhook for the hubs beside the default one, where the stage has any."""
 
 PAGES: Final[Sequence[Route]] = (
     Route("GET", "/signup", "hosted_page", "public"),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from contract.routes import META, PAGES, ROUTES, Access
+from contract.routes import HUBS, META, PAGES, ROUTES, Access
 from onramp.adapters.aws import SOURCE
 from onramp.adapters.dynamo import FACTS_KEPT
 from onramp.adapters.dynamo.items import fact_item
@@ -40,7 +40,7 @@ CHANNEL_ID: Final = "smplA1CH"
 CLIENT_ID: Final = "smplB2CL"
 TENANT: Final = "tenant-sample"
 _MILLISECONDS: Final = int(AT.timestamp() * 1000)
-_ACCESS: Final[Mapping[str, Access]] = {route.key: route.access for route in (*ROUTES, *PAGES, *META)}
+_ACCESS: Final[Mapping[str, Access]] = {route.key: route.access for route in (*ROUTES, *HUBS, *PAGES, *META)}
 
 
 def body_of(name: str) -> object:

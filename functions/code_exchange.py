@@ -25,7 +25,7 @@ from onramp.settings import CodeExchangeSettings
 from onramp.usecases import read
 from onramp.usecases.exchange_code import choose_waba, exchange_code
 from onramp.usecases.links import Linked, WantedLink, linked, make_link, revoke_link
-from onramp.usecases.open_signup import Wanted, open_signup
+from onramp.usecases.open_signup import Wanted, at_hub, open_signup, require_messaging
 from onramp.usecases.outcome import note_outcome
 from onramp.wiring import Runtime
 
@@ -50,6 +50,7 @@ def wanted_signup(body: OpenSignupBody, default_plan_tier: str) -> Wanted:
         reference=body.reference,
         flow=body.flow or STANDARD,
         prefill=body.prefill.stored() if body.prefill else None,
+        messaging=body.messaging,
     )
 
 
@@ -65,10 +66,12 @@ def function() -> tuple[Runtime, Api]:
     def open_() -> Response:
         tenant = api.tenant
         body = api.body(OpenSignupBody)
+        at = at_hub(ports, body.hub)
+        require_messaging(at, body.messaging, tenant)
         signup = open_signup(
-            ports,
+            at,
             tenant=tenant,
-            wanted=wanted_signup(body, settings.default_plan_tier),
+            wanted=wanted_signup(body, at.rules.plan_tier),
             idempotency_key=api.idempotency_key(),
         )
         runtime.logger.append_keys(signup_id=signup.id)
@@ -107,14 +110,16 @@ def _for_makers_of_links(runtime: Runtime, api: Api, ports: Ports, settings: Cod
     def make() -> Response:
         tenant = api.tenant
         body = api.body(MakeLinkBody)
+        at = at_hub(ports, body.hub)
+        require_messaging(at, body.messaging, None if api.is_role else tenant)
         wanted = WantedLink(
-            signup=wanted_signup(body, settings.default_plan_tier),
+            signup=wanted_signup(body, at.rules.plan_tier),
             language=body.language,
             success_url=body.success_url,
             failure_url=body.failure_url,
             days=body.expires_in_days,
         )
-        made = make_link(ports, tenant=tenant, wanted=wanted, idempotency_key=api.idempotency_key())
+        made = make_link(at, tenant=tenant, wanted=wanted, idempotency_key=api.idempotency_key())
         runtime.logger.append_keys(signup_id=made.link.signup_id, link_id=made.link.id)
         page = f"{api.address(settings.api_address)}{PAGE}"
         return answer(HTTPStatus.CREATED, MadeLinkView.at(made, page, ports.clock.now()))

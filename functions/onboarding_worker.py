@@ -56,10 +56,11 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, list[d
             runtime.telemetry.count("RecordsCrashed")
             runtime.telemetry.warn("job cannot be read", message_id=record["messageId"])
             return None
-        if job.phone_number_id is None:
-            return work_on_census(ports)
-        runtime.logger.append_keys(phone_number_id=job.phone_number_id)
-        return work_on_number(ports, job.phone_number_id, retry=job.retry)
+        if job.census is not None:
+            return work_on_census(ports.at(job.census))
+        phone_number_id = job.phone_number_id or ""
+        runtime.logger.append_keys(phone_number_id=phone_number_id)
+        return work_on_number(ports, phone_number_id, retry=job.retry)
 
     with runtime.invocation(context):
         return batch.run(event, handle, context.get_remaining_time_in_millis)

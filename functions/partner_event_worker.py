@@ -48,10 +48,11 @@ def apply_webhook(ports: Ports, record: Mapping[str, Any]) -> datetime | None:
     """Apply every event of one webhook, each on its own; what is no event is kept apart for a person.
 
     Gives the earliest time at which one of its events has to come again: those already done act no more.
-    Raises what an event has raised, once all its neighbours have had their turn.
+    Raises what an event has raised, once all its neighbours have had their turn; `UnknownHub`.
     """
     encoding = _attribute(record, "encoding") or "utf-8"
     source = _attribute(record, "source")
+    ports = ports.at(_attribute(record, "hub") or ports.hub)
     try:
         body = base64.b64decode(record["body"]) if encoding == "base64" else record["body"].encode()
         if source == SOURCE_REQUESTS:

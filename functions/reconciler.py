@@ -29,7 +29,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, str]:
     runtime, ports = function()
     with runtime.invocation(context):
         if event.get("task") == "census":
-            ports.queue.wake_census(ports.hub)
+            for hub in ports.hub_names:
+                ports.queue.wake_census(hub)
             return {"task": "census"}
         sweep(ports, lambda: context.get_remaining_time_in_millis() < RESERVE_MS)
         return {"task": "sweep"}

@@ -1,4 +1,4 @@
-"""`POST /v1/webhooks/360dialog`: 200 once the signed body is in SQS, and not before.
+"""`POST /v1/webhooks/360dialog`, `…/{hub}`: 200 once the signed body is in SQS, and not before.
 
 360dialog wants its answer within 250 ms, a cold start included: this function imports the standard library.
 """
@@ -12,6 +12,7 @@ from functools import cache
 from onramp.adapters.aws_light import AwsError, LightClient, credentials_of, read_secret, send_message
 from onramp.adapters.starting import around_snapshots, on_lambda, started
 from onramp.inbound import receiving
+from onramp.inbound.signature import PLATFORM_SECRETS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,23 +34,32 @@ class Receiver:
         self._queue_url = os.environ["EVENTS_QUEUE_URL"]
         self._sqs = _client("sqs")
         self._vault = _client("secretsmanager")
-        self.secrets = receiving.PlatformSecrets(lambda: read_secret(self._vault, os.environ["SECRET_ID"]))
+        self.secrets = {receiving.DEFAULT: receiving.PlatformSecrets(self._read)}
+        for hub in receiving.hub_names(os.environ.get("HUBS", "")):
+            name = f"{PLATFORM_SECRETS}@{hub}"
+            self.secrets[hub] = receiving.PlatformSecrets(self._read, name=name)
 
     def warm(self) -> None:
         """Read the secret and connect. Raises nothing: the first webhook tries again, and tells."""
         self._sqs.connect()
         with contextlib.suppress(AwsError, receiving.SecretUnusable):
-            self.secrets.current()
+            self.secrets[receiving.DEFAULT].current()
 
     def forget(self) -> None:
         """Let go of what a snapshot must not hold."""
         self._sqs.disconnect()
         self._vault.disconnect()
-        self.secrets.forget()
+        for secrets in self.secrets.values():
+            secrets.forget()
 
-    def store(self, body: str, encoding: str, request_id: str) -> None:
+    def _read(self) -> object:
+        return read_secret(self._vault, os.environ["SECRET_ID"])
+
+    def store(self, body: str, encoding: str, request_id: str, hub: str) -> None:
         """Hand the body to the worker. Raises `AwsError`."""
         attributes = {"encoding": encoding, "request_id": request_id or "none"}
+        if hub != receiving.DEFAULT:
+            attributes["hub"] = hub
         send_message(self._sqs, self._queue_url, body, attributes)
 
 
@@ -86,8 +96,11 @@ def _receive(event: dict[str, "Any"], request_id: str) -> tuple[dict[str, object
     body = receiving.raw_body(event)
     if body is None or len(body) > receiving.MAX_BODY:
         return receiving.answer(413, "body_too_large", "The body is too large", request_id), "TooLarge", ""
+    hub = receiving.hub_of(event)
     try:
-        if not receiving.signed(body, receiving.signature_of(event), receiver().secrets):
+        # A hub that is not there is told like a wrong signature, and reads no secret.
+        secrets = receiver().secrets.get(hub)
+        if secrets is None or not receiving.signed(body, receiving.signature_of(event), secrets):
             problem = receiving.answer(401, "unauthenticated", "The signature does not fit", request_id)
             return problem, "Rejected", "signature"
         if not body:
@@ -96,7 +109,7 @@ def _receive(event: dict[str, "Any"], request_id: str) -> tuple[dict[str, object
         if len(text.encode()) > receiving.MAX_BODY:
             problem = receiving.answer(413, "body_too_large", "The body is too large", request_id)
             return problem, "TooLarge", encoding
-        receiver().store(text, encoding, request_id)
+        receiver().store(text, encoding, request_id, hub)
     except (AwsError, receiving.SecretUnusable) as error:
         return (
             receiving.answer(503, "unavailable", "Not stored, send it again", request_id),

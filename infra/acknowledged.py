@@ -105,7 +105,7 @@ ACKNOWLEDGED = (
     ),
     Acknowledged(
         "AwsSolutions-APIG4",
-        ("Api/Http/POST--v1--webhooks--360dialog",),
+        ("Api/Http/POST--v1--webhooks--360dialog", "Api/Http/POST--v1--webhooks--360dialog--{hub}"),
         "360dialog has no token of ours: the function checks the signature over the raw bytes.",
     ),
     Acknowledged(

@@ -37,7 +37,9 @@ from infra.config_values import (
     Extras,
     Flows,
     GraphVersion,
+    HeaderNames,
     Headers,
+    Hubs,
     Issuer,
     Key,
     MessagingWebhook,
@@ -59,8 +61,12 @@ from infra.config_values import (
     Tags,
     Target,
     Targets,
+    TenantNames,
+    Tenants,
     Topic,
     UserPoolId,
+    WebhookName,
+    Webhooks,
     Whole,
     Zone,
     wants,
@@ -78,6 +84,7 @@ __all__ = [
     "DeploymentConfig",
     "EndpointConfig",
     "FlowConfig",
+    "HubConfig",
     "LimitsConfig",
     "LinksConfig",
     "MessagingConfig",
@@ -111,6 +118,7 @@ MOST_REQUESTS = 10_000
 MOST_RUNS = 1000
 LONGEST_LINK_DAYS = 30
 LONGEST_BODY_DAYS = 30
+MOST_MONEY = 1_000_000_000
 # The record of what a tenant has open names each of them.
 MOST_AT_ONCE = 500
 MOST_A_DAY = 100_000
@@ -217,6 +225,10 @@ class PartnerConfig(_Section):
         Field(ge=1, le=LONGEST_LOOK),
         wants(f"a whole number of seconds from 1 to {LONGEST_LOOK} (6 hours: looks come so often anyway)"),
     ] = 600
+    watch_balance: Annotated[
+        Annotated[Whole, Field(ge=1, le=MOST_MONEY)] | None,
+        wants(f"a whole amount from 1 to {MOST_MONEY}, without a currency"),
+    ] = None
 
 
 class FlowConfig(_Section):
@@ -308,8 +320,23 @@ class ApiConfig(_Section):
     ] = None
 
 
+class WebhookConfig(_Section):
+    """``[messaging.webhooks.<name>]``: another place that a number's messages may go to.
+
+    `headers` are the names of headers whose values are kept in the stage's secret. `tenants` may choose it by
+    themselves, ``*`` is everybody; a server of yours may choose any.
+    """
+
+    url: Annotated[MessagingWebhook, wants("the https address of an application that takes messages")]
+    headers: Annotated[HeaderNames, wants('a list of names of headers, such as ["Authorization"]')] = ()
+    tenants: Annotated[Tenants, wants('a list of tenants, or ["*"] for everybody')] = ()
+
+
 class MessagingConfig(_Section):
-    """``[messaging]``: where connected channels send their messages."""
+    """``[messaging]``: where connected channels send their messages.
+
+    `webhooks` are other places by name, and `tenants` who is sent to one of them unless a signup chooses.
+    """
 
     webhook_url: Annotated[
         MessagingWebhook, wants("the https address of your application that takes messages, in quotes")
@@ -318,6 +345,43 @@ class MessagingConfig(_Section):
         default_factory=dict
     )
     base_url: Annotated[Address, wants("an https address, in quotes")] = "https://waba-v2.360dialog.io"
+    webhooks: Annotated[
+        Webhooks[WebhookConfig], wants("a table of webhooks, each [messaging.webhooks.<name>] with its url")
+    ] = Field(default_factory=dict)
+    tenants: Annotated[TenantNames, wants("a table of names of webhooks by tenant, [messaging.tenants]")] = (
+        Field(default_factory=dict)
+    )
+
+
+class HubConfig(_Section):
+    """``[hubs.<name>]``: another partner at 360dialog; what it leaves out is as in ``[partner]``.
+
+    `messaging` names the webhook of ``[messaging.webhooks]`` that its numbers' messages go to.
+    """
+
+    partner_id: Annotated[
+        PartnerId, wants('your partner id at 360dialog: letters and digits with "PA" in capitals at its end')
+    ]
+    solution_id: Annotated[
+        SolutionId, wants("14 to 18 digits in quotes: the id of the multi-partner solution")
+    ]
+    base_url: Annotated[Address | None, wants("an https address, in quotes")] = None
+    default_plan_tier: Annotated[
+        Literal["basic", "regular", "premium"] | None, wants('"basic", "regular" or "premium"')
+    ] = None
+    budget_calls: Annotated[
+        Annotated[Whole, Field(ge=1, le=MOST_CALLS)] | None,
+        wants(f"a whole number of calls from 1 to {MOST_CALLS}"),
+    ] = None
+    budget_window_seconds: Annotated[
+        Annotated[Whole, Field(ge=1, le=LONGEST_WINDOW)] | None,
+        wants(f"a whole number of seconds from 1 to {LONGEST_WINDOW} (an hour)"),
+    ] = None
+    messaging: Annotated[WebhookName | None, wants("the name of a webhook of [messaging.webhooks]")] = None
+    watch_balance: Annotated[
+        Annotated[Whole, Field(ge=1, le=MOST_MONEY)] | None,
+        wants(f"a whole amount from 1 to {MOST_MONEY}, without a currency"),
+    ] = None
 
 
 class NumbersConfig(_Section):
@@ -513,6 +577,9 @@ class DeploymentConfig(_Section):
     meta_webhook: MetaWebhookConfig = MetaWebhookConfig()
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
+    hubs: Annotated[Hubs[HubConfig], wants("a table of hubs, each [hubs.<name>]")] = Field(
+        default_factory=dict
+    )
 
     @property
     def is_local(self) -> bool:
@@ -534,9 +601,13 @@ class DeploymentConfig(_Section):
 
     @model_validator(mode="after")
     def _values_go_together(self) -> Self:
-        values = {
-            f"{section}.{key}": value for section, table in self for key, value in table if key is not None
+        values: dict[str, object] = {
+            f"{section}.{key}": value
+            for section, table in self
+            if isinstance(table, BaseModel)
+            for key, value in table
         }
+        values["hubs"] = self.hubs
         if broken := broken_rules(values, RULES, Around()):
             raise ValueError("\n".join(f"{one.place}: {one.told}" for one in broken))
         return self

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from infra.config_values import is_public
 
 if TYPE_CHECKING:
-    from infra.config import EndpointConfig, FlowConfig, RelayTarget
+    from infra.config import EndpointConfig, FlowConfig, HubConfig, RelayTarget, WebhookConfig
 
 LOCAL_STAGE = "local"
 EXAMPLE_STAGE = "example"
@@ -199,13 +199,17 @@ def _host(value: str) -> str:
 
 def _https(around: Around, stage: str, *given: str | None) -> Found:
     for name, value in zip(ADDRESSES, given, strict=True):
-        if not value or (around.stage or stage) == LOCAL_STAGE:
-            continue
-        host = _host(value)
-        if value.startswith("http://"):
-            yield name, f"{value!r} must use https outside the stage {LOCAL_STAGE}"
-        elif not is_public(host):
-            yield name, f"{value!r}: {host!r} cannot be reached from AWS; name a host that the internet knows"
+        yield from _https_at(name, value, around, stage)
+
+
+def _https_at(name: str, value: str | None, around: Around, stage: str) -> Found:
+    if not value or (around.stage or stage) == LOCAL_STAGE:
+        return
+    host = _host(value)
+    if value.startswith("http://"):
+        yield name, f"{value!r} must use https outside the stage {LOCAL_STAGE}"
+    elif not is_public(host):
+        yield name, f"{value!r}: {host!r} cannot be reached from AWS; name a host that the internet knows"
 
 
 def _origins(around: Around, stage: str, origins: tuple[str, ...], localhost: object) -> Found:
@@ -268,6 +272,53 @@ def _budget(_: Around, calls: int, window: int) -> Found:
     if window > calls * SLOWEST_CALL_SECONDS:
         told = f"is {window}, with budget_calls = {calls} less than one call a minute"
         yield "partner.budget_window_seconds", f"{told}: a number needs about six; the usual is 5 in 30"
+
+
+def _hubs(around: Around, stage: str, partner_id: str, hubs: Mapping[str, "HubConfig"]) -> Found:
+    taken = {partner_id: "[partner]"}
+    for name, hub in hubs.items():
+        place = f"hubs.{name}"
+        if hub.partner_id in taken:
+            told = f"is {hub.partner_id!r}, which {taken[hub.partner_id]} has: a hub is a partner"
+            yield f"{place}.partner_id", f"{told}, with its own budget and its own webhook at 360dialog"
+        taken.setdefault(hub.partner_id, f"[{place}]")
+        if _is_real(around, stage) and hub.partner_id == EXAMPLES["partner.partner_id"]:
+            yield f"{place}.partner_id", f"is still {hub.partner_id!r}, the one of example.toml; put your own"
+        if hub.base_url is not None:
+            yield from _https_at(f"{place}.base_url", hub.base_url, around, stage)
+
+
+def _budgets(_: Around, calls: int, window: int, hubs: Mapping[str, "HubConfig"]) -> Found:
+    for name, hub in hubs.items():
+        own = (hub.budget_calls or calls, hub.budget_window_seconds or window)
+        if own[1] > own[0] * SLOWEST_CALL_SECONDS:
+            told = f"is {own[1]}, with budget_calls = {own[0]} less than one call a minute"
+            yield (
+                f"hubs.{name}.budget_window_seconds",
+                f"{told}: a number needs about six; the usual is 5 in 30",
+            )
+
+
+def _messaging_of_hubs(
+    _: Around, webhooks: Mapping[str, "WebhookConfig"], hubs: Mapping[str, "HubConfig"]
+) -> Found:
+    for name, hub in hubs.items():
+        if hub.messaging is not None and hub.messaging not in webhooks:
+            told = f"is {hub.messaging!r}, and there is no [messaging.webhooks.{hub.messaging}]"
+            yield f"hubs.{name}.messaging", told
+
+
+def _messaging_of_tenants(
+    _: Around, webhooks: Mapping[str, "WebhookConfig"], tenants: Mapping[str, str]
+) -> Found:
+    for tenant, name in tenants.items():
+        if name not in webhooks:
+            yield f"messaging.tenants.{tenant}", f"is {name!r}, and there is no [messaging.webhooks.{name}]"
+
+
+def _example_webhooks(around: Around, stage: str, webhooks: Mapping[str, "WebhookConfig"]) -> Found:
+    for name, webhook in webhooks.items():
+        yield from _example_host(f"messaging.webhooks.{name}.url")(around, stage, webhook.url)
 
 
 def _waits(_: Around, waits: tuple[int, ...]) -> Found:
@@ -366,6 +417,11 @@ RULES: tuple[Rule, ...] = (
     Rule(("stage.region", *ARNS, *PRINCIPALS), _partitions),
     Rule(("stage.name", *EXAMPLES), _examples),
     Rule(("partner.budget_calls", "partner.budget_window_seconds"), _budget),
+    Rule(("stage.name", "partner.partner_id", "hubs"), _hubs),
+    Rule(("partner.budget_calls", "partner.budget_window_seconds", "hubs"), _budgets),
+    Rule(("messaging.webhooks", "hubs"), _messaging_of_hubs),
+    Rule(("messaging.webhooks", "messaging.tenants"), _messaging_of_tenants),
+    Rule(("stage.name", "messaging.webhooks"), _example_webhooks),
     Rule(("partner.retry_schedule_seconds",), _waits),
     Rule(("partner.solution_id", "meta.extras"), _solution),
     Rule(("partner.solution_id", "meta.flows"), _flows),

@@ -49,6 +49,11 @@ BUS_TARGET = "bus"
 """Where a target of the relay is the stage's own bus."""
 STANDARD_FLOW = "standard"
 """The flow of a signup that names none: [meta] config_id and extras."""
+DEFAULT_HUB = "default"
+"""The hub of [partner], which everything goes to that names none."""
+_HUB = re.compile("[a-z][a-z0-9-]{0,30}")
+_MOST_HUBS = 9
+_MOST_WEBHOOKS = 20
 LONGEST_PAGE_NAME = 60
 MOST_REDIRECTS = 20
 # What CloudWatch Logs knows, in days.
@@ -303,6 +308,39 @@ def _target(to: str) -> str:
     return to
 
 
+def _hubs(hubs: object) -> object:
+    if not isinstance(hubs, dict):
+        return hubs
+    if len(hubs) > _MOST_HUBS:
+        raise ValueError(f"holds {len(hubs)} hubs; there may be {_MOST_HUBS} beside the one of [partner]")
+    for name in hubs:
+        if name == DEFAULT_HUB:
+            raise ValueError(f"{name!r} is the hub of [partner]: put its values there, or rename it")
+        if not _HUB.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name of a hub: 1 to 31 lower-case letters, digits and -, a letter first"
+            )
+    return hubs
+
+
+def _webhooks(webhooks: object) -> object:
+    if not isinstance(webhooks, dict):
+        return webhooks
+    if len(webhooks) > _MOST_WEBHOOKS:
+        raise ValueError(f"holds {len(webhooks)} webhooks; there may be {_MOST_WEBHOOKS}")
+    for name in webhooks:
+        if not _FLOW.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name of a webhook: at most 40 small letters, digits, - and _; a letter first"
+            )
+    return webhooks
+
+
+def _header_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    _headers(dict.fromkeys(names, ""))
+    return names
+
+
 def _once(names: dict[str, str], what: str) -> None:
     lower = [name.lower() for name in names]
     if twice := sorted(name for name in names if lower.count(name.lower()) > 1):
@@ -409,3 +447,12 @@ Pattern = Annotated[str, _text(r"^[A-Za-z0-9_.*-]{1,100}$")]
 Patterns = Annotated[
     tuple[Pattern, ...], Field(min_length=1, max_length=_MOST_PATTERNS), AfterValidator(_distinct)
 ]
+_Hub = TypeVar("_Hub")
+Hubs = Annotated[dict[str, _Hub], BeforeValidator(_hubs)]
+_Webhook = TypeVar("_Webhook")
+Webhooks = Annotated[dict[str, _Webhook], BeforeValidator(_webhooks)]
+HeaderNames = Annotated[tuple[str, ...], AfterValidator(_distinct), AfterValidator(_header_names)]
+Tenant = Annotated[str, _text(r"^\S(.{0,498}\S)?$")]
+Tenants = Annotated[tuple[Tenant, ...], AfterValidator(_distinct)]
+TenantNames = dict[Tenant, Annotated[str, _text("^[a-z][a-z0-9_-]{0,39}$")]]
+WebhookName = Annotated[str, _text("^[a-z][a-z0-9_-]{0,39}$")]

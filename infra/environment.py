@@ -13,6 +13,7 @@ from infra.cards import CARDS, cards_with
 from infra.config import ConfigError, DeploymentConfig, FlowConfig
 from infra.config_values import STANDARD_FLOW
 from infra.metrics import NAMESPACE
+from onramp import settings
 
 CONFIGURED: Mapping[str, str] = MappingProxyType(
     {
@@ -94,6 +95,22 @@ def notifications(config: DeploymentConfig) -> dict[str, object]:
     return config.notifications.model_dump(mode="json")
 
 
+def hubs(config: DeploymentConfig) -> dict[str, dict[str, object]]:
+    """The hubs beside the default one, by name; what they leave out is as with that."""
+    names = {"default_plan_tier": "plan_tier", "budget_window_seconds": "budget_window"}
+    return {
+        name: {names.get(key, key): value for key, value in hub if value is not None}
+        for name, hub in config.hubs.items()
+    }
+
+
+def messaging_webhooks(config: DeploymentConfig) -> dict[str, dict[str, Any]]:
+    """The allow-list of messaging webhooks, and who is sent to one of them; nothing where there is none."""
+    named = {name: webhook.model_dump(mode="json") for name, webhook in config.messaging.webhooks.items()}
+    tenants = dict(config.messaging.tenants)
+    return {"named": named, "tenants": tenants} if named else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A variable made of several values: which of them may be large, and how."""
@@ -106,6 +123,8 @@ MADE: Mapping[str, Made] = MappingProxyType(
     {
         "NOTIFICATIONS": Made("notifications.endpoints", notifications),
         "RELAY": Made("relay.targets", relay),
+        "HUBS": Made("hubs", hubs),
+        "MESSAGING_WEBHOOKS": Made("messaging.webhooks and messaging.tenants", messaging_webhooks),
         "META_REDIRECT_URIS": Made("meta.redirect_uris", redirect_uris),
         "RETENTION": Made("retention", retention),
         "SIGNUP_FLOWS": Made("meta.extras and meta.flows", signup_flows),
@@ -119,6 +138,8 @@ MADE: Mapping[str, Made] = MappingProxyType(
 FIXED: Mapping[str, str] = MappingProxyType({"LOG_LEVEL": "INFO", "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE})
 """What is the same for all functions and stages."""
 
+OPTIONAL = frozenset({"HUBS", "MESSAGING_WEBHOOKS"})
+"""Variables that a stage does not have which does without what they say."""
 LARGEST_ENVIRONMENT = 4096
 """Bytes that Lambda takes, of all variables of a function written as JSON."""
 LONGEST_RESOURCE_NAME = 135
@@ -165,7 +186,8 @@ def environment_of(*, function: str, config: DeploymentConfig, resources: Resour
         **{name: _text(made.make(config)) for name, made in MADE.items()},
         **{name.upper(): value for name, value in asdict(resources).items()},
     }
-    return {name: values[name] for name in sorted(CARDS[function].variables)}
+    left_out = {name for name in OPTIONAL if values[name] == settings.NOTHING}
+    return {name: values[name] for name in sorted(CARDS[function].variables - left_out)}
 
 
 def check_sizes(config: DeploymentConfig) -> None:

@@ -68,6 +68,9 @@ class Model:
             for section, model in self.sections.items()
             for key, info in model.model_fields.items()
         }
+        # A table of tables of its own, such as [hubs.<name>], is a value with the section's name.
+        self.tables = tuple(name for name in root.model_fields if name not in self.sections)
+        self.fields |= {name: root.model_fields[name] for name in self.tables}
         self.names = tuple(self.fields)
         self._adapters: dict[str, TypeAdapter[Any]] = {}
 
@@ -122,11 +125,13 @@ def examine(
     _apply(reading)
     for section in model.sections:
         _read_section(reading, section)
+    for name in model.tables:
+        _read_value(reading, name, content)
     for name, value in content.items():
-        if name not in model.sections:
+        if name not in {*model.sections, *model.tables}:
             reading.tell(name, _unknown_section(model, name, value))
     reading.mistakes += broken_rules(reading.values, rules, around)
-    sections = list(model.sections)
+    sections = [*model.sections, *model.tables]
     order = {name: position for position, name in enumerate([*sections, *content])}
     order |= {name: position for position, name in enumerate(sections)}
     reading.mistakes.sort(key=lambda one: order.get(one.name.partition(".")[0], len(order)))
@@ -152,8 +157,8 @@ def _apply(reading: _Reading) -> None:
         if name not in reading.model.fields:
             reading.tell(name, _unknown_override(reading.model, name))
             continue
-        section, _, key = name.partition(".")
-        table = reading.content.setdefault(section, {})
+        section, _, key = name.rpartition(".")
+        table = reading.content.setdefault(section, {}) if section else reading.content
         try:
             parsed = _parsed(reading.model, name, value)
         except (ValueError, RecursionError) as error:
@@ -252,7 +257,7 @@ def _read_section(reading: _Reading, section: str) -> None:
 
 
 def _read_value(reading: _Reading, name: str, table: Mapping[str, object]) -> None:
-    info, key = reading.model.fields[name], name.partition(".")[2]
+    info, key = reading.model.fields[name], name.rpartition(".")[2]
     if table.get(key) is _UNREADABLE:
         return
     if key not in table:

@@ -259,6 +259,7 @@ class Onramp(Construct):
             makers=self._config.links.makers,
             page=self._config.page.enabled,
             meta=self._config.meta_webhook.enabled,
+            hubs=bool(self._config.hubs),
         )
 
     def _outputs(self) -> None:

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, NoReturn, Self, dataclass_transform
 
+NOTHING: Final = "{}"
+"""What a variable says that a stage does without."""
+
 
 class SettingsError(Exception):
     """A variable is missing or makes no sense; the message names it and never shows a value."""
@@ -18,6 +21,8 @@ class SettingsError(Exception):
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Settings:
     """Variables of the same names in capitals. Subclasses add those of one function.
+
+    A field with a value of its own may be missing: a stage that does not use it has no such variable.
 
     What a dataclass would be: but that takes a millisecond for each of these, and every function loads all.
     """
@@ -39,10 +44,11 @@ class Settings:
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read the environment of the process. Raises `SettingsError`."""
         source = os.environ if environment is None else environment
-        missing = [name for name in cls.names() if not source.get(name)]
+        values = {field: source.get(field.upper()) or getattr(cls, field, "") for field in cls._fields()}
+        missing = [field.upper() for field, value in values.items() if not value]
         if missing:
             raise SettingsError(f"missing: {', '.join(missing)}")
-        return cls(**{field: source[field.upper()] for field in cls._fields()})
+        return cls(**values)
 
     @classmethod
     def names(cls) -> list[str]:
@@ -68,8 +74,8 @@ class CodeExchangeSettings(StoringSettings):
     """`code_exchange`.
 
     `signup_flows` and `signup_links` are JSON objects: what the popup is opened with, by the flow's name, and
-    what holds for links; so is `tenant_limits`. `meta_redirect_uris` is a JSON list. `api_address` may leave
-    `{domain_name}` and `{api_id}` to the gateway.
+    what holds for links; so are `tenant_limits`, `hubs` and `messaging_webhooks`. `meta_redirect_uris` is a
+    JSON list. `api_address` may leave `{domain_name}` and `{api_id}` to the gateway.
     """
 
     envelope_key_id: str
@@ -85,6 +91,8 @@ class CodeExchangeSettings(StoringSettings):
     tenant_limits: str
     default_plan_tier: str
     meta_webhook: str
+    hubs: str = NOTHING
+    messaging_webhooks: str = NOTHING
 
 
 class NumberSubmissionSettings(StoringSettings):
@@ -103,7 +111,8 @@ class NumberSubmissionSettings(StoringSettings):
 class SignupQueriesSettings(Settings):
     """`signup_queries`.
 
-    `signup_flows`, `signup_links` and `signup_page` are JSON objects, `meta_redirect_uris` is a JSON list.
+    `signup_flows`, `signup_links`, `signup_page` and `hubs` are JSON objects, `meta_redirect_uris` is a JSON
+    list.
     """
 
     table_name: str
@@ -119,23 +128,26 @@ class SignupQueriesSettings(Settings):
     signup_links: str
     signup_page: str
     tenant_claim: str
+    hubs: str = NOTHING
 
 
 class ReconcilerSettings(Settings):
-    """`reconciler`: it only wakes. `notifications` is a JSON object."""
+    """`reconciler`: it only wakes. `notifications` is a JSON object; of `hubs` it needs the names."""
 
     table_name: str
     jobs_queue_url: str
     notifications: str
     notifications_queue_url: str
+    hubs: str = NOTHING
 
 
 class WorkerSettings(StoringSettings):
-    """What both workers need: they wake numbers, and try again by the schedule."""
+    """What both workers need: they wake numbers, and try again by the schedule, at the hubs of the stage."""
 
     jobs_queue_url: str
     reconcile_after_seconds: str
     retry_schedule_seconds: str
+    hubs: str = NOTHING
 
     @property
     def look_after(self) -> timedelta:
@@ -151,7 +163,7 @@ class WorkerSettings(StoringSettings):
 
 
 class OnboardingWorkerSettings(WorkerSettings):
-    """`onboarding_worker`. `messaging_webhook_headers` is a JSON object of strings."""
+    """`onboarding_worker`. `messaging_webhook_headers` and `messaging_webhooks` are JSON objects."""
 
     jobs_dlq_url: str
     envelope_key_id: str
@@ -166,6 +178,7 @@ class OnboardingWorkerSettings(WorkerSettings):
     messaging_webhook_headers: str
     numbers_mend_keys: str
     numbers_mend_webhooks: str
+    messaging_webhooks: str = NOTHING
 
     @property
     def mend_keys(self) -> bool:
@@ -246,7 +259,7 @@ class EventPublisherSettings(Settings):
     bus_name: str
 
 
-WEBHOOK_RECEIVER: Final = ("EVENTS_QUEUE_URL", "POWERTOOLS_METRICS_NAMESPACE", "SECRET_ID", "STAGE")
+WEBHOOK_RECEIVER: Final = ("EVENTS_QUEUE_URL", "HUBS", "POWERTOOLS_METRICS_NAMESPACE", "SECRET_ID", "STAGE")
 """What `webhook_receiver` reads by hand; it starts without this module."""
 META_RECEIVER: Final = (
     "API_ADDRESS",

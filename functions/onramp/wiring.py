@@ -9,11 +9,11 @@ process that only imports it needs no environment.
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aws_lambda_powertools import Logger, Metrics
@@ -34,9 +34,11 @@ from onramp.adapters.starting import around_snapshots, on_lambda, started
 from onramp.adapters.system import PowertoolsTelemetry, SystemClock
 from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flow
+from onramp.domain.records import HUB
 from onramp.domain.relaying import Coexistence, RelayRules, Target
 from onramp.ports import (
     EndpointRule,
+    Hub,
     Kept,
     LinkRules,
     NotificationRules,
@@ -44,8 +46,9 @@ from onramp.ports import (
     Ports,
     Rules,
     TenantLimits,
+    Webhooks,
 )
-from onramp.ports.upstreams import ChannelWebhook
+from onramp.ports.upstreams import ChannelWebhook, NamedWebhook
 from onramp.settings import (
     CodeExchangeSettings,
     EventPublisherSettings,
@@ -77,7 +80,7 @@ if TYPE_CHECKING:
     from onramp.ports.relaying import Bodies
     from onramp.ports.services import Vault
     from onramp.ports.storage import Store
-    from onramp.ports.upstreams import Meta
+    from onramp.ports.upstreams import Meta, Partner
 
 LOCAL_STAGE: Final = "local"
 """The stage of a run on one machine, whose endpoints are that machine's."""
@@ -87,6 +90,8 @@ _REFUSED: Final = {
     "partner_api_key": "PartnerConfigurationErrors",
 }
 """What is counted when a value of the secret is refused."""
+OF: Final = "@"
+"""Stands in the secret between what a value is and whose it is: `partner_api_key@emea`."""
 
 
 class Runtime:
@@ -183,7 +188,8 @@ class Runtime:
 
     def _wrong(self, name: str, why: Wrong) -> None:
         """The current version of the secret has a wrong value, and the one before it helps out."""
-        self.telemetry.count("ServicesUnavailable" if why is Wrong.MISSING else _REFUSED[name])
+        kind = name.partition(OF)[0]
+        self.telemetry.count("ServicesUnavailable" if why is Wrong.MISSING else _REFUSED[kind])
         self.telemetry.warn("a value of the secret is wrong; the one before it is used", value=name, why=why)
 
     def forget(self) -> None:
@@ -226,6 +232,17 @@ class _Late:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._made, name)
+
+
+class _PartnerSettings(Protocol):
+    """What is needed to call 360dialog."""
+
+    @property
+    def secret_id(self) -> str: ...
+    @property
+    def partner_base_url(self) -> str: ...
+    @property
+    def messaging_base_url(self) -> str: ...
 
 
 class _MetaSettings(Protocol):
@@ -290,6 +307,82 @@ def _notifications(value: str) -> NotificationRules:
         raise SettingsError("NOTIFICATIONS: cannot be read") from None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubValues:
+    """What the configuration says of a hub beside the default one; what it leaves out is as with that."""
+
+    partner_id: str
+    solution_id: str
+    base_url: str | None = None
+    plan_tier: str | None = None
+    budget_calls: int | None = None
+    budget_window: int | None = None
+    messaging: str | None = None
+
+    def rules(self, stage: Rules) -> Rules:
+        """What holds at this hub."""
+        calls = self.budget_calls or stage.budget.calls
+        window = timedelta(seconds=self.budget_window) if self.budget_window else stage.budget.window
+        return replace(
+            stage,
+            budget=BudgetRule(calls, window),
+            flows={name: self._flow(flow) for name, flow in stage.flows.items()},
+            plan_tier=self.plan_tier or stage.plan_tier,
+            webhooks=replace(stage.webhooks, hub=self.messaging),
+            solution_id=self.solution_id,
+        )
+
+    def _flow(self, flow: Flow) -> Flow:
+        """The flow with this hub's solution, where it is one of a solution's."""
+        setup = flow.extras.get("setup")
+        if not isinstance(setup, dict) or "solutionID" not in setup:
+            return flow
+        return Flow(flow.config_id, {**flow.extras, "setup": {**setup, "solutionID": self.solution_id}})
+
+
+def hubs_of(value: str) -> dict[str, HubValues]:
+    """The hubs beside the default one, by name. Raises `SettingsError`."""
+    try:
+        return {name: HubValues(**one) for name, one in json_object("HUBS", value).items()}
+    except TypeError:
+        raise SettingsError("HUBS: a hub lacks a member, or has one that is not known") from None
+
+
+def with_hubs(
+    ports: Ports, hubs: Mapping[str, HubValues], partner: "Callable[[str, HubValues], Partner] | None" = None
+) -> Ports:
+    """The ports with all hubs; the same where the default one is alone. `partner` makes a hub's partner."""
+    if not hubs:
+        return ports
+    table = {HUB: Hub(ports.rules, ports.partner)}
+    for name, values in hubs.items():
+        hub = Hub(values.rules(ports.rules))
+        table[name] = replace(hub, partner=partner(name, values)) if partner else hub
+    return replace(ports, hubs=table)
+
+
+def webhooks_of(value: str, headers: Callable[[str, Sequence[str]], Mapping[str, str]]) -> Webhooks:
+    """The allow-list of messaging webhooks. `headers` reads those of one, by name. Raises `SettingsError`."""
+    content = json_object("MESSAGING_WEBHOOKS", value)
+    try:
+        named = {
+            name: NamedWebhook(
+                url=one["url"],
+                tenants=tuple(one.get("tenants", ())),
+                headers=partial(headers, name, tuple(one.get("headers", ()))),
+            )
+            for name, one in content.get("named", {}).items()
+        }
+        return Webhooks(named=named, tenants=dict(content.get("tenants", {})))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise SettingsError("MESSAGING_WEBHOOKS: has a webhook without a url") from None
+
+
+def _no_headers(_name: str, _wanted: Sequence[str]) -> Mapping[str, str]:
+    """Who only names a webhook does not read what its headers say."""
+    return {}
+
+
 def _kept(value: str) -> Kept:
     """For how long the table keeps what. Raises `SettingsError`; what a later release says is left out."""
     given = json_object("RETENTION", value)
@@ -318,16 +411,20 @@ def _of_signups(settings: CodeExchangeSettings | SignupQueriesSettings) -> Rules
 
 def code_exchange(runtime: Runtime, settings: CodeExchangeSettings) -> Ports:
     """Meta by need, and the key under which tokens are stored."""
-    return replace(
+    rules = replace(
+        _of_signups(settings),
+        hears_meta=settings.meta_webhook == "True",
+        limits=_limits(settings.tenant_limits),
+        plan_tier=settings.default_plan_tier,
+        webhooks=webhooks_of(settings.messaging_webhooks, _no_headers),
+    )
+    ports = replace(
         runtime.ports(settings.table_name, settings.retention),
         vault=runtime.vault(settings.envelope_key_id),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings))),
-        rules=replace(
-            _of_signups(settings),
-            hears_meta=settings.meta_webhook == "True",
-            limits=_limits(settings.tenant_limits),
-        ),
+        rules=rules,
     )
+    return with_hubs(ports, hubs_of(settings.hubs))
 
 
 def number_submission(runtime: Runtime, settings: NumberSubmissionSettings) -> Ports:
@@ -343,45 +440,67 @@ def number_submission(runtime: Runtime, settings: NumberSubmissionSettings) -> P
 
 def signup_queries(runtime: Runtime, settings: SignupQueriesSettings) -> Ports:
     """The key under which tokens and channels' keys are stored; Meta by need, and not for long."""
-    return replace(
+    ports = replace(
         runtime.ports(settings.table_name),
         vault=runtime.vault(settings.envelope_key_id),
         meta=cast("Meta", _Late(lambda: _meta(runtime, settings, deadline=2.0, patience=4.0))),
         rules=_of_signups(settings),
     )
+    return with_hubs(ports, hubs_of(settings.hubs))
 
 
 def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> Ports:
-    """360dialog with its budget, the keys, and the dead letters of the jobs."""
+    """360dialog with the budget of each hub, the keys, and the dead letters of the jobs."""
     from onramp.adapters.messaging_api import MessagingApi  # noqa: PLC0415
-    from onramp.adapters.partner_api import PartnerApi  # noqa: PLC0415
 
+    secret = runtime.secret(settings.secret_id)
     headers = json_object("MESSAGING_WEBHOOK_HEADERS", settings.messaging_webhook_headers)
-    return replace(
+    rules = Rules(
+        retry_seconds=settings.retry_seconds,
+        look_after=settings.look_after,
+        budget=BudgetRule(settings.budget_calls, settings.budget_window),
+        webhook=ChannelWebhook(
+            url=settings.messaging_webhook_url,
+            headers={name: str(value) for name, value in headers.items()},
+        ),
+        webhooks=webhooks_of(settings.messaging_webhooks, partial(secret_headers, secret)),
+        mend_keys=settings.mend_keys,
+        mend_webhooks=settings.mend_webhooks,
+    )
+    default = HubValues(partner_id=settings.partner_id, solution_id=settings.solution_id)
+    ports = replace(
         runtime.ports(settings.table_name, settings.retention),
         queue=_queue_of(runtime, settings),
-        partner=PartnerApi(
-            client=runtime.http,
-            base_url=settings.partner_base_url.rstrip("/"),
-            partner_id=settings.partner_id,
-            partner_key=runtime.credential(settings.secret_id, "partner_api_key"),
-            solution_id=settings.solution_id,
-            messaging_url=settings.messaging_base_url.rstrip("/"),
-        ),
+        partner=partner_of(runtime, settings, HUB, default),
         messaging=MessagingApi(runtime.http),
         vault=runtime.vault(settings.envelope_key_id),
-        rules=Rules(
-            retry_seconds=settings.retry_seconds,
-            look_after=settings.look_after,
-            budget=BudgetRule(settings.budget_calls, settings.budget_window),
-            webhook=ChannelWebhook(
-                url=settings.messaging_webhook_url,
-                headers={name: str(value) for name, value in headers.items()},
-            ),
-            mend_keys=settings.mend_keys,
-            mend_webhooks=settings.mend_webhooks,
-        ),
+        rules=rules,
     )
+    return with_hubs(ports, hubs_of(settings.hubs), partial(partner_of, runtime, settings))
+
+
+def partner_of(runtime: Runtime, settings: _PartnerSettings, hub: str, values: HubValues) -> "Partner":
+    """360dialog as a hub's partner, with that partner's key."""
+    from onramp.adapters.partner_api import PartnerApi  # noqa: PLC0415
+
+    return PartnerApi(
+        client=runtime.http,
+        base_url=(values.base_url or settings.partner_base_url).rstrip("/"),
+        partner_id=values.partner_id,
+        partner_key=runtime.credential(settings.secret_id, name_at("partner_api_key", hub)),
+        solution_id=values.solution_id,
+        messaging_url=settings.messaging_base_url.rstrip("/"),
+    )
+
+
+def name_at(name: str, hub: str) -> str:
+    """What a hub's value is called in the secret."""
+    return name if hub == HUB else f"{name}{OF}{hub}"
+
+
+def secret_headers(secret: Secret, name: str, wanted: Sequence[str]) -> Mapping[str, str]:
+    """The headers of a messaging webhook, as they are now. Raises `UnavailableError`, naming the value."""
+    return {header: secret.value(f"messaging_header{OF}{name}:{header}") for header in wanted}
 
 
 def _queue_of(runtime: Runtime, settings: OnboardingWorkerSettings) -> SqsQueue:
@@ -437,7 +556,7 @@ def _signer() -> "Signer":
 
 def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings) -> Ports:
     """The jobs queue, the dead letters of the events, and the way to the relay."""
-    return replace(
+    ports = replace(
         runtime.ports(settings.table_name, settings.retention),
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_events=settings.events_dlq_url),
         relay=SqsRelay(runtime.sqs, queue=settings.relay_queue_url),
@@ -449,6 +568,7 @@ def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings)
             solution_id=settings.solution_id,
         ),
     )
+    return with_hubs(ports, hubs_of(settings.hubs))
 
 
 def event_relay(runtime: Runtime, settings: EventRelaySettings) -> Ports:
@@ -501,13 +621,14 @@ def relay_rules(value: str) -> RelayRules:
 
 def reconciler(runtime: Runtime, settings: ReconcilerSettings) -> Ports:
     """The jobs queue, and that of the notifications."""
-    return replace(
+    ports = replace(
         runtime.ports(settings.table_name),
         queue=SqsQueue(
             runtime.sqs, jobs=settings.jobs_queue_url, notifications=settings.notifications_queue_url
         ),
         rules=Rules(notifications=_notifications(settings.notifications)),
     )
+    return with_hubs(ports, hubs_of(settings.hubs))
 
 
 def notification_sender(runtime: Runtime, settings: NotificationSenderSettings) -> Ports:

@@ -14,7 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_route53 as route53
 from constructs import Construct
 
-from contract.routes import META, PAGES, ROUTES, Access, Route
+from contract.routes import HUBS, META, PAGES, ROUTES, Access, Route
 from infra.cards import logical_id
 from infra.config import ApiConfig, StageConfig
 from infra.constructs.log_groups import log_group
@@ -67,7 +67,8 @@ class Api(Construct):
     AWS's own address answers beside a domain until the configuration says that it shall not: 360dialog calls
     it until the new one has been entered there. `key_reader` is the role of those who fetch keys, and
     `link_maker` of those who make signup links, when the configuration names any (`makers`). `page` says
-    whether the hosted page has its routes, `meta` whether Meta's own webhook has.
+    whether the hosted page has its routes, `meta` whether Meta's own webhook has, `hubs` whether there are
+    more than the default one.
     """
 
     def __init__(
@@ -83,10 +84,16 @@ class Api(Construct):
         makers: tuple[str, ...],
         page: bool,
         meta: bool,
+        hubs: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
         self._config = config
-        self._table = (*ROUTES, *(PAGES if page else ()), *(META if meta else ()))
+        self._table = (
+            *ROUTES,
+            *(HUBS if hubs else ()),
+            *(PAGES if page else ()),
+            *(META if meta else ()),
+        )
         self.domain = self._domain()
         # An HTTP API has one CORS setting for all its routes, the webhook's included. It helps no page
         # there: the signature's header is not among those allowed, and without it the answer is 401.

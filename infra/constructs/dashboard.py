@@ -185,7 +185,12 @@ class Dashboard(Construct):
         outcomes = ("Accepted", "Rejected", "Refused", "TooLarge", "Empty")
         events = ("Applied", "Duplicate", "Stored", "Unknown", "Unresolved", "GivenUp", "Unreadable")
         return [
-            _graph("Webhooks", [measured.total(f"Webhooks{name}") for name in outcomes], width=8),
+            _graph("Webhooks", [measured.total(f"Webhooks{name}") for name in outcomes], width=6),
+            _graph(
+                "Webhooks of Meta's",
+                [measured.total(f"MetaWebhooks{name}") for name in outcomes if name != "Empty"],
+                width=6,
+            ),
             _graph(
                 "Webhooks: time to answer, ms",
                 [
@@ -194,9 +199,9 @@ class Dashboard(Construct):
                     )
                     for statistic in ("p50", "p99", "Maximum")
                 ],
-                width=8,
+                width=6,
             ),
-            _graph("Events", [measured.total(f"Events{name}") for name in events], width=8),
+            _graph("Events", [measured.total(f"Events{name}") for name in events], width=6),
         ]
 
     def _partner(self) -> Sequence[cloudwatch.IWidget]:
@@ -231,6 +236,8 @@ class Dashboard(Construct):
                         "ChannelsUnknown",
                         "MetaConfigurationErrors",
                         "PartnerConfigurationErrors",
+                        "SolutionsDeactivated",
+                        "DeletionsRequested",
                     )
                 ],
                 width=8,

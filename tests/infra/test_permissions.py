@@ -165,11 +165,12 @@ def test_the_receiver_sends_to_one_queue_and_reads_one_secret(template: Template
     }
 
 
-def test_one_function_has_the_bus_and_the_stream(template: Template) -> None:
-    for resource in ("bus", "stream"):
-        assert [name for name in CARDS if resource in {one for _, one in allowed(template, name)}] == [
-            "event_publisher"
-        ]
+def test_facts_and_handed_on_events_alone_reach_the_bus(template: Template) -> None:
+    having = {
+        resource: {name for name in CARDS if resource in {one for _, one in allowed(template, name)}}
+        for resource in ("bus", "stream")
+    }
+    assert having == {"bus": {"event_publisher", "event_relay"}, "stream": {"event_publisher"}}
 
 
 def test_the_table_is_scanned_for_old_facts_and_for_persons_alone(template: Template) -> None:
@@ -252,13 +253,15 @@ def test_cipher_text_is_opened_only_for_its_purpose_and_its_record(
     }
 
 
-def test_the_tables_key_is_used_only_through_the_table(template: Template) -> None:
+def test_the_tables_key_is_used_only_through_the_table_and_the_bucket(template: Template) -> None:
+    of_the_bucket = {"partner_event_worker", "event_relay"}
     key = one_named(template, "AWS::KMS::Key", "SecretsTableKey")["LogicalId"]
     for name in CARDS:
         for statement in statements_of(template, name):
             if key in json.dumps(statement["Resource"]):
                 (service,) = statement["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Join"][1:]
-                assert service == ["dynamodb.", {"Ref": "AWS::Region"}, ".amazonaws.com"]
+                assert service[1:] == [{"Ref": "AWS::Region"}, ".amazonaws.com"]
+                assert service[0] == "dynamodb." or (service[0] == "s3." and name in of_the_bucket)
 
 
 def test_the_library_has_granted_nothing_on_its_own(template: Template) -> None:

@@ -456,6 +456,7 @@ def test_what_holds_data_outlives_a_stage_that_retains(template: Template) -> No
         "AWS::DynamoDB::Table",
         "AWS::KMS::Key",
         "AWS::Logs::LogGroup",
+        "AWS::S3::Bucket",
         "AWS::SecretsManager::Secret",
     }
     kept = {
@@ -505,6 +506,7 @@ def test_what_the_stack_tells_a_person(template: Template, local_template: Templ
         "DefaultApiUrl",
         "EnvelopeKeyArn",
         "KeyRouteArn",
+        "MetaWebhookUrl",
         "OperatorDeskArn",
         "RunbookHint",
         "SecretArn",

@@ -405,6 +405,6 @@ def test_trouble_before_the_first_webhook_is_met_again_at_it(
 def test_a_snapshot_holds_no_secret(receiver: ModuleType, aws: Aws) -> None:
     assert receiver.handler(webhook(), None)["statusCode"] == 200
     receiver.receiver().forget()
-    assert not receiver.receiver().secrets._secrets
+    assert not receiver.receiver().secrets["default"]._secrets
     assert receiver.handler(webhook(), None)["statusCode"] == 200
     assert aws.reads == 2

@@ -52,6 +52,8 @@ AWS = {
     "AWS_SECRET_ACCESS_KEY": "testing",
 }
 VALUES = {
+    "HUBS": "{}",
+    "MESSAGING_WEBHOOKS": "{}",
     "LOG_LEVEL": "INFO",
     "MESSAGING_WEBHOOK_HEADERS": '{"X-Shared": "s", "X-Number": 1}',
     "MESSAGING_WEBHOOK_URL": "https://hooks.example/in",

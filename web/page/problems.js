@@ -65,6 +65,7 @@ export const FAILURES = {
   channel_dead: ["ended", "ask"],
   key_rejected: ["ours", "again"],
   webhook_rejected: ["ours", "again"],
+  messaging_unknown: ["ours", "again"],
   cancellation_rejected: ["ours", "ask"],
   reactivation_rejected: ["ended", "ask"],
   internal_error: ["again", "again"],

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from onramp.domain.records import HUB, Worked
+from onramp.domain.records import Worked
 
 EVERY: Final = timedelta(hours=24)
 SOON: Final = timedelta(minutes=10)
@@ -15,7 +15,7 @@ UNKNOWN_TOLD: Final = 100
 
 
 class Census(Worked):
-    """One hub's census. `offset` is where the next page begins, while one is under way (`began_at`).
+    """The census of its hub. `offset` is where the next page begins, while one is under way (`began_at`).
 
     `unknown` are the billed channels of this round that belong to no number of ours; `unknown_count` all of
     them. `wanted`: numbers wait, the next round begins as soon as it may. `whole_since`: when the last round
@@ -24,7 +24,6 @@ class Census(Worked):
 
     KIND: ClassVar[str] = "CENSUS"
 
-    hub: str = HUB
     offset: int = 0
     began_at: datetime | None = None
     ended_at: datetime | None = None

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
-from onramp.domain.records import HUB, Worked
+from onramp.domain.records import Worked
 
 
 class ClientRecord(Worked):
@@ -17,7 +17,6 @@ class ClientRecord(Worked):
 
     KIND: ClassVar[str] = "CLIENT"
 
-    hub: str = HUB
     name: str
     tenant: str
     client_id: str | None = None

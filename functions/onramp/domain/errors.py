@@ -229,6 +229,11 @@ FAILURES: Final[Mapping[str, FailureKind]] = {
         "The operator must mend its URL, then retry.",
         retryable=True,
     ),
+    "messaging_unknown": FailureKind(
+        "The configuration has no messaging webhook of the name that was chosen",
+        "The operator must put it back, then retry.",
+        retryable=True,
+    ),
     "cancellation_rejected": FailureKind(
         "360dialog refused to end the channel", "Cancel it in the 360dialog Hub.", retryable=False
     ),
@@ -393,6 +398,10 @@ class Unreadable(OnrampError):
 
 class UnavailableError(OnrampError):
     """A service of ours does not answer; the same call may work in a moment."""
+
+
+class UnknownHub(OnrampError):
+    """A record or a message names a hub that the configuration does not have; the text is its name."""
 
 
 class SweepIncomplete(OnrampError):

@@ -43,7 +43,6 @@ class EventRecord(Worked):
 
     KIND: ClassVar[str] = "EVENT"
 
-    hub: str = HUB
     id: str
     name: str
     place: str

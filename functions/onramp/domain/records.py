@@ -15,7 +15,7 @@ from onramp.domain.errors import LeaseLost, PutOff
 SCHEMA: Final = 1
 """Written with every item; raised when a reader of an older release could misunderstand what is stored."""
 HUB: Final = "default"
-"""The hub of everything until there are several."""
+"""The hub of `[partner]`: that of everything which names none."""
 LEASE: Final = timedelta(seconds=90)
 """Longer than the workers' timeout of 60 s, so that a holder is dead when its lease runs out."""
 HELD_PAUSE: Final = timedelta(seconds=10)
@@ -85,11 +85,12 @@ class Lease(Record):
 class Worked(Stored):
     """A record that is worked on by attempts, see `onramp.usecases.attempt`.
 
-    `attempts` counts the runs of the present step. `waiting_since`: the first of the put-offs that have
-    followed each other since the last counted attempt.
+    `hub` is the partner it lies at. `attempts` counts the runs of the present step. `waiting_since`: the
+    first of the put-offs that have followed each other since the last counted attempt.
     """
 
     lease: Lease | None = None
+    hub: str = HUB
     attempts: int = 0
     waiting_since: datetime | None = None
 

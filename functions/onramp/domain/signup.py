@@ -74,8 +74,9 @@ class Signup(Stored):
     which class; kept by whoever changes a number's class, in the same write. `parts`: of the list of numbers.
     `claimed`: the number the browser named, if the WABA has it. `flow`, `prefill`: what its popup is opened
     with, see `onramp.domain.launch`. `outcomes`: how many popups without a code are written down. `link_id`:
-    the link it was opened for, which lives as long as it waits. `kept_days`: so long after its end it stays
-    when it has brought no account; None for ever.
+    the link it was opened for, which lives as long as it waits. `messaging`: the webhook of the allow-list
+    that its numbers' messages go to. `kept_days`: so long after its end it stays when it has brought no
+    account; None for ever.
     """
 
     KIND: ClassVar[str] = "SIGNUP"
@@ -99,6 +100,7 @@ class Signup(Stored):
     prefill: dict[str, JsonValue] | None = None
     outcomes: int = 0
     link_id: str | None = None
+    messaging: str | None = None
     kept_days: int | None = None
 
     @property
@@ -132,6 +134,8 @@ class Signup(Stored):
         prefill: dict[str, JsonValue] | None = None,
         expires_at: datetime | None = None,
         link_id: str | None = None,
+        hub: str = HUB,
+        messaging: str | None = None,
         kept: timedelta | None = None,
     ) -> Self:
         """A new signup that waits for its code until `expires_at`, or until `SIGNUP_LIFETIME` has passed.
@@ -141,6 +145,7 @@ class Signup(Stored):
         signup = cls(
             id=signup_id,
             tenant=tenant,
+            hub=hub,
             created_at=now,
             updated_at=now,
             expires_at=expires_at or now + SIGNUP_LIFETIME,
@@ -150,6 +155,7 @@ class Signup(Stored):
             flow=flow,
             prefill=prefill,
             link_id=link_id,
+            messaging=messaging,
             kept_days=None if kept is None else kept.days,
         )
         signup.tell(FactType.SIGNUP_OPENED, now)

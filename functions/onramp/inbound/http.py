@@ -155,6 +155,11 @@ class Api:
             raise Problem("unauthenticated", f"The token needs one text as its claim {self._tenant_claim}.")
         return str(tenant)
 
+    @property
+    def is_role(self) -> bool:
+        """Whether the caller is a role of the account, which speaks for every tenant."""
+        return self._names_tenant
+
     def _tenant_of_path(self) -> str:
         tenant = (self._event.get("pathParameters") or {}).get("tenant")
         if not _is_tenant(tenant):

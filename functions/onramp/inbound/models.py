@@ -28,7 +28,7 @@ from onramp.domain.launch import STANDARD, Launch
 from onramp.domain.link import LONGEST, Link, LinkStatus
 from onramp.domain.number import Failure, Number
 from onramp.domain.outcome import OutcomeType, PopupOutcome, cleaned
-from onramp.domain.records import Fact
+from onramp.domain.records import HUB, Fact
 from onramp.domain.signup import PROVED_BY_ADOPTION, PROVED_BY_GRANT, PROVED_BY_USE, ListedNumber
 from onramp.domain.states import Attention, SignupStatus, Status, Step
 from onramp.usecases.links import MadeLink, return_urls
@@ -151,6 +151,8 @@ Website = Annotated[
 Category = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_]{1,39}$")]
 PrefillIds = Annotated[list[MetaId], Field(min_length=1, max_length=20)]
 FlowName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_\-]{0,39}$")]
+HubName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9\-]{0,30}$")]
+WebhookName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_\-]{0,39}$")]
 Word = Annotated[str, StringConstraints(max_length=200)]
 ReturnUrl = Annotated[
     str, StringConstraints(min_length=1, max_length=2000, pattern=r"^https?://[\x21-\x7e]+$")
@@ -279,6 +281,11 @@ class OpenSignupBody(Body):
         _about(f"One of the flows of `GET /v1/config`; `{STANDARD}` when none is given.", STANDARD),
     ] = None
     prefill: Annotated[Prefill | None, _about("What the popup need not ask.")] = None
+    hub: Annotated[HubName | None, _about(f"The hub it goes to; `{HUB}` when none is given.", HUB)] = None
+    messaging: Annotated[
+        WebhookName | None,
+        _about("One of the stage's messaging webhooks, where the numbers' messages shall go.", "crm"),
+    ] = None
 
     @model_validator(mode="after")
     def _one_client(self) -> Self:
@@ -545,6 +552,7 @@ class NumberView(View):
     restriction: Annotated[RestrictionView | None, _about("What Meta restricts it by, if it does.")]
     channel_id: Annotated[str | None, _about("360dialog's id of its channel.", "abc123CH")]
     signup_id: Annotated[str | None, _about("The signup it belongs to.", SIGNUP_ID)]
+    hub: Annotated[str | None, _about("The hub it is at.", HUB)]
     steps: Annotated[list[StepView], _about("The states it has reached in this life, in their order.")]
     failure: Annotated[FailureView | None, _about("Why it stopped, if it did.")]
     wish: Annotated[WishView | None, _about("What 360dialog was asked for, until it is done.")]
@@ -571,6 +579,7 @@ class NumberView(View):
             restriction=RestrictionView.of(number),
             channel_id=number.channel_id,
             signup_id=number.signup_id,
+            hub=number.hub,
             steps=[StepView(status=status, at=at) for status, at in number.steps.items()],
             failure=FailureView.of(number.failure) if number.failure else None,
             wish=WishView.model_validate(number.wish) if number.wish else None,
@@ -636,6 +645,7 @@ class SignupSummary(View):
         _word_of("PlanTier"),
         _about("The price plan of its numbers, unless they have their own.", "regular"),
     ]
+    hub: Annotated[str, _about("The hub it goes to.", HUB)]
     client: Annotated[ClientView, _about("The customer that came in.")]
     waba: Annotated[WabaView | None, _about("The WABA, once it is proved.")]
     numbers: Annotated[list[NumberView], _about("The WABA's numbers.")]
@@ -703,6 +713,7 @@ def _parts(whole: Whole, now: datetime) -> dict[str, Any]:
         "status": signup.status(now),
         "reference": signup.reference,
         "plan_tier": signup.plan_tier,
+        "hub": signup.hub,
         "client": ClientView(id=known, name=client.name, email=client.email, user_name=client.user_name),
         "waba": WabaView.model_validate(signup.waba) if signup.waba else None,
         "numbers": shown,

@@ -20,6 +20,8 @@ QUEUE_LIMIT = 1024 * 1024
 ENVELOPE = 4 * 1024
 """Bytes of a queue message kept for its attributes."""
 MAX_BODY = QUEUE_LIMIT - ENVELOPE
+DEFAULT = "default"
+"""The hub of the address without a name."""
 
 
 class SecretUnusable(Exception):
@@ -29,8 +31,8 @@ class SecretUnusable(Exception):
 class PlatformSecrets:
     """The secrets webhooks are signed with, remembered for `SECRET_SECONDS`; `name` is theirs in the secret.
 
-    Their age is taken by two clocks, see `is_fresh`. `read` gives the parsed secret. Raises what `read`
-    raises, and `SecretUnusable`; what cannot be used is not remembered.
+    Their age is taken by two clocks, see `is_fresh`. `read` gives the parsed secret, and `name` is what they
+    are called in it. Raises what `read` raises, and `SecretUnusable`; what cannot be used is not remembered.
     """
 
     def __init__(
@@ -80,6 +82,18 @@ class PlatformSecrets:
             self._read_at = None
             raise SecretUnusable(str(error)) from None
         self._read_at = self._now()
+
+
+def hub_names(value: str) -> tuple[str, ...]:
+    """The hubs beside the default one, from the variable that tells of them. Raises `ValueError`."""
+    hubs = json.loads(value or "{}")
+    return tuple(hubs)
+
+
+def hub_of(event: Mapping[str, object]) -> str:
+    """The hub whose address was called, as the path names it."""
+    parameters = event.get("pathParameters")
+    return str(parameters.get("hub", DEFAULT)) if isinstance(parameters, dict) else DEFAULT
 
 
 def raw_body(event: Mapping[str, object]) -> bytes | None:

@@ -4,11 +4,12 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, Never, cast
 
 from onramp.domain.budget import BudgetRule
+from onramp.domain.errors import UnknownHub
 from onramp.domain.launch import Flows
 from onramp.domain.notifications import TRY_SECONDS
 from onramp.domain.records import HUB
@@ -18,7 +19,7 @@ from onramp.ports.outbound import Outbound, Signer
 from onramp.ports.relaying import Bodies, Outlets, Relay
 from onramp.ports.services import Bus, Clock, Letters, Queue, Telemetry, Vault
 from onramp.ports.storage import Store
-from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, Partner
+from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, NamedWebhook, Partner
 
 DEFAULT_BUDGET: Final = BudgetRule(calls=5, window=timedelta(seconds=30))
 NO_WEBHOOK: Final = ChannelWebhook(url="", headers={})
@@ -70,6 +71,21 @@ NO_NOTIFICATIONS: Final = NotificationRules()
 
 
 @dataclass(frozen=True, slots=True)
+class Webhooks:
+    """The allow-list of messaging webhooks, by name, and who is sent to one of them without being asked.
+
+    `tenants`: the name of a tenant's. `hub`: that of the hub; None is the stage's own webhook.
+    """
+
+    named: Mapping[str, NamedWebhook] = field(default_factory=dict)
+    tenants: Mapping[str, str] = field(default_factory=dict)
+    hub: str | None = None
+
+
+NO_NAMED: Final = Webhooks()
+
+
+@dataclass(frozen=True, slots=True)
 class TenantLimits:
     """How much one tenant may have at once, and open in a day of UTC; None where there is no limit."""
 
@@ -107,12 +123,13 @@ class Rules:
     """What a deployment decides: see `config/example.toml`.
 
     `look_after`: how long a number waits for a webhook before its channel is looked up. `webhook`: where
-    connected channels send their messages. `mend_keys`: whether the daily check replaces a key that is dead,
-    which kills the one somebody has just made; `mend_webhooks`: whether it sets a webhook back. `flows`: what
-    a popup can be opened with, by name. `links`: what holds for signup links.
-    `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `limits`: what one
-    tenant may have. `solution_id`: of the multi-partner solution. `hears_meta`: whether Meta's own webhook is
-    taken. `notifications`: who hears of what happens. `relay`: what is handed on to whom.
+    connected channels send their messages unless `webhooks` says otherwise. `mend_keys`: whether the daily
+    check replaces a key that is dead, which kills the one somebody has just made; `mend_webhooks`: whether it
+    sets a webhook back. `flows`: what a popup can be opened with, by name. `links`: what holds for signup
+    links. `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `limits`: what
+    one tenant may have. `plan_tier`: of a signup that names none. `solution_id`: of the multi-partner
+    solution. `hears_meta`: whether Meta's own webhook is taken. `notifications`: who hears of what happens.
+    `relay`: what is handed on of 360dialog's events, and to whom.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -125,15 +142,28 @@ class Rules:
     links: LinkRules = NO_LINKS
     redirect_uris: Sequence[str] = ()
     limits: TenantLimits = NO_LIMITS
+    plan_tier: str = "regular"
+    webhooks: Webhooks = NO_NAMED
     solution_id: str = ""
     hears_meta: bool = False
     notifications: NotificationRules = NO_NOTIFICATIONS
     relay: RelayRules = NO_RELAY
 
 
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """What is one hub's own: its partner at 360dialog, where the function has it, and what holds for it."""
+
+    rules: Rules
+    partner: Partner = cast("Partner", NotWired("partner"))  # noqa: RUF009 - stateless
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Everything a use case may need; each function is given those that it uses."""
+    """Everything a use case may need, as seen from one hub; each function is given those that it uses.
+
+    `hubs` are all hubs of the stage by name, none where there is only one.
+    """
 
     store: Store
     clock: Clock
@@ -153,3 +183,18 @@ class Ports:
     rules: Rules = field(default_factory=Rules)
     kept: Kept = KEPT
     hub: str = HUB
+    hubs: Mapping[str, Hub] = field(default_factory=dict)
+
+    @property
+    def hub_names(self) -> Sequence[str]:
+        """All hubs of the stage; the default one is the first."""
+        return tuple(self.hubs) or (self.hub,)
+
+    def at(self, hub: str) -> "Ports":
+        """The same as seen from another hub. Raises `UnknownHub`."""
+        if hub == self.hub:
+            return self
+        if hub not in self.hubs:
+            raise UnknownHub(hub)
+        own = self.hubs[hub]
+        return replace(self, hub=hub, partner=own.partner, rules=own.rules)

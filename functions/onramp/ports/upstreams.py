@@ -147,6 +147,22 @@ class ChannelWebhook:
     headers: Mapping[str, str]
 
 
+def _no_headers() -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedWebhook:
+    """A messaging webhook of the allow-list. `tenants`: who may choose it by themselves; `*` is everybody.
+
+    `headers` gives those that are kept as a secret. Raises `UnavailableError`.
+    """
+
+    url: str
+    tenants: Sequence[str] = ()
+    headers: Callable[[], Mapping[str, str]] = _no_headers
+
+
 class Messaging(Protocol):
     """360dialog's messaging host. Everything raises `UpstreamError`."""
 

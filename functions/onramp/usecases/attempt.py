@@ -80,13 +80,17 @@ class Work(Protocol):
 
 
 def attempt(ports: Ports, work: Work) -> Outcome:
-    """Make one attempt. Raises what storage raises: then nothing is known, and the message comes back."""
+    """Make one attempt, as seen from the record's own hub.
+
+    Raises what storage raises: then nothing is known, and the message comes back. `UnknownHub`.
+    """
     try:
         if not work.take():
             return Done()
     except PutOff as wait:
         ports.telemetry.info("put off", reason=wait.reason)
         return PutOffUntil(wait.until, wait.reason)
+    ports = ports.at(work.record.hub)
     try:
         outcome = work.settle(_outcome(ports, work))
     except LeaseLost:

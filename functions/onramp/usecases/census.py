@@ -136,7 +136,8 @@ class CensusWork:
 def _compare(ports: Ports, channels: Sequence[Channel]) -> list[str]:
     """Let each channel of a page be seen by its number; gives the billed ones that have none."""
     named = [channel.external_id for channel in channels if channel.external_id is not None]
-    by_id = {number.phone_number_id: number for number in read_numbers(ports, named)}
+    # The same number may have a channel at another hub, which is another partner's business.
+    by_id = {n.phone_number_id: n for n in read_numbers(ports, named) if n.hub == ports.hub}
     unknown: list[str] = []
     seen: dict[str, Number] = {}
     for channel in channels:

@@ -18,9 +18,10 @@ from onramp.domain.census import Census
 from onramp.domain.errors import Permanent, Transient
 from onramp.domain.number import Number
 from onramp.domain.states import Attention
-from onramp.ports.upstreams import NewKey
+from onramp.ports.upstreams import ChannelWebhook, NewKey
 from onramp.usecases.connect import is_set, stored_key
 from onramp.usecases.find_channel import hear_again, read_by_id, read_own
+from onramp.usecases.messaging_webhook import webhook_of
 from onramp.usecases.run import Finish, Run
 
 
@@ -43,10 +44,11 @@ def check(run: Run) -> None:
     if life.missed(run.number, _last_census(run)):
         _read_channel(run)
     run.ports.telemetry.count("NumbersChecked")
-    if is_set(found, run.ports.rules.webhook):
+    wanted = webhook_of(run.ports, run.number)
+    if is_set(found, wanted):
         _then(run, life.checked)
     else:
-        _webhook_is_elsewhere(run, key)
+        _webhook_is_elsewhere(run, key, wanted)
 
 
 def _key_is_dead(run: Run) -> None:
@@ -66,11 +68,11 @@ def _key_is_dead(run: Run) -> None:
     _then(run, finish)
 
 
-def _webhook_is_elsewhere(run: Run, key: NewKey) -> None:
+def _webhook_is_elsewhere(run: Run, key: NewKey, wanted: ChannelWebhook) -> None:
     mend = run.ports.rules.mend_webhooks and life.may_mend(run.number, run.now)
     if mend:
-        run.ports.messaging.set_webhook(key, run.ports.rules.webhook)
-        mend = is_set(run.ports.messaging.read_webhook(key), run.ports.rules.webhook)
+        run.ports.messaging.set_webhook(key, wanted)
+        mend = is_set(run.ports.messaging.read_webhook(key), wanted)
 
     def finish(number: Number, now: datetime) -> None:
         life.drifted(number, Attention.WEBHOOK_DRIFT, now)

@@ -17,6 +17,7 @@ from onramp.domain.number import ChannelKey, Number
 from onramp.domain.states import Attention, Progress
 from onramp.ports.upstreams import ChannelWebhook, NewKey
 from onramp.usecases.changing import change_number
+from onramp.usecases.messaging_webhook import webhook_of
 from onramp.usecases.run import Run
 
 CODE_TO_CONNECTED: Final = "SecondsFromCodeToConnected"
@@ -35,11 +36,13 @@ def connect(run: Run) -> None:
     """
     if not run.hear_ledger():
         return
+    # Where its messages go is known before a key is made, which is worth nothing without.
+    wanted = webhook_of(run.ports, run.number)
     made = run.number.key is None or run.number.key_wanted
     key = _make_key(run) if made else stored_key(run)
     mended: list[Attention] = []
     try:
-        if _check_by_use(run, key, fresh=made) and not made:
+        if _check_by_use(run, key, wanted, fresh=made) and not made:
             mended.append(Attention.WEBHOOK_DRIFT)
     except Permanent as refusal:
         if refusal.code != "key_rejected":
@@ -47,15 +50,15 @@ def connect(run: Run) -> None:
         if made:
             raise Transient("key_rejected", status=refusal.status) from refusal
         run.ports.telemetry.count("KeysFoundDead")
-        _check_new_key(run)
+        _check_new_key(run, wanted)
         mended.append(Attention.KEY_DEAD)
     _connected(run, mended)
 
 
-def _check_new_key(run: Run) -> None:
+def _check_new_key(run: Run, wanted: ChannelWebhook) -> None:
     key = _make_key(run)
     try:
-        _check_by_use(run, key, fresh=True)
+        _check_by_use(run, key, wanted, fresh=True)
     except Permanent as refusal:
         if refusal.code != "key_rejected":
             raise
@@ -92,9 +95,9 @@ def _make_key(run: Run) -> NewKey:
     return key
 
 
-def _check_by_use(run: Run, key: NewKey, *, fresh: bool) -> bool:
+def _check_by_use(run: Run, key: NewKey, wanted: ChannelWebhook, *, fresh: bool) -> bool:
     """Set the channel's webhook where it is not ours, and read it back; says whether it was set."""
-    messaging, wanted = run.ports.messaging, run.ports.rules.webhook
+    messaging = run.ports.messaging
     if not fresh and is_set(messaging.read_webhook(key), wanted):
         return False
     messaging.set_webhook(key, wanted)

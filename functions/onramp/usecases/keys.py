@@ -13,6 +13,7 @@ from onramp.ports import Ports
 from onramp.ports.upstreams import NewKey
 from onramp.usecases.changing import change_number, wake_at_once
 from onramp.usecases.connect import is_set, key_context
+from onramp.usecases.messaging_webhook import webhook_of
 
 MOST_CALLS: Final = 10_000
 """Calls that an outlook is made for."""
@@ -78,7 +79,7 @@ def check_key(ports: Ports, number: Number) -> Proof:
         if refusal.code != "key_rejected":
             raise
         return Proof(KeyState.DEAD, WebhookState.UNKNOWN)
-    ours = is_set(found, ports.rules.webhook)
+    ours = is_set(found, webhook_of(ports.at(number.hub), number))
     return Proof(KeyState.ALIVE, WebhookState.OURS if ours else WebhookState.ELSEWHERE)
 
 

@@ -78,7 +78,7 @@ def make_link(ports: Ports, *, tenant: str, wanted: WantedLink, idempotency_key:
     secret = ports.clock.new_secret()
     link.add_secret(secret)
     link.made()
-    key = remembered(ports, idempotency_key, signup, _asked(wanted)) if idempotency_key else None
+    key = remembered(ports, idempotency_key, signup, _asked(ports.hub, wanted)) if idempotency_key else None
     if not admit(ports, signup, link, repeated=key) and key is not None:
         return _again(ports, key)
     ports.telemetry.count("SignupsOpened")
@@ -203,7 +203,7 @@ def _require_returns(ports: Ports, wanted: WantedLink) -> None:
         raise Problem("invalid_request", f"Not valid: {names}.", errors=errors)
 
 
-def _asked(wanted: WantedLink) -> list[object]:
+def _asked(hub: str, wanted: WantedLink) -> list[object]:
     """What a call asked for, never the same as what a signup without a link was asked for with."""
     own = {
         "language": wanted.language,
@@ -211,7 +211,7 @@ def _asked(wanted: WantedLink) -> list[object]:
         "failure_url": wanted.failure_url,
         "days": wanted.days,
     }
-    return ["link", own, asked_for(wanted.signup)]
+    return ["link", own, asked_for(hub, wanted.signup)]
 
 
 def _again(ports: Ports, key: Remembered) -> MadeLink:

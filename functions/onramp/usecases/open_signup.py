@@ -12,11 +12,14 @@ from pydantic import JsonValue
 from onramp.domain.clients import ClientRecord
 from onramp.domain.errors import Problem, UnavailableError
 from onramp.domain.launch import STANDARD
+from onramp.domain.records import HUB
 from onramp.domain.signup import Client, Remembered, Signup
 from onramp.ports import Ports
 from onramp.usecases.limits import admit
 
 REMEMBERED_FOR: Final = timedelta(hours=24)
+EVERYBODY: Final = "*"
+"""In place of a tenant's name: any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,7 @@ class Wanted:
     reference: str | None = None
     flow: str = STANDARD
     prefill: dict[str, JsonValue] | None = None
+    messaging: str | None = None
 
 
 def open_signup(ports: Ports, *, tenant: str, wanted: Wanted, idempotency_key: str | None) -> Signup:
@@ -37,7 +41,9 @@ def open_signup(ports: Ports, *, tenant: str, wanted: Wanted, idempotency_key: s
     `Problem(tenant_limit)`.
     """
     signup = new_signup(ports, tenant, wanted)
-    key = remembered(ports, idempotency_key, signup, asked_for(wanted)) if idempotency_key else None
+    key = (
+        remembered(ports, idempotency_key, signup, asked_for(ports.hub, wanted)) if idempotency_key else None
+    )
     if not admit(ports, signup, repeated=key) and key is not None:
         return _first(ports, key)
     ports.telemetry.count("SignupsOpened")
@@ -78,8 +84,40 @@ def new_signup(
         prefill=wanted.prefill,
         expires_at=expires_at,
         link_id=link_id,
+        hub=ports.hub,
+        messaging=wanted.messaging,
         kept=ports.kept.signups,
     )
+
+
+def at_hub(ports: Ports, hub: str | None) -> Ports:
+    """The ports of the hub that a caller names, else the default one's. Raises `Problem(invalid_request)`."""
+    if hub is None:
+        return ports
+    if hub not in ports.hub_names:
+        raise Problem(
+            "invalid_request",
+            "There is no such hub.",
+            errors=[{"field": "hub", "message": "is not one of the hubs of this stage"}],
+        )
+    return ports.at(hub)
+
+
+def require_messaging(ports: Ports, name: str | None, tenant: str | None) -> None:
+    """Raise `Problem(invalid_request)` for a messaging webhook that is not one of those a caller may choose.
+
+    `tenant` chooses for itself, from those that the configuration gives it; None is a server of the
+    partner's, which may choose any. What is not there and what is not allowed are told alike.
+    """
+    if name is None:
+        return
+    webhook = ports.rules.webhooks.named.get(name)
+    if webhook is None or (tenant is not None and not {tenant, EVERYBODY} & {*webhook.tenants}):
+        raise Problem(
+            "invalid_request",
+            "There is no such messaging webhook.",
+            errors=[{"field": "messaging", "message": "is not one that may be chosen here"}],
+        )
 
 
 def require_flow(ports: Ports, flow: str) -> None:
@@ -92,11 +130,13 @@ def require_flow(ports: Ports, flow: str) -> None:
         )
 
 
-def asked_for(wanted: Wanted) -> list[object]:
+def asked_for(hub: str, wanted: Wanted) -> list[object]:
     """What a call asked for. What it left out is left out: an older release knew keys without it."""
     asked: list[object] = [wanted.client.model_dump(), wanted.plan_tier, wanted.reference]
     launch: dict[str, object] = {"flow": wanted.flow} if wanted.flow != STANDARD else {}
     launch |= {"prefill": wanted.prefill} if wanted.prefill else {}
+    launch |= {"hub": hub} if hub != HUB else {}
+    launch |= {"messaging": wanted.messaging} if wanted.messaging else {}
     return [*asked, launch] if launch else asked
 
 

@@ -89,7 +89,8 @@ def launch_for(ports: Ports, signup: Signup) -> Launch | None:
     """What a signup's popup is opened with; None when it waits for no code any more."""
     if signup.status(ports.clock.now()) is not SignupStatus.OPEN:
         return None
-    return launch_of(ports.rules.flows, signup.flow, signup.prefill)
+    flows = ports.at(signup.hub).rules.flows if signup.hub in ports.hub_names else {}
+    return launch_of(flows, signup.flow, signup.prefill)
 
 
 def signups(ports: Ports, tenant: str, status: str | None, cursor: str | None, limit: int) -> Listing[Whole]:
@@ -151,7 +152,8 @@ def come_back_in(under_way: Iterable[Number], now: datetime) -> int | None:
 
 def channel_key(ports: Ports, channel_id: str) -> NewKey:
     """The channel's key in clear. Raises `Problem(not_found | not_connected)`."""
-    number = number_at(ports, channel_id)
+    found = (number_at(ports.at(hub), channel_id) for hub in ports.hub_names)
+    number = next((number for number in found if number is not None), None)
     if number is None:
         raise Problem("not_found", "There is no such channel.")
     if number.cancelled_at is not None:

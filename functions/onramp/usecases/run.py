@@ -29,12 +29,13 @@ def _nothing(_number: Number, _now: datetime) -> None:
 
 
 class Run:
-    """What a step is given. `finish` is what a done step writes together with the end of the lease.
+    """What a step is given, as seen from its number's hub.
 
-    `listing` is where a listing of this run has come to, for the next run when the budget cuts it. `learnt`
-    is what the run has found out and every later write keeps. `strays` are channels of the WABA that may be
-    the number's, `returned` are channels of an earlier life that a list shows alive, `waba_client` is the
-    client that 360dialog has the WABA under.
+    `finish` is what a done step writes together with the end of the lease. `listing` is where a listing of
+    this run has come to, for the next run when the budget cuts it. `learnt` is what the run has found out and
+    every later write keeps. `strays` are channels of the WABA that may be the number's, `returned` are
+    channels of an earlier life that a list shows alive, `waba_client` is the client that 360dialog has the
+    WABA under.
     """
 
     number: Number
@@ -72,6 +73,7 @@ class Run:
 
         def edit(number: Number) -> None:
             taken.clear()
+            self.ports = self.ports.at(number.hub)
             if self._retry and life.can_retry(number):
                 life.retry(number, self.now)
             early = (number.due_at - self.now) if number.due_at and number.lease is None else timedelta(0)

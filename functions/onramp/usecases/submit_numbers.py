@@ -202,6 +202,7 @@ class _Taking:
         number.reference = signup.reference
         number.waba = _waba_of(signup.waba)
         number.plan_tier = self._plan_tier
+        number.messaging = signup.messaging
         number.authorized_at = signup.authorized_at
         number.display_phone_number = listed.display_phone_number
         number.verified_name = listed.verified_name

@@ -51,7 +51,7 @@ def sweep(ports: Ports, enough: Callable[[], bool] = lambda: False) -> None:
     ports.telemetry.count("NumbersWaiting", len(waiting))
     looks = [hit for hit in waiting if hit.due_at <= now]
     if len(looks) > SINGLE_LOOKS:
-        ports.queue.wake_census(ports.hub)
+        _wake_censuses(ports)
     missed += _wake(ports, looks[:SINGLE_LOOKS], LATER)
     missed += _postpone(ports, looks[SINGLE_LOOKS:], LATER)
     # What is left over is older at the next sweep, and comes first then.
@@ -59,6 +59,12 @@ def sweep(ports: Ports, enough: Callable[[], bool] = lambda: False) -> None:
     missed += _wake_deliveries(ports, now, enough)
     if missed:
         raise SweepIncomplete(f"{missed} hits")
+
+
+def _wake_censuses(ports: Ports) -> None:
+    """That of every hub: the index does not say whose numbers wait."""
+    for hub in ports.hub_names:
+        ports.queue.wake_census(hub)
 
 
 def _wake_deliveries(ports: Ports, now: datetime, enough: Callable[[], bool]) -> int:
@@ -78,7 +84,7 @@ def _wake(ports: Ports, hits: Sequence[Due], later: timedelta) -> int:
     try:
         ports.queue.wake_numbers(numbers)
         for hit in hits:
-            if hit.kind == Census.KIND:
+            if hit.kind == Census.KIND and hit.identity[0] in ports.hub_names:
                 ports.queue.wake_census(hit.identity[0])
         if deliveries := [hit.identity for hit in hits if hit.kind == Delivery.KIND]:
             ports.queue.wake_deliveries(deliveries)

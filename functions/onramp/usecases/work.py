@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from onramp.domain import number as life
-from onramp.domain.errors import FAILURES, Problem, Unreadable
+from onramp.domain.errors import FAILURES, Problem, UnknownHub, Unreadable
 from onramp.domain.states import Step
 from onramp.ports import Ports
 from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt, comes_back
@@ -52,10 +52,11 @@ def work_on_number(ports: Ports, phone_number_id: str, *, retry: bool = False) -
         )
     except Problem:
         ports.telemetry.warn("job for an unknown number", number=phone_number_id)
-    except Unreadable as trouble:
+    except (Unreadable, UnknownHub) as trouble:
         # The sweep wakes it again and again; the metric rings for a person.
         ports.telemetry.count("RecordsCrashed")
-        ports.telemetry.warn("record cannot be read", record=str(trouble))
+        message = "number of an unknown hub" if isinstance(trouble, UnknownHub) else "record cannot be read"
+        ports.telemetry.warn(message, number=phone_number_id, record=str(trouble))
     return None
 
 

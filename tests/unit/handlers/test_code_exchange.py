@@ -37,7 +37,7 @@ def test_a_signup_is_opened_and_says_where_it_is(bench: Bench, watch: Watch) -> 
     content = answer.json
     assert answer.headers["Location"] == f"/v1/signups/{content['id']}"
     assert set(content) == {
-        "id", "status", "reference", "plan_tier", "client", "waba", "numbers", "launch", "timeline",
+        "id", "status", "reference", "plan_tier", "hub", "client", "waba", "numbers", "launch", "timeline",
         "created_at", "updated_at", "expires_at",
     }  # fmt: skip
     assert content["client"] == {"id": None, **CLIENT}

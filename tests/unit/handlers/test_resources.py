@@ -18,13 +18,13 @@ from tests.canary import CODE, EMAIL, Watch
 from tests.unit.handlers.bench import CLIENT, NUMBER, TENANT, WABA, Bench
 
 SIGNUP = {
-    "id", "status", "reference", "plan_tier", "client", "waba", "numbers", "launch", "timeline",
+    "id", "status", "reference", "plan_tier", "hub", "client", "waba", "numbers", "launch", "timeline",
     "created_at", "updated_at", "expires_at",
 }  # fmt: skip
 ONE_NUMBER = {
     "phone_number_id", "display_phone_number", "verified_name", "verification", "name_status", "status",
-    "attention", "attention_code", "restriction", "channel_id", "signup_id", "steps", "failure", "wish",
-    "ending_at", "waits_for", "checked_at", "next_attempt_at",
+    "attention", "attention_code", "restriction", "channel_id", "signup_id", "hub", "steps", "failure",
+    "wish", "ending_at", "waits_for", "checked_at", "next_attempt_at",
 }  # fmt: skip
 
 
@@ -105,6 +105,7 @@ def test_a_number_is_shown_with_all_that_is_known_of_it(bench: Bench) -> None:
         "waits_for": None,
         "channel_id": "oneCH",
         "signup_id": "s1",
+        "hub": "default",
         "steps": [
             {"status": "pending", "at": at},
             {"status": "connected", "at": (now + timedelta(seconds=5)).isoformat().replace("+00:00", "Z")},

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from pydantic import Field, field_serializer
 
 from onramp.domain.facts import FACTS, FactType
-from onramp.domain.records import HUB, Fact, Record, Worked
+from onramp.domain.records import Fact, Record, Worked
 from onramp.domain.states import Attention, Progress, Standing, Status, Step, is_known, reaches, standing
 
 CHANNELS_REMEMBERED: Final = 20
@@ -111,8 +111,9 @@ class Number(Worked):
     person. `client_renewed`: 360dialog did not know its client, so that another was looked for.
     `erased_at`: its person was forgotten, and nothing is done with it until it is proved anew. `rests`: it
     was adopted, and nobody has asked for its key yet, so that it waits for nothing. `key_wanted`: somebody
-    has asked for a new key in place of the stored one. Of Meta's own webhook: `metas_words` are its newest
-    words by topic, `metas_restrictions` those not known to be over, `freed_at` when the last one was.
+    has asked for a new key in place of the stored one. `messaging`: the webhook of the allow-list that its
+    signup has chosen. Of Meta's own webhook: `metas_words` are its newest words by topic,
+    `metas_restrictions` those not known to be over, `freed_at` when the last one was.
     """
 
     KIND: ClassVar[str] = "NUMBER"
@@ -121,7 +122,6 @@ class Number(Worked):
     tenant: str
     signup_id: str
     reference: str | None = None
-    hub: str = HUB
     waba: WabaOf
     client_id: str | None = None
     display_phone_number: str = ""
@@ -130,6 +130,7 @@ class Number(Worked):
     name_status: str | None = None
     digits: str = ""
     plan_tier: str = "regular"
+    messaging: str | None = None
     created_at: datetime
     authorized_at: datetime | None = None
     life: int = 1
