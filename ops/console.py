@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from rich import box
 from rich.console import Console as Terminal
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +26,9 @@ COULD_NOT_BEGIN: Final = 2
 INTERRUPTED: Final = 130
 _WIDE: Final = 100_000
 """Columns where no terminal limits them: a line of a pipe is never cut."""
+
+_SHOWN: Final = 100
+"""Rows after which the progress is shown again."""
 
 type Row = Mapping[str, Any]
 type Columns = Mapping[str, Callable[[Row], object]] | Sequence[str]
@@ -60,7 +64,8 @@ class Console:
             rows = []
             for row in found:
                 rows.append(row)
-                progress(f"{len(rows):,} read")
+                if not len(rows) % _SHOWN:
+                    progress(f"{len(rows):,}")
         if self.as_json:
             self._envelope({"result": {"items": rows, **more}})
         elif rows:
@@ -127,8 +132,13 @@ class Console:
         if not sys.stderr.isatty():
             yield lambda _: None
             return
-        with Terminal(file=sys.stderr).status(Text(what)) as status:
-            yield lambda text: status.update(Text(f"{what}: {text}"))
+        terminal = Terminal(file=sys.stderr)
+        with Live(Text(what), console=terminal, transient=True, auto_refresh=False) as line:
+
+            def show(text: str) -> None:
+                line.update(Text(f"{what}: {text}", overflow="ellipsis", no_wrap=True), refresh=True)
+
+            yield show
 
     # --- how -----------------------------------------------------------------------------------------
 

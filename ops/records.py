@@ -1,14 +1,14 @@
 """``onramp show`` and ``onramp find``: records, read as they are, without tokens and keys."""
 
-import argparse
 import json
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import typer
 from boto3.dynamodb.types import TypeDeserializer
 
 from onramp.adapters.dynamo.items import digits_key, key_of
@@ -19,11 +19,10 @@ from onramp.domain.number import channel_place, waba_place
 from onramp.domain.phone_numbers import canonical
 from onramp.domain.records import HUB
 from onramp.domain.text import iso
-from ops.stage import reaching
+from ops.console import DONE, FAILED
+from ops.running import Run, Until, command, group, moment, one_of
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
-from ops.times import when
-from ops.tool import DONE, FAILED, Description, run_on, tell
 
 type Item = Mapping[str, Any]
 
@@ -41,66 +40,43 @@ _KINDS: Final[Mapping[str, Callable[[str], tuple[str, str]]]] = MappingProxyType
 _LISTS: Final[Mapping[str, str]] = MappingProxyType({"facts": "FACT#", "listed": "LISTED#"})
 """Kinds of which a signup has several, by how their sort key begins."""
 _NAMELESS: Final = frozenset({"budget", "census"})
-SHOW: Final = Description(
-    help="one record, or all facts of a signup",
-    description="Without tokens and keys. What is the default is left out of a record.",
-    epilog="Exit status: 0 shown, 1 there is none or it cannot be read, 2 could not begin.",
-)
-FIND: Final = Description(
-    help="whose number, channel, account or email it is",
-    description="By digits, channel or WABA: an index answers. By email or time the whole table is read, "
-    "which costs as a scan does and takes minutes from a million items on.",
-    epilog="Exit status: 0 found, 1 found nothing, 2 could not begin.",
-)
-
-
-def add_show_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``onramp show`` to a command line."""
-    reaching.add_arguments(parser)
-    parser.add_argument("kind", choices=[*_KINDS, *_LISTS])
-    parser.add_argument("name", nargs="?", default="", help="its id; of a client the email")
-
-
-def add_find_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``onramp find`` to a command line."""
-    reaching.add_arguments(parser)
-    add = parser.add_argument
-    add("--digits", metavar="NUMBER", help="a phone number, however it is written")
-    add("--channel", metavar="ID", help="360dialog's channel: its number, and the events that wait for it")
-    add("--waba", metavar="ID", help="Meta's WhatsApp Business Account: its numbers")
-    add("--email", metavar="EMAIL", help="signups of a client")
-    add(
-        "--since", type=when, metavar="WHEN", help="signups opened since (2026-11-23T09:00:00Z, 90m, 24h, 7d)"
-    )
-    add("--until", type=when, metavar="WHEN", help="the end of that span (default: now)")
-
-
-def show(given: argparse.Namespace) -> int:
-    """Show a record. Returns the exit status."""
-    return run_on(given, "show", lambda found: _show(found, given))
-
-
-def find(given: argparse.Namespace) -> int:
-    """Find records. Returns the exit status."""
-    return run_on(given, "find", lambda found: _find(found, given))
+app = group("Records.")
 
 
 # --- one record ------------------------------------------------------------------------------------------
 
 
-def _show(found: Reached, given: argparse.Namespace) -> int:
-    if not given.name and given.kind not in _NAMELESS:
-        raise UnusableError(f"which {given.kind}? Name its id")
-    if given.kind in _LISTS:
-        items = list(_listed(found, given.name, _LISTS[given.kind]))
-    else:
-        item = _item(found, *_KINDS[given.kind](given.name))
-        items = [item] if item else []
+@command(app, "show", epilog="Exit code 1: there is none, or it cannot be read.")
+def show(
+    run: Run,
+    *,
+    kind: Annotated[
+        str,
+        typer.Argument(
+            parser=one_of(*_KINDS, *_LISTS), metavar="KIND", help=f"Of {', '.join([*_KINDS, *_LISTS])}."
+        ),
+    ],
+    name: Annotated[str, typer.Argument(metavar="ID", help="Its id; of a client the email.")] = "",
+) -> int:
+    """Show one record, or all facts of a signup, without tokens and keys.
+
+    What is the default is left out of a record.
+    """
+    if not name and kind not in _NAMELESS:
+        raise UnusableError(f"which {kind}? Name its id")
+    with run.reached() as found:
+        if kind in _LISTS:
+            items = list(_listed(found, name, _LISTS[kind]))
+        else:
+            item = _item(found, *_KINDS[kind](name))
+            items = [item] if item else []
     shown = [_shown(item) for item in items]
-    for content, _ in shown:
-        tell(json.dumps(content, ensure_ascii=False, indent=None if len(items) > 1 else 2))
-    if not items:
-        tell(f"there is no {given.kind} {given.name}".rstrip())
+    indent = None if len(items) > 1 else 2
+    told = [json.dumps(content, ensure_ascii=False, indent=indent) for content, _ in shown]
+    run.console.answer(
+        {"items": [content for content, _ in shown]},
+        "\n".join(told) or f"there is no {kind} {name}".rstrip(),
+    )
     return DONE if items and all(whole for _, whole in shown) else FAILED
 
 
@@ -188,32 +164,62 @@ def _readable(items: Iterable[Item]) -> Iterator[dict[str, Any]]:
 # --- many ------------------------------------------------------------------------------------------------
 
 
-def _find(found: Reached, given: argparse.Namespace) -> int:
-    asked = [name for name in ("digits", "channel", "waba", "email", "since") if getattr(given, name)]
-    if not asked:
-        raise UnusableError("find what? --digits, --channel, --waba, --email or --since")
-    told = 0
-    for hit in _FINDERS[asked[0]](found, given):
-        tell(json.dumps(hit, ensure_ascii=False, default=str))
-        told += 1
-    if not told:
-        tell("nothing found")
-    return DONE if told else FAILED
+@command(app, "find", epilog="Exit code 1: found nothing.")
+def find(
+    run: Run,
+    *,
+    digits: Annotated[
+        str, typer.Option(metavar="NUMBER", help="A phone number, however it is written.")
+    ] = "",
+    channel: Annotated[
+        str,
+        typer.Option(metavar="ID", help="360dialog's channel: its number, and the events that wait for it."),
+    ] = "",
+    waba: Annotated[
+        str, typer.Option(metavar="ID", help="Meta's WhatsApp Business Account: its numbers.")
+    ] = "",
+    email: Annotated[str, typer.Option(metavar="EMAIL", help="Signups of a client.")] = "",
+    since: Annotated[
+        str, typer.Option(metavar="WHEN", help="Signups opened since (2026-11-23T09:00:00Z, 90m, 24h, 7d).")
+    ] = "",
+    until: Until = None,
+) -> int:
+    """Say whose number, channel, account or email it is.
+
+    By digits, channel or WABA an index answers. By email or time the whole table is read, which costs as a
+    scan does and takes minutes from a million items on.
+    """
+    now = datetime.now(UTC)
+    with run.reached() as found:
+        if digits:
+            hits = list(_by_digits(found, digits))
+        elif channel:
+            hits = list(_by_channel(found, channel))
+        elif waba:
+            hits = list(_by_waba(found, waba))
+        elif email:
+            hits = list(_by_email(found, email))
+        elif since:
+            hits = list(_by_time(found, moment(since, now) or now, moment(until, now) or now))
+        else:
+            raise UnusableError("find what? --digits, --channel, --waba, --email or --since")
+    told = [json.dumps(hit, ensure_ascii=False, default=str) for hit in hits]
+    run.console.answer({"items": hits}, "\n".join(told) or "nothing found")
+    return DONE if hits else FAILED
 
 
-def _by_digits(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    digits = canonical(given.digits)
-    yield from _numbers(found, "by_digits", "digits_key", digits_key(HUB, digits))
+def _by_digits(found: Reached, digits: str) -> Iterator[dict[str, Any]]:
+    yield from _numbers(found, "by_digits", "digits_key", digits_key(HUB, canonical(digits)))
 
 
-def _by_channel(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    place = channel_place(HUB, given.channel)
+def _by_channel(found: Reached, channel: str) -> Iterator[dict[str, Any]]:
+    place = channel_place(HUB, channel)
     yield from _numbers(found, "by_channel", "channel_key", place)
     yield from map(_event, _readable(_indexed(found, "by_place", "place_key", place)))
 
 
-def _by_waba(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    yield from _numbers(found, "by_waba", "waba_key", waba_place(HUB, given.waba))
+def _by_waba(found: Reached, waba: str) -> Iterator[dict[str, Any]]:
+    yield from _numbers(found, "by_waba", "waba_key", waba_place(HUB, waba))
 
 
 def _numbers(found: Reached, index: str, attribute: str, value: str) -> Iterator[dict[str, Any]]:
@@ -236,17 +242,16 @@ def _indexed(found: Reached, index: str, attribute: str, value: str) -> Iterator
                 yield item
 
 
-def _by_email(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    wanted = mailbox(given.email)
+def _by_email(found: Reached, email: str) -> Iterator[dict[str, Any]]:
+    wanted = mailbox(email)
     for signup in _signups(found):
         if mailbox(str(_client(signup).get("email", ""))) == wanted:
             yield _signup(signup)
 
 
-def _by_time(found: Reached, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    now = datetime.now(UTC)
-    since, until = iso(given.since(now)), iso(given.until(now) if given.until else now)
-    hits = [signup for signup in _signups(found) if since <= str(signup.get("created_at", "")) <= until]
+def _by_time(found: Reached, since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+    first, last = iso(since), iso(until)
+    hits = [signup for signup in _signups(found) if first <= str(signup.get("created_at", "")) <= last]
     yield from map(_signup, sorted(hits, key=lambda signup: str(signup["created_at"])))
 
 
@@ -290,12 +295,3 @@ def _event(event: Mapping[str, Any]) -> dict[str, Any]:
     return {f"event_{name}" if name in {"id", "name"} else name: event.get(name) for name in names} | {
         "outcome": event.get("outcome", "open")
     }
-
-
-_FINDERS: Final[Mapping[str, Callable[[Reached, argparse.Namespace], Iterator[dict[str, Any]]]]] = {
-    "digits": _by_digits,
-    "channel": _by_channel,
-    "waba": _by_waba,
-    "email": _by_email,
-    "since": _by_time,
-}

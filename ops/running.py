@@ -3,7 +3,7 @@
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,6 +96,22 @@ def one_of(*names: str) -> Callable[[str], str]:
         return text
 
     return word
+
+
+def only(resources: Mapping[str, Mapping[str, str]], kind: str) -> str | None:
+    """The only resource of a kind, None when there is none. Raises `Failed` when there are several."""
+    found = list(resources.get(kind, {}).values())
+    if len(found) > 1:
+        raise Failed(f"the stack has {len(found)} resources {kind}")
+    return found[0] if found else None
+
+
+def output_of(found: Reached, name: str) -> str:
+    """An output of the stack. Raises `UnusableError`."""
+    try:
+        return found.outputs[name]
+    except KeyError:
+        raise UnusableError(f"{found.stack_name} has no output {name}: deploy it first") from None
 
 
 # --- making a command ------------------------------------------------------------------------------------

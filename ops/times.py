@@ -1,16 +1,11 @@
 """Times on a command line: a moment, or how long ago."""
 
-import argparse
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _SPANS: Final = {"m": 60, "h": 3_600, "d": 86_400}
-
-
-class Unclear(argparse.ArgumentTypeError, ValueError):
-    """A text that says no time."""
 
 
 type When = Callable[[datetime], datetime]
@@ -20,7 +15,7 @@ type When = Callable[[datetime], datetime]
 def when(text: str) -> When:
     """``2026-11-23T09:00:00Z`` (without a zone it is UTC), or ``90m``, ``24h``, ``7d`` before now.
 
-    Raises `Unclear`.
+    Raises `ValueError`.
     """
     ago = re.fullmatch(r"(\d{1,5})([mhd])", text.strip())
     if ago is not None:
@@ -28,6 +23,6 @@ def when(text: str) -> When:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise Unclear("write it as 2026-11-23T09:00:00Z or as 24h") from None
+        raise ValueError("write it as 2026-11-23T09:00:00Z or as 24h") from None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return lambda _: at

@@ -12,8 +12,10 @@ import typer
 
 from onramp.domain.signing import SECRET_BYTES, content_to_sign, headers_of, secret_of, sign_v1
 from ops.desk import Desk
-from ops.running import Failed, Run
+from ops.running import Failed, Run, command, group
 from ops.stage.configuration import UnusableError
+
+app: Final = group("What happens, as it happens.")
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 PAUSE: Final = 2.0
@@ -24,6 +26,7 @@ LAG: Final = timedelta(seconds=30)
 PAGE: Final = 100
 
 
+@command(app, "listen")
 def listen(
     run: Run,
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="On this machine: http://localhost:…")],

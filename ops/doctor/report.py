@@ -1,6 +1,5 @@
 """What the doctor shows: a table for people, JSON for machines, progress while it works."""
 
-import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,10 +31,10 @@ class Report:
         """0, or 1 when something failed; with `strict` also when there is a warning."""
         return int(bool(self.count(Level.FAIL) or (strict and self.count(Level.WARN))))
 
-    def as_json(self) -> str:
+    def as_content(self) -> dict[str, Any]:
         """The findings for a machine."""
         stage = self.stage
-        content: dict[str, Any] = {
+        return {
             "stage": stage.name,
             "stack": stage.stack_name,
             "at": stage.clock.now().isoformat(timespec="seconds"),
@@ -55,7 +54,6 @@ class Report:
                 for item in self.examined
             ],
         }
-        return json.dumps(content, ensure_ascii=False, indent=2)
 
     def as_table(self, *, width: int, colours: bool) -> str:
         """The findings for a person, at most `width` characters wide."""

@@ -1,8 +1,6 @@
 """Which stage a command line names, and the way to it; the same options for every subcommand."""
 
-import argparse
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,43 +32,7 @@ class Reached:
     aws: Aws
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which stage, and how AWS is asked."""
-    add_file_arguments(parser)
-    add = parser.add_argument
-    add(
-        "--outputs",
-        type=Path,
-        metavar="FILE",
-        help="the stack's outputs, as `cdk deploy --outputs-file` writes",
-    )
-    add("--stack", metavar="NAME", help="the stack's name (default: Onramp-<stage>)")
-    add("--region", help="AWS region (default: [stage] region, else that of the credentials)")
-    add("--profile", help="profile of the AWS credentials")
-    add(
-        "--endpoint-url",
-        default=os.environ.get("AWS_ENDPOINT_URL"),
-        metavar="URL",
-        help="AWS emulator (default: $AWS_ENDPOINT_URL; for the stage local that of `make local`)",
-    )
-
-
-def add_file_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which configuration."""
-    add = parser.add_argument
-    add("--stage", default=os.environ.get("ONRAMP_STAGE"), help="the stage (default: $ONRAMP_STAGE)")
-    add("--config", type=Path, metavar="FILE", help="its configuration (default: config/<stage>.toml)")
-    add(
-        "-c",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="a value that was given to `cdk deploy -c`",
-    )
-
-
-def reach(given: Where | argparse.Namespace, **aws_options: Any) -> Reached:  # noqa: ANN401 - fields of `Aws`
+def reach(given: Where, **aws_options: Any) -> Reached:  # noqa: ANN401 - fields of `Aws`
     """Find the stage that a parsed command line names.
 
     Raises:
@@ -83,7 +45,7 @@ def reach(given: Where | argparse.Namespace, **aws_options: Any) -> Reached:  # 
     return replace(where, outputs=_reachable(stack.outputs, where.aws), stack=stack)
 
 
-def locate(given: Where | argparse.Namespace, **aws_options: Any) -> Reached:  # noqa: ANN401 - fields of `Aws`
+def locate(given: Where, **aws_options: Any) -> Reached:  # noqa: ANN401 - fields of `Aws`
     """What a parsed command line says of a stage that need not stand yet: no outputs, no stack.
 
     Raises:
@@ -100,7 +62,7 @@ def locate(given: Where | argparse.Namespace, **aws_options: Any) -> Reached:  #
     return Reached(values=values, overrides=overrides, stack_name=stack_name, outputs={}, stack=None, aws=aws)
 
 
-def locate_values(given: File | argparse.Namespace) -> tuple[Values, dict[str, str]]:
+def locate_values(given: File) -> tuple[Values, dict[str, str]]:
     """The values of a stage, and those of them that were given for this run. Raises `UnusableError`."""
     if not given.stage:
         raise UnusableError("which stage? Name it with --stage or ONRAMP_STAGE")

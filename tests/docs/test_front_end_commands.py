@@ -17,10 +17,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from harness.command_line import understood
 from infra.paths import ROOT
 from local.options import add_arguments, from_arguments
 from onramp.inbound.models import OpenSignupBody
-from ops import cli
 from tests.clients.conftest import Stage, address, stage
 from tests.docs.front_end import GUIDE, LATER, block, prepared
 from tests.gateway import route_of
@@ -116,11 +116,11 @@ def test_what_is_printed_as_a_signups_body_is_one() -> None:
         assert OpenSignupBody.model_validate(body).model_dump(exclude_unset=True) == body
 
 
-def test_the_commands_of_the_guide_are_understood(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_of_the_guide_are_understood() -> None:
     commands = re.findall(r"^onramp (.*)$", GUIDE, re.MULTILINE)
     assert commands
     for command in commands:
-        cli.parser().parse_args(shlex.split(command))
+        understood(shlex.split(command))
 
 
 def test_an_origin_reaches_the_local_run() -> None:

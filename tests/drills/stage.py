@@ -133,7 +133,7 @@ class Stage:
     def level(self, check: str) -> str:
         """What the doctor finds: ``ok``, ``warn``, ``fail`` or ``skipped``."""
         answer = self.onramp(["doctor", "--json", "--only", check, "--timeout", "5"])
-        findings = json.loads(answer.stdout)["findings"]
+        findings = json.loads(answer.stdout)["result"]["findings"]
         return str(next(found["level"] for found in findings if found["check"] == check))
 
     def counted(self, metric: str, since: float) -> float:

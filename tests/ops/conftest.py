@@ -202,7 +202,7 @@ class Desk:
             stack=stage.stack,
             aws=stage.aws,
         )
-        self.monkeypatch.setattr("ops.tool.reach", lambda _given, **_: found)
+        self.monkeypatch.setattr("ops.running.reach", lambda _given, **_: found)
         self.monkeypatch.setattr(Aws, "close", lambda _: None)
         self.monkeypatch.setattr("sys.stdin", (Terminal if self.person else io.StringIO)(given))
         status = main([*arguments, "--stage", "dev"])

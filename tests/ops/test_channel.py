@@ -19,7 +19,7 @@ URL = f"{HUB}/clients/client-1/channels/abcCH/control/cancellation_request"
 def web(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """360dialog, as the case plays it."""
     monkeypatch.setattr(
-        "ops.channel.new_client", lambda: httpx.Client(transport=httpx.MockTransport(case.web))
+        "ops.commands.channel.new_client", lambda: httpx.Client(transport=httpx.MockTransport(case.web))
     )
 
 

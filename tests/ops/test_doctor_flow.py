@@ -60,7 +60,7 @@ class Patient:
         options = self.run.options
         for secret in (options.app_secret, options.partner_key, options.platform_secret):
             assert secret not in shown.out + shown.err
-        report: Json = json.loads(shown.out)
+        report: Json = json.loads(shown.out)["result"]
         return status, report
 
     def levels(self, *arguments: str) -> tuple[int, dict[str, str], dict[str, str]]:
@@ -456,13 +456,13 @@ def test_facts_are_published_again(patient: Patient) -> None:
         signup_id = front_end.open(new_client())["id"]
         first = of_signup(bus_events(listener, until="signup.opened"), signup_id)
         assert main(["facts", "republish", *where, "--since", "10m"]) == 0
-        told = json.loads(patient.capsys.readouterr().out)
+        told = json.loads(patient.capsys.readouterr().out)["result"]
         again = of_signup(bus_events(listener, until="signup.opened"), signup_id)
         assert again == first
         assert (told["complete"], told["trouble"]) == (True, "")
         assert told["published"] >= 1
         assert main(["facts", "republish", *where, "--since", "2020-01-01", "--until", "2020-02-01"]) == 0
-        assert json.loads(patient.capsys.readouterr().out)["published"] == 0
+        assert json.loads(patient.capsys.readouterr().out)["result"]["published"] == 0
 
 
 def of_signup(events: list[Json], signup_id: str) -> list[Json]:
@@ -492,12 +492,12 @@ def operator(patient: Patient) -> Operator:
 
 def test_a_paused_stage_is_shown_as_paused_and_goes_on(operator: Operator) -> None:
     operator.run("pause", "jobs", "schedules", "api")
-    off = json.loads(operator.run("status", "--json"))["off"]
+    off = json.loads(operator.run("status", "--json"))["result"]["off"]
     assert len(off) == 6
     _, levels, _ = operator.patient.levels("--only", "consumers", "capacity", "reconciler")
     assert levels == dict.fromkeys(("consumers", "capacity", "reconciler"), "fail")
     operator.run("resume")
-    assert json.loads(operator.run("status", "--json"))["off"] == []
+    assert json.loads(operator.run("status", "--json"))["result"]["off"] == []
 
 
 def test_a_signup_is_found_and_shown(operator: Operator) -> None:
@@ -539,7 +539,7 @@ def test_a_table_is_restored_beside_itself_and_copied_back(operator: Operator) -
 
 def test_an_alarm_rings_for_practice(operator: Operator) -> None:
     operator.run("drill", "alarm", "sweep-silent")
-    ringing = json.loads(operator.run("status", "--json"))["ringing"]
+    ringing = json.loads(operator.run("status", "--json"))["result"]["ringing"]
     assert [item["alarm"] for item in ringing] == ["Onramp-local-sweep-silent"]
     with closing(operator.patient.client("cloudwatch")) as alarms:
         alarms.set_alarm_state(AlarmName="Onramp-local-sweep-silent", StateValue="OK", StateReason="over")

@@ -7,7 +7,7 @@ import pytest
 
 from onramp.domain.census import SOON, Census
 from onramp.domain.text import iso
-from ops import letters, wake
+from ops.commands import letters, wake
 from ops.doctor.records import ports_of
 from tests.ops.conftest import NOW, Case, Desk
 

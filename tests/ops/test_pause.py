@@ -8,7 +8,7 @@ import pytest
 
 from infra.cards import CARDS
 from onramp.domain.text import iso
-from ops import pause
+from ops.commands import pause
 from tests.ops.conftest import NOW, TABLE, Case, Desk, pretend, refused
 
 MAPPINGS = {"onboarding_worker": "u-jobs", "partner_event_worker": "u-events", "event_publisher": "u-stream"}
@@ -144,7 +144,7 @@ def test_a_concurrency_of_zero_that_somebody_else_has_set_is_shown_and_taken_bac
     pretend(case, "cloudwatch", describe_alarms={"MetricAlarms": []})
     machinery.zero.add(f"F-{function}")
     assert desk.run("status", "--json") == 0
-    assert json.loads(desk.out)["off"] == [f"{part}: the concurrency of {function}"]
+    assert json.loads(desk.out)["result"]["off"] == [f"{part}: the concurrency of {function}"]
     assert desk.run("resume", part) == 0
     assert f"{part}: the concurrency of {function} on" in desk.out
     assert machinery.off() == set()
@@ -179,7 +179,7 @@ def test_status_shows_what_rings_waits_and_is_off(desk: Desk, case: Case, machin
     case.stage.aws.dynamodb.put_item(TableName=TABLE, Item={name: {"S": text} for name, text in item.items()})
     desk.run("pause", "jobs")
     assert desk.run("status", "--json") == 0
-    told = json.loads(desk.out)
+    told = json.loads(desk.out)["result"]
     assert [item["alarm"] for item in told["ringing"]] == ["Onramp-dev-sweep-silent"]
     assert told["messages"]["jobs_dlq"] == 1
     assert told["off"] == ["jobs: the mapping to onboarding_worker"]

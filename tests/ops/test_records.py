@@ -14,10 +14,10 @@ from onramp.adapters.dynamo import DynamoStore
 from onramp.domain.number import Number
 from onramp.domain.signup import Signup
 from onramp.domain.states import Step
-from ops import table
+from ops.commands import table
 from ops.doctor.findings import Level
+from ops.running import Failed
 from ops.stage.translated import translated
-from ops.tool import Failed
 from tests.ops.conftest import PARTNER_KEY, TABLE, Case, Desk, pretend, refused
 
 

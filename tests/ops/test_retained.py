@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ops import retained
 from ops.cli import main
+from ops.commands import retained
+from ops.running import Failed
 from ops.stage.aws import Aws
 from ops.stage.configuration import UnusableError
-from ops.tool import Failed
 from tests.infra.conftest import synthesize
 from tests.ops.conftest import Answers, refused
 

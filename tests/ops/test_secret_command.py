@@ -109,7 +109,7 @@ def test_a_person_is_asked_without_an_echo(desk: Desk, case: Case, monkeypatch: 
         asked.append(prompt)
         return NEW
 
-    monkeypatch.setattr("ops.secret.getpass.getpass", answer)
+    monkeypatch.setattr("ops.commands.secret.getpass.getpass", answer)
     desk.person = True
     assert desk.run("secret", "set", "meta_app_secret") == 0
     assert asked == ["meta_app_secret: "]

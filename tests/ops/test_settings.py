@@ -33,7 +33,7 @@ def test_all_problems_at_once(file: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_values_of_this_run_count(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "check", "--stage", "dev", "-c", "meta.app_id=app", "--json"]) == 1
-    assert "meta.app_id" in json.loads(capsys.readouterr().out)["problems"][0]
+    assert "meta.app_id" in json.loads(capsys.readouterr().out)["result"]["problems"][0]
 
 
 def test_a_file_of_elsewhere(file: Path, tmp_path: Path) -> None:

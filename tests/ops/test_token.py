@@ -92,12 +92,12 @@ def test_it_runs_only_for_whoever_brings_a_token(
 ) -> None:
     seen: list[tuple[list[str], str]] = []
 
-    def examine(stage: Any, checks: Any, given: Any) -> int:
+    def examine(_run: Any, stage: Any, checks: Any, **_: Any) -> int:
         seen.append(([check.name for check in checks], stage.token))
         return 0
 
-    def prepare(given: Any, _: Any) -> Any:
-        case.stage.token = command._token(given.token)
+    def prepare(_where: Any, _http: Any, *, token: str | None, **_: Any) -> Any:
+        case.stage.token = command._token(token)
         return case.stage
 
     from ops.doctor import command  # noqa: PLC0415 - patched below

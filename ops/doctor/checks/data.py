@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any, Final, get_args
 
 from infra.grants import IndexName
+from ops.commands.protect import is_pool_protected, is_table_protected
 from ops.doctor.findings import Finding, fail, ok, together, warn
 from ops.doctor.stage import Stage
-from ops.protect import is_pool_protected, is_table_protected
 
 _DEPLOY: Final = "Run `cdk deploy` for this stage; somebody has changed the table by hand."
 _VIEW: Final = "NEW_IMAGE"

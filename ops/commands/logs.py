@@ -4,32 +4,28 @@ The lines are read one by one and filtered here, so that it is the same on AWS a
 a busy stage CloudWatch's own Insights is faster.
 """
 
-import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import typer
 
 from infra.cards import CARDS
 from onramp.domain.text import iso
-from ops.stage import reaching
+from ops.console import DONE, FAILED
+from ops.running import Failed, Run, Until, command, group, moment, one_of
 from ops.stage.aws import Aws, error_code, list_resources, read_functions
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
-from ops.times import when
-from ops.tool import DONE, FAILED, Description, Failed, run_on, tell
 
 API: Final = "api"
 ALL: Final = "all"
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-DESCRIPTION: Final = Description(
-    help="lines of the functions' logs, filtered and counted",
-    description="Of one function, of the API's access log, or of all functions together. Only lines that are "
-    "JSON objects count. --where keeps lines with that value in that field; NAME~TEXT: with that text in it.",
-    epilog="Exit status: 0 found, 1 no line fits, 2 could not begin.",
-)
+NOTHING: Final = "no line fits"
+app = group("What is written.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,58 +37,61 @@ class Line:
     content: Mapping[str, Any]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options to a command line."""
-    reaching.add_arguments(parser)
-    add = parser.add_argument
-    add(
-        "of",
-        nargs="?",
-        default=ALL,
-        choices=[ALL, API, *CARDS],
-        metavar="WHOSE",
-        help=f"{ALL}, {API}, a function",
-    )
-    add("--since", type=when, default=when("1h"), metavar="WHEN", help="2026-11-23T09:00:00Z, 90m, 24h (1h)")
-    add("--until", type=when, metavar="WHEN", help="the end of that span (default: now)")
-    add(
-        "--where",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="only lines like this; may be repeated",
-    )
-    add("--level", choices=LEVELS, help="only lines of at least this level")
-    add("--by", type=_names, default=(), metavar="NAME,…", help="count lines by these fields")
-    add("--show", type=_names, default=(), metavar="NAME,…", help="only these fields of each line")
-    add("--limit", type=int, default=200, help="at most so many lines, the newest (default: 200)")
+@command(app, "logs", epilog="Exit code 1: no line fits.")
+def logs(
+    run: Run,
+    *,
+    of: Annotated[
+        str,
+        typer.Argument(
+            parser=one_of(ALL, API, *CARDS), metavar="WHOSE", help=f"{ALL}, {API}, or a function."
+        ),
+    ] = ALL,
+    since: Annotated[
+        str, typer.Option(metavar="WHEN", help="2026-11-23T09:00:00Z, or how long ago: 90m, 24h, 7d.")
+    ] = "1h",
+    until: Until = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Only lines with that value in that field; NAME~TEXT: with that text in it; repeatable.",
+        ),
+    ] = None,
+    level: Annotated[
+        str | None,
+        typer.Option(parser=one_of(*LEVELS), metavar="LEVEL", help="Only lines of at least this level."),
+    ] = None,
+    by: Annotated[str, typer.Option(metavar="NAME,…", help="Count lines by these fields.")] = "",
+    show: Annotated[str, typer.Option(metavar="NAME,…", help="Only these fields of each line.")] = "",
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many, the newest.")] = 200,
+) -> int:
+    """Show lines of the functions' logs, or of the API's, filtered or counted.
+
+    Of one function, of the API's access log, or of all functions together. Only lines that are JSON objects
+    count.
+    """
+    wanted = [_condition(text) for text in where or ()]
+    now = datetime.now(UTC)
+    span = (moment(since, now) or now, moment(until, now) or now)
+    with run.console.progress("reading") as progress, run.reached() as found:
+        lines = []
+        for line in _lines(found, of, *span):
+            progress(f"{line.of} {line.at}")
+            if _is_loud(line.content, level) and all(_fits(line.content, *item) for item in wanted):
+                lines.append(line)
+    lines.sort(key=lambda line: line.at)
+    if by:
+        _tell_counts(run, lines, _names(by))
+    else:
+        shown = [_shown(line, _names(show)) for line in lines[-limit:]]
+        told = [json.dumps(line, ensure_ascii=False, default=str) for line in shown]
+        run.console.answer({"items": shown}, "\n".join(told) or NOTHING)
+    return DONE if lines else FAILED
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def run(given: argparse.Namespace) -> int:
-    """Show or count lines. Returns the exit status."""
-    return run_on(given, "logs", lambda found: _logs(found, given))
-
-
-def _logs(found: Reached, given: argparse.Namespace) -> int:
-    wanted = [_condition(text) for text in given.where]
-    lines = [
-        line
-        for line in _lines(found, given)
-        if _is_loud(line.content, given.level) and all(_fits(line.content, *item) for item in wanted)
-    ]
-    lines.sort(key=lambda line: line.at)
-    if given.by:
-        _count(lines, given.by)
-    else:
-        for line in lines[-given.limit :]:
-            tell(json.dumps(_shown(line, given.show), ensure_ascii=False, default=str))
-    if not lines:
-        tell("no line fits")
-    return DONE if lines else FAILED
 
 
 def _condition(text: str) -> tuple[str, str, str]:
@@ -123,13 +122,14 @@ def _is_loud(content: Mapping[str, Any], level: str | None) -> bool:
     return there in LEVELS and LEVELS.index(there) >= LEVELS.index(level)
 
 
-def _count(lines: list[Line], names: tuple[str, ...]) -> None:
+def _tell_counts(run: Run, lines: list[Line], names: tuple[str, ...]) -> None:
     """Most often first."""
     counted = Counter(tuple(str(_shown(line, names).get(name, "")) for name in names) for line in lines)
-    for values, times in counted.most_common():
-        tell(
-            f"{times:>7}  " + "  ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
-        )
+    rows = [
+        {"count": times, **dict(zip(names, values, strict=True))} for values, times in counted.most_common()
+    ]
+    told = [f"{row['count']:>7}  " + "  ".join(f"{name}={row[name]}" for name in names) for row in rows]
+    run.console.answer({"items": rows}, "\n".join(told) or NOTHING)
 
 
 def _shown(line: Line, names: tuple[str, ...]) -> dict[str, object]:
@@ -142,11 +142,9 @@ def _shown(line: Line, names: tuple[str, ...]) -> dict[str, object]:
 # --- reading ---------------------------------------------------------------------------------------------
 
 
-def _lines(found: Reached, given: argparse.Namespace) -> Iterator[Line]:
-    now = datetime.now(UTC)
-    since, until = given.since(now), given.until(now) if given.until else now
-    for name, group in _groups(found, given.of).items():
-        yield from _of_group(found.aws, name, group, since, until)
+def _lines(found: Reached, of: str, since: datetime, until: datetime) -> Iterator[Line]:
+    for name, group_ in _groups(found, of).items():
+        yield from _of_group(found.aws, name, group_, since, until)
 
 
 def _of_group(aws: Aws, name: str, group: str, since: datetime, until: datetime) -> Iterator[Line]:

@@ -5,30 +5,21 @@ failed half-way left a table and a user pool that nobody could take away, and th
 way.
 """
 
-import argparse
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import typer
 from botocore.exceptions import ClientError
 
-from ops.stage import reaching
+from ops.running import Run, command, group, only
 from ops.stage.aws import Aws, error_code, list_resources
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
-from ops.tool import DONE, Description, add_consent, only, require_consent, run_on, tell, tell_json
 
-DESCRIPTION: Final = Description(
-    help="lock table, user pool and stack against deletion",
-    description="Switches on the deletion protection of the table, of the stack's own user pool, and "
-    "the termination protection of the stack. What is locked already stays as it is.",
-    epilog="Exit status: 0 done, 1 AWS refused something, 2 could not begin.",
-)
-
-
+app = group("Locks.")
 _HINT: Final = (
-    "set protected = {value} under [stage] in {place} now, so that the next deployment leaves it so\n"
+    "set protected = {value} under [stage] in {place} now, so that the next deployment leaves it so"
 )
 
 
@@ -39,19 +30,6 @@ class Lock:
     what: str
     is_on: Callable[[], bool]
     turn: Callable[[bool], None]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options to a command line."""
-    reaching.add_arguments(parser)
-    parser.add_argument("--off", action="store_true", help="unlock them, before a stage is deleted")
-    parser.add_argument("--json", action="store_true", help="the result as JSON")
-    add_consent(parser)
-
-
-def run(given: argparse.Namespace) -> int:
-    """Lock or unlock a stage. Returns the exit status."""
-    return run_on(given, "protect", lambda found: _protect(found, given))
 
 
 def locks_of(found: Reached) -> Iterator[Lock]:
@@ -72,26 +50,38 @@ def locks_of(found: Reached) -> Iterator[Lock]:
     )
 
 
-def _protect(found: Reached, given: argparse.Namespace) -> int:
-    on = not given.off
-    _require_stack(found)
-    if not on:
-        require_consent(given, f"table, user pool and stack {found.stack_name} can be deleted then")
-    told = []
-    # The stack first when they are unlocked, last when they are locked: what is left half-way is the safer.
-    locks = list(locks_of(found))
-    for lock in locks if on else reversed(locks):
-        changed = lock.is_on() is not on
-        if changed:
-            lock.turn(on)
-        told.append({"what": lock.what, "protected": on, "changed": changed})
-        if not given.json:
-            tell(f"{lock.what}: {'protected' if on else 'not protected'}{'' if changed else ', as before'}")
-    if given.json:
-        tell_json({"stack": found.stack_name, "locks": told})
+@command(app, "protect", asks=True)
+def protect(
+    run: Run,
+    *,
+    off: Annotated[bool, typer.Option("--off", help="Unlock them, before a stage is deleted.")] = False,
+) -> None:
+    """Lock table, user pool and stack against deletion.
+
+    Switches on the deletion protection of the table, of the stack's own user pool, and the termination
+    protection of the stack. What is locked already stays as it is.
+    """
+    on = not off
+    with run.reached() as found:
+        _require_stack(found)
+        if off:
+            run.consent(f"table, user pool and stack {found.stack_name} can be deleted then")
+        told = []
+        # The stack first when they are unlocked, last when they are locked: half-way is the safer then.
+        locks = list(locks_of(found))
+        for lock in locks if on else reversed(locks):
+            changed = lock.is_on() is not on
+            if changed:
+                lock.turn(on)
+            told.append({"what": lock.what, "protected": on, "changed": changed})
+    run.console.answer({"stack": found.stack_name, "locks": told}, "\n".join(map(_told, told)))
     if bool(found.values.get("stage.protected")) is not on:
-        sys.stderr.write(_HINT.format(place=found.values.place, value=str(on).lower()))
-    return DONE
+        run.console.note(_HINT.format(place=found.values.place, value=str(on).lower()))
+
+
+def _told(lock: Mapping[str, object]) -> str:
+    state = "protected" if lock["protected"] else "not protected"
+    return f"{lock['what']}: {state}{'' if lock['changed'] else ', as before'}"
 
 
 def _require_stack(found: Reached) -> None:

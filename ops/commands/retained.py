@@ -5,24 +5,20 @@ stack of these alone; the next ``cdk deploy`` adds everything else to it. So tok
 readable.
 """
 
-import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+import typer
 
-from ops.stage import reaching
-from ops.stage.aws import Aws, error_code
+from ops.running import Failed, Run, command, group
+from ops.stage.aws import Aws
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import locate, read_outputs
-from ops.terminal import Line
-from ops.tool import DONE, FAILED, Description, Failed, refuse, tell
 
 type Json = dict[str, Any]
 
@@ -40,55 +36,43 @@ CHANGE: Final = "onramp-import"
 _SECONDS: Final = 2.0
 _KEPT: Final = ("Retain", "RetainExceptOnCreate")
 _ENDED: Final = ("COMPLETE", "FAILED")
-DESCRIPTION: Final = Description(
-    help="take what a deleted stage has left into a new stack",
-    description="For stages with removal = retain. docs/restoring.md says when, and what else is to be done.",
-)
-_IMPORT: Final = Description(
-    help="make a stack of what is left",
-    description="Needs the outputs of the deleted stack (--outputs), and the stage's template, which "
-    "`cdk synth` writes. The next `cdk deploy` adds the rest.",
-    epilog="Exit status: 0 imported, 1 CloudFormation refused it, 2 could not begin.",
-)
+app = group("Take what a deleted stage has left into a new stack; for stages with removal = retain.")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the actions to a command line."""
-    commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    action = commands.add_parser("import", **_IMPORT)
-    reaching.add_arguments(action)
-    action.add_argument(
-        "--template", type=Path, metavar="FILE", help="default: cdk.out/Onramp-<stage>.template.json"
+@command(app, "import", epilog="docs/restoring.md says when, and what else is to be done.")
+def import_(
+    run: Run,
+    *,
+    template: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Default: cdk.out/Onramp-<stage>.template.json."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Say what would be imported, and end.")] = False,
+) -> None:
+    """Make a stack of what is left.
+
+    Needs the outputs of the deleted stack (--outputs), and the stage's template, which `cdk synth` writes.
+    The next `cdk deploy` adds the rest.
+    """
+    if run.where.outputs is None:
+        raise UnusableError("the old stack's outputs name what is left: --outputs FILE")
+    where = locate(run.where)
+    content = _read_template(template or Path("cdk.out") / f"{where.stack_name}.template.json")
+    chosen = chosen_of(content, read_outputs(run.where.outputs, where.stack_name))
+    if show:
+        run.console.answer({"items": list(chosen.values())}, "\n".join(map(_line, chosen.values())))
+        return
+    with closing(where.aws), run.console.progress("importing") as progress:
+        import_into(where.aws, where.stack_name, content, chosen, show=progress)
+    run.console.answer(
+        {"stack": where.stack_name, "items": list(chosen.values())},
+        f"{where.stack_name} has {len(chosen)} resources; now deploy the stage, which adds the rest",
     )
-    action.add_argument("--show", action="store_true", help="say what would be imported, and end")
 
 
-def run(given: argparse.Namespace) -> int:
-    """Import. Returns the exit status."""
-    if given.outputs is None:
-        return refuse("retained", "the old stack's outputs name what is left: --outputs FILE", given)
-    try:
-        where = locate(given)
-        template = _read_template(given.template or Path("cdk.out") / f"{where.stack_name}.template.json")
-        chosen = chosen_of(template, read_outputs(given.outputs, where.stack_name))
-        if given.show:
-            return _show(chosen)
-        with closing(where.aws):
-            import_into(where.aws, where.stack_name, template, chosen)
-    except UnusableError as error:
-        return refuse("retained", str(error), given)
-    except Failed as error:
-        return refuse("retained", str(error), given, status=FAILED)
-    except (ClientError, BotoCoreError) as error:
-        return refuse("retained", f"AWS refuses it ({error_code(error)})", given, status=FAILED)
-    tell(f"{where.stack_name} has {len(chosen)} resources; now deploy the stage, which adds the rest")
-    return DONE
-
-
-def _show(chosen: Mapping[str, Json]) -> int:
-    for logical, item in chosen.items():
-        tell(f"{item['ResourceType']}  {logical}  {next(iter(item['ResourceIdentifier'].values()))}")
-    return DONE
+def _line(item: Json) -> str:
+    identity = next(iter(item["ResourceIdentifier"].values()))
+    return f"{item['ResourceType']}  {item['LogicalResourceId']}  {identity}"
 
 
 def _read_template(path: Path) -> Json:
@@ -189,6 +173,8 @@ def import_into(
     template: Mapping[str, Any],
     chosen: Mapping[str, Json],
     sleep: Callable[[float], None] = time.sleep,
+    *,
+    show: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Make a stack of resources that exist.
 
@@ -208,7 +194,6 @@ def import_into(
         ResourcesToImport=wanted,
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
     )
-    line = Line(sys.stderr)
 
     def change() -> tuple[str, str]:
         found = client.describe_change_set(StackName=stack, ChangeSetName=CHANGE)
@@ -218,21 +203,22 @@ def import_into(
         [found] = client.describe_stacks(StackName=stack)["Stacks"]
         return found["StackStatus"], found.get("StackStatusReason", "")
 
-    status, reason = _ended(change, line, sleep)
+    status, reason = _ended(change, show, sleep)
     if status.endswith("FAILED"):
         raise Failed(f"CloudFormation refuses the import: {reason}")
     client.execute_change_set(StackName=stack, ChangeSetName=CHANGE)
-    status, reason = _ended(state, line, sleep)
+    status, reason = _ended(state, show, sleep)
     if status != "IMPORT_COMPLETE":
         raise Failed(f"the import ended as {status}: {reason or 'read the events of the stack'}")
 
 
-def _ended(ask: Callable[[], tuple[str, str]], line: Line, sleep: Callable[[float], None]) -> tuple[str, str]:
+def _ended(
+    ask: Callable[[], tuple[str, str]], show: Callable[[str], None], sleep: Callable[[float], None]
+) -> tuple[str, str]:
     """Status and reason, once something has come to its end; however long that takes."""
     while True:
         status, reason = ask()
         if status.endswith(_ENDED) and not status.startswith("REVIEW"):
-            line.clear()
             return status, reason
-        line.show(status)
+        show(status)
         sleep(_SECONDS)

@@ -4,29 +4,24 @@ The table's stream keeps facts for a day. What an outage of the bus has lost bey
 table: `event_publisher` reads it from there, page by page, and publishes it again with the same ids.
 """
 
-import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.cards import CARDS, Card, NewItems
 from onramp.domain.text import iso
-from ops.stage import reaching
+from ops.console import DONE, FAILED
+from ops.running import Run, Until, command, group, moment
 from ops.stage.aws import Aws, list_resources, read_functions
 from ops.stage.configuration import UnusableError
-from ops.stage.reaching import Reached, reach
-from ops.terminal import Line
-from ops.times import when
-from ops.tool import Description, refuse
+from ops.stage.reaching import Reached
 
-STOPPED: Final = 1
 TRIES: Final = 5
 """Calls in a row that lead no further before the command stops."""
 PAUSE: Final = 2.0
@@ -35,17 +30,7 @@ _MARGIN: Final = 15
 """Seconds beyond the function's timeout that an answer is waited for."""
 
 
-DESCRIPTION: Final = Description(
-    help="what has happened, told to the bus once more",
-    description="Works on the facts that are kept in the table.",
-)
-REPUBLISH: Final[dict[str, Any]] = {
-    "help": "publish the facts of a span of time again",
-    "description": "Publishes the facts of a span of time again, in the order of each signup, with the same "
-    "ids: whoever remembers an event's id notices the copies. Facts are kept for about a year.",
-    "epilog": "Exit status: 0 all of them published, 1 it stopped before the end and says how to go on, "
-    "2 could not begin.",
-}
+app = group("What has happened, told to the bus once more; of the facts that are kept in the table.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,35 +56,31 @@ class _NoAnswer(Exception):
     """A call that led no further; the text says why."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the subcommands to a command line."""
-    commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    republish = commands.add_parser("republish", **REPUBLISH)
-    reaching.add_arguments(republish)
-    add = republish.add_argument
-    text = "a time (2026-11-23T09:00:00Z; without a zone it is UTC) or how long ago (90m, 24h, 7d)"
-    add("--since", type=when, required=True, metavar="WHEN", help=text)
-    add("--until", type=when, metavar="WHEN", help="the same (default: now)")
-    add("--cursor", metavar="TEXT", help="go on where an earlier run stopped; it said where")
-    add("--json", action="store_true", help="the result as JSON")
+@command(
+    app, "republish", epilog="Exit code 1: it stopped before the end, and says with which --cursor to go on."
+)
+def publish(
+    run: Run,
+    *,
+    since: Annotated[
+        str, typer.Option(metavar="WHEN", help="2026-11-23T09:00:00Z, or how long ago: 90m, 24h, 7d.")
+    ],
+    until: Until = None,
+    cursor: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Go on where an earlier run stopped; it said where."),
+    ] = None,
+) -> int:
+    """Publish the facts of a span of time again, with the same ids, in the order of each signup.
 
-
-def run(given: argparse.Namespace) -> int:
-    """Run ``facts republish`` on a parsed command line.
-
-    Returns:
-        The exit status: 0, 1 when it stopped before the end, 2 when it could not begin.
+    Whoever remembers an event's id notices the copies. Facts are kept for about a year.
     """
     publisher = _publisher()
-    try:
-        span = _span(given)
-        # A call that was not answered may have published all the same: it is made again by us, not by boto3.
-        found = reach(given, read_timeout=publisher.timeout + _MARGIN, tries=1)
-        with closing(found.aws):
-            call = _caller(found.aws, _physical(found, publisher))
-            return _publish(call, span, given, found.stack_name)
-    except UnusableError as error:
-        return refuse("facts", str(error), given)
+    span = _span(since, until)
+    # A call that was not answered may have published all the same: it is made again by us, not by boto3.
+    with run.reached(read_timeout=publisher.timeout + _MARGIN, tries=1) as found:
+        call = _caller(found.aws, _physical(found, publisher))
+        return _publish(call, span, Progress(cursor=cursor), _Teller(run, span, found.stack_name))
 
 
 def republish(
@@ -151,9 +132,9 @@ def _read(answer: dict[str, Any]) -> tuple[int, str | None]:
     return published, cursor
 
 
-def _span(given: argparse.Namespace) -> Span:
+def _span(since: str, until: str | None) -> Span:
     now = datetime.now(UTC)
-    span = Span(since=given.since(now), until=given.until(now) if given.until else now)
+    span = Span(since=moment(since, now) or now, until=moment(until, now) or now)
     if span.since > span.until:
         raise UnusableError("--since is later than --until")
     return span
@@ -205,34 +186,25 @@ def _kind(error: Exception) -> str:
 class _Teller:
     """What a person sees of a run."""
 
-    given: argparse.Namespace
+    run: Run
     span: Span
     stack_name: str
-    line: Line = field(default_factory=lambda: Line(sys.stderr))
     started: float = field(default_factory=time.monotonic)
 
-    def show(self, progress: Progress) -> None:
-        """Progress, on a terminal."""
-        waiting = f"; trying again: {progress.trouble}" if progress.trouble else ""
-        self.line.show(f"{_counted(progress.published)} published, {_called(progress)}{waiting}")
-
     def end(self, progress: Progress) -> int:
-        """The result; gives the exit status."""
-        self.line.clear()
-        seconds = time.monotonic() - self.started
-        if self.given.json:
-            sys.stdout.write(json.dumps(self._content(progress, seconds), indent=2) + "\n")
-        else:
-            sys.stdout.write(
-                f"{self.stack_name}: {_counted(progress.published)} published again, "
-                f"{iso(self.span.since)} to {iso(self.span.until)} "
-                f"({_called(progress)}, {seconds:.1f} s)\n"
-            )
+        """The result; gives the exit code."""
+        seconds, console = time.monotonic() - self.started, self.run.console
+        console.answer(
+            self._content(progress, seconds),
+            f"{self.stack_name}: {_counted(progress.published)} published again, "
+            f"{iso(self.span.since)} to {iso(self.span.until)} ({_called(progress)}, {seconds:.1f} s)",
+        )
         if progress.ended:
-            return 0
-        sys.stderr.write(f"onramp facts: stopped before the end: {progress.trouble or 'interrupted'}\n")
-        sys.stderr.write(f"go on with: {self._again(progress)}\n")
-        return STOPPED
+            return DONE
+        trouble = progress.trouble or "interrupted"
+        console.note(f"onramp {console.command}: stopped before the end: {trouble}")
+        console.note(f"go on with: {self._again(progress)}")
+        return FAILED
 
     def _content(self, progress: Progress, seconds: float) -> dict[str, object]:
         return {
@@ -250,22 +222,24 @@ class _Teller:
     def _again(self, progress: Progress) -> str:
         times = f"--since {iso(self.span.since)} --until {iso(self.span.until)}"
         cursor = f" --cursor '{progress.cursor}'" if progress.cursor else ""
-        return f"onramp facts republish --stage {self.given.stage} {times}{cursor}"
+        return f"onramp facts republish --stage {self.run.where.stage} {times}{cursor}"
 
 
 def _publish(
-    call: Callable[[dict[str, object]], dict[str, Any]],
-    span: Span,
-    given: argparse.Namespace,
-    stack_name: str,
+    call: Callable[[dict[str, object]], dict[str, Any]], span: Span, progress: Progress, teller: _Teller
 ) -> int:
-    teller, progress = _Teller(given, span, stack_name), Progress(cursor=given.cursor)
     try:
-        republish(call, span, progress, show=teller.show)
+        with teller.run.console.progress("publishing") as show:
+            republish(call, span, progress, show=lambda now: show(_shown(now)))
     except KeyboardInterrupt:
         teller.end(progress)
         raise
     return teller.end(progress)
+
+
+def _shown(progress: Progress) -> str:
+    waiting = f"; trying again: {progress.trouble}" if progress.trouble else ""
+    return f"{_counted(progress.published)} published, {_called(progress)}{waiting}"
 
 
 def _counted(facts: int) -> str:

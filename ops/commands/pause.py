@@ -5,19 +5,19 @@ function lets Lambda fetch messages that nobody works on, and each fetch counts 
 somebody else has set is taken back by `resume`.
 """
 
-import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import typer
 
 from infra.cards import CARDS, NewItems, Queue, Routes, Schedule
 from ops.doctor.checks.schedules import rules_of
-from ops.stage import reaching
+from ops.running import Failed, Run, command, group
 from ops.stage.aws import list_resources, read_functions
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
-from ops.tool import DONE, Description, Failed, run_on, tell
 
 PARTS: Final = ("jobs", "events", "stream", "schedules", "api")
 USUAL: Final = ("jobs", "events", "schedules")
@@ -29,16 +29,7 @@ PATIENCE: Final = 300.0
 """Seconds until a mapping has to be off or on; Lambda takes up to a minute."""
 _SECONDS: Final = 2.0
 _MOVING: Final = frozenset({"Enabling", "Disabling", "Updating", "Creating"})
-_TEXT: Final = (
-    "jobs, events and stream are what the workers are handed, schedules the sweep and the census, api the "
-    "functions behind the front-end routes. Both webhook receivers and the hosted page always go on."
-)
-PAUSE: Final = Description(
-    help="let parts of a stage stand still",
-    description=f"Without names: {', '.join(USUAL)}. {_TEXT}",
-    epilog="Runs that have begun end within two minutes. Queues keep messages for 14 days, the stream for 1.",
-)
-RESUME: Final = Description(help="let them go on", description=f"Without names: all that is paused. {_TEXT}")
+app = group("Parts of a stage.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,25 +47,36 @@ class Switch:
     ours: bool = True
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options to a command line."""
-    reaching.add_arguments(parser)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+Parts = Annotated[list[str] | None, typer.Argument(metavar="PART...", help=f"Of {', '.join(PARTS)}.")]
 
 
-def pause(given: argparse.Namespace) -> int:
-    """Switch parts off. Returns the exit status."""
-    return run_on(given, "pause", lambda found: _turn(found, given.parts or USUAL, on=False))
+@command(app, "pause")
+def pause(run: Run, *, parts: Parts = None) -> None:
+    """Let parts of a stage stand still; without names jobs, events and schedules.
+
+    jobs, events and stream are what the workers are handed, schedules the sweep and the census, api the
+    functions behind the front-end routes. Both webhook receivers and the hosted page always go on. Runs that
+    have begun end within two minutes. Queues keep messages for 14 days, the stream for 1.
+    """
+    _turn(run, parts or USUAL, on=False)
 
 
-def resume(given: argparse.Namespace) -> int:
-    """Switch parts on. Returns the exit status."""
-    return run_on(given, "resume", lambda found: _turn(found, given.parts or PARTS, on=True))
+@command(app, "resume")
+def resume(run: Run, *, parts: Parts = None) -> None:
+    """Let parts of a stage go on; without names all that is paused."""
+    _turn(run, parts or PARTS, on=True)
 
 
-def _turn(found: Reached, parts: Sequence[str], *, on: bool) -> int:
+def _turn(run: Run, parts: Sequence[str], *, on: bool) -> None:
     if unknown := sorted(set(parts) - set(PARTS)):
         raise UnusableError(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    with run.reached() as found:
+        turned = [{"part": one.part, "what": one.what, "on": on} for one in _turned(found, parts, on=on)]
+    told = [f"{one['part']}: {one['what']} {'on' if on else 'off'}" for one in turned]
+    run.console.answer({"items": turned}, "\n".join(told) or "nothing is paused")
+
+
+def _turned(found: Reached, parts: Sequence[str], *, on: bool) -> list["Switch"]:
     chosen = [switch for switch in switches_of(found) if switch.part in parts]
     if lacking := sorted(set(parts) - {switch.part for switch in chosen if switch.ours}):
         raise Failed(f"the stack has nothing of {', '.join(lacking)}: is it whole?")
@@ -84,8 +86,7 @@ def _turn(found: Reached, parts: Sequence[str], *, on: bool) -> int:
             switch.turn(on)
     for switch in chosen:
         _settle(switch)
-        tell(f"{switch.part}: {switch.what} {'on' if on else 'off'}")
-    return DONE
+    return chosen
 
 
 def _settle(switch: Switch, sleep: Callable[[float], None] = time.sleep) -> None:

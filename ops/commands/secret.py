@@ -4,84 +4,83 @@ Values come from a prompt that shows nothing, or from standard input, a line for
 what is there; a secret that would be incomplete is refused and nothing is written.
 """
 
-import argparse
 import getpass
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import typer
 
 from ops.doctor.secret import OPTIONAL, PLATFORM, TEXTS, is_placeholder, read_secret
+from ops.running import Failed, Run, command, group
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
-from ops.tool import DONE, Description, Failed, actions, run_action, tell
 
 FIELDS: Final = (*TEXTS, PLATFORM, *OPTIONAL)
 KEPT: Final = 2
 """Platform secrets: the new one, and the one before it while 360dialog still sends with that."""
-DESCRIPTION: Final = Description(
-    help="change the stage's secret, without a file and without showing it",
-    description="Functions read the secret anew after five minutes at most.",
-)
-_SET: Final = Description(
-    help="put values in",
-    description="Asks for each value, or reads them from standard input, a line for each in the order given. "
-    "Without names it asks for all that are missing. A new platform secret is put before the present "
-    "one, and both are accepted until `onramp secret forget`.",
-    epilog="Exit status: 0 written, 1 AWS refused it, 2 a value is unusable, or another one missing.",
-)
-_FORGET: Final = Description(
-    help="keep the newest platform secret only",
-    description="The end of a rotation: webhooks signed with the former platform secret are refused then.",
-)
-_UNDO: Final = Description(
-    help="take the last change back",
-    description="Makes the version that Secrets Manager calls AWSPREVIOUS the current one again.",
-)
+LATER: Final = "functions use it after five minutes at most"
+app = group("Change the stage's secret, without a file and without showing it.")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the actions to a command line."""
-    found = actions(parser, {"set": (_SET, _set), "forget": (_FORGET, _forget), "undo": (_UNDO, _undo)})
-    found["set"].add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(FIELDS)}")
-    found["set"].add_argument(
-        "--only", action="store_true", help="the new platform secret in place of all others"
+@command(app, "set", epilog="Exit code 2: a value is unusable, or another one missing; nothing is written.")
+def set_(
+    run: Run,
+    *,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help=f"Of {', '.join(FIELDS)}.")
+    ] = None,
+    only: Annotated[
+        bool, typer.Option("--only", help="The new platform secret in place of all others.")
+    ] = False,
+) -> None:
+    """Put values in: asks for each, or reads them from standard input, a line for each in the order given.
+
+    Without names it asks for all that are missing. A new platform secret is put before the present one, and
+    both are accepted until `onramp secret forget`.
+    """
+    with run.reached() as found:
+        content = _content(found)
+        meant = _names(names or (), content)
+        changed = dict(content)
+        for name in meant:
+            value = _value(name)
+            changed[name] = _listed(value, content, only=only) if name == PLATFORM else value
+        if meant:
+            _write(found, changed)
+    told = (
+        f"written: {', '.join(meant)}; {LATER}" if meant else "nothing is missing; name what is to be changed"
     )
+    run.console.answer({"written": meant}, told)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Run an action. Returns the exit status."""
-    return run_action(given, "secret")
+@command(app, "forget")
+def forget(run: Run) -> None:
+    """Keep the newest platform secret only: the end of a rotation.
+
+    Webhooks signed with the former platform secret are refused then.
+    """
+    with run.reached() as found:
+        content = _content(found)
+        secrets = content.get(PLATFORM)
+        if not isinstance(secrets, list) or len(secrets) < KEPT:
+            run.console.answer({"written": []}, "there is one platform secret only; nothing to forget")
+            return
+        _write(found, {**content, PLATFORM: secrets[:1]})
+    run.console.answer({"written": [PLATFORM]}, "written: the newest platform secret only")
 
 
-def _set(found: Reached, given: argparse.Namespace) -> int:
-    content = _content(found)
-    names = _names(given.names, content)
-    if not names:
-        tell("nothing is missing; name what is to be changed")
-        return DONE
-    changed = dict(content)
-    for name in names:
-        value = _value(name)
-        changed[name] = _listed(value, content, only=given.only) if name == PLATFORM else value
-    _write(found, changed)
-    tell(f"written: {', '.join(names)}; functions use it after five minutes at most")
-    return DONE
+@command(app, "undo")
+def undo(run: Run) -> None:
+    """Take the last change back: what Secrets Manager calls AWSPREVIOUS is the current version again."""
+    with run.reached() as found:
+        _undo(found)
+    run.console.answer({"undone": True}, f"the former version is current again; {LATER}")
 
 
-def _forget(found: Reached, _: argparse.Namespace) -> int:
-    content = _content(found)
-    secrets = content.get(PLATFORM)
-    if not isinstance(secrets, list) or len(secrets) < KEPT:
-        tell("there is one platform secret only; nothing to forget")
-        return DONE
-    _write(found, {**content, PLATFORM: secrets[:1]})
-    tell("written: the newest platform secret only")
-    return DONE
-
-
-def _undo(found: Reached, _: argparse.Namespace) -> int:
+def _undo(found: Reached) -> None:
     secret_id, secrets = _secret_id(found), found.aws.secrets
     versions = secrets.describe_secret(SecretId=secret_id).get("VersionIdsToStages", {})
     stages = {stage: version for version, listed in versions.items() for stage in listed}
@@ -93,8 +92,6 @@ def _undo(found: Reached, _: argparse.Namespace) -> int:
         MoveToVersionId=stages["AWSPREVIOUS"],
         RemoveFromVersionId=stages["AWSCURRENT"],
     )
-    tell("the former version is current again; functions use it after five minutes at most")
-    return DONE
 
 
 # --- what is there, and what shall be --------------------------------------------------------------------
