@@ -488,6 +488,8 @@ def test_what_the_stack_tells_a_person(template: Template, local_template: Templ
         "EventsQueue",
         "JobsDlq",
         "JobsQueue",
+        "NotificationsDlq",
+        "NotificationsQueue",
         "RelayDlq",
         "RelayQueue",
         "SchedulesDlq",
