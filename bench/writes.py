@@ -100,7 +100,7 @@ class Standing:
 
     keys: int = 3
     secrets: int = 1
-    alarms: int = 66
+    alarms: int = 67
     dashboards: int = 1
     metrics: int = 90
 
