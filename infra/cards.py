@@ -244,6 +244,7 @@ _CARDS = (
         ),
         metrics=(
             *_LEDGER,
+            "BalanceLow",
             "BudgetUsed",
             "BudgetWaited",
             "CensusPages",

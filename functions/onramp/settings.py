@@ -12,6 +12,8 @@ from typing import Any, Final, NoReturn, Self, dataclass_transform
 
 NOTHING: Final = "{}"
 """What a variable says that a stage does without."""
+UNSET: Final = "None"
+"""The same of a variable that carries one value."""
 
 
 class SettingsError(Exception):
@@ -179,6 +181,7 @@ class OnboardingWorkerSettings(WorkerSettings):
     numbers_mend_keys: str
     numbers_mend_webhooks: str
     messaging_webhooks: str = NOTHING
+    partner_watch_balance: str = UNSET
 
     @property
     def mend_keys(self) -> bool:
@@ -189,6 +192,12 @@ class OnboardingWorkerSettings(WorkerSettings):
     def mend_webhooks(self) -> bool:
         """Whether a webhook that was set elsewhere is set back without being asked."""
         return _mends("numbers_mend_webhooks", self.numbers_mend_webhooks)
+
+    @property
+    def watched_balance(self) -> int | None:
+        """The amount below which the partner's balance is told; None when nobody asks for it."""
+        amount = self.partner_watch_balance
+        return None if amount == UNSET else positive("partner_watch_balance", amount)
 
     @property
     def budget_calls(self) -> int:

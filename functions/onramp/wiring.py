@@ -318,6 +318,7 @@ class HubValues:
     budget_calls: int | None = None
     budget_window: int | None = None
     messaging: str | None = None
+    watch_balance: int | None = None
 
     def rules(self, stage: Rules) -> Rules:
         """What holds at this hub."""
@@ -329,7 +330,9 @@ class HubValues:
             flows={name: self._flow(flow) for name, flow in stage.flows.items()},
             plan_tier=self.plan_tier or stage.plan_tier,
             webhooks=replace(stage.webhooks, hub=self.messaging),
+            partner_id=self.partner_id,
             solution_id=self.solution_id,
+            watch_balance=self.watch_balance or stage.watch_balance,
         )
 
     def _flow(self, flow: Flow) -> Flow:
@@ -466,6 +469,9 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
         webhooks=webhooks_of(settings.messaging_webhooks, partial(secret_headers, secret)),
         mend_keys=settings.mend_keys,
         mend_webhooks=settings.mend_webhooks,
+        partner_id=settings.partner_id,
+        solution_id=settings.solution_id,
+        watch_balance=settings.watched_balance,
     )
     default = HubValues(partner_id=settings.partner_id, solution_id=settings.solution_id)
     ports = replace(
@@ -527,18 +533,18 @@ def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
         "schedules": (settings.schedules_dlq_url, None),
         "stream": (settings.stream_dlq_url, None),
     }
-    hears = settings.meta_webhook == "True"
+    rules = replace(ports.rules, hears_meta=settings.meta_webhook == "True")
+    hubs = {
+        name: replace(hub, rules=replace(hub.rules, hears_meta=rules.hears_meta))
+        for name, hub in ports.hubs.items()
+    }
     return replace(
         ports,
+        hubs=hubs,
         letters=SqsLetters(runtime.sqs, letters),
         meta=cast("Meta", _Late(lambda: _meta_with_system_user(runtime, settings))),
         signer=cast("Signer", _Late(_signer)),
-        rules=replace(
-            ports.rules,
-            hears_meta=hears,
-            solution_id=settings.solution_id,
-            notifications=_notifications(settings.notifications),
-        ),
+        rules=replace(rules, notifications=_notifications(settings.notifications)),
     )
 
 

@@ -337,6 +337,14 @@ ALARMS = (
         source=_own("ChannelsUnknown"),
         minutes=60,
     ),
+    # The balance is read once a day: what was found stays true until the next time.
+    AlarmSpec(
+        anchor="balance-low",
+        about="The partner's balance at 360dialog is below what the configuration watches.",
+        source=_own("BalanceLow", "Maximum"),
+        minutes=60,
+        silence=cloudwatch.TreatMissingData.IGNORE,
+    ),
     AlarmSpec(
         anchor="census-silent",
         about="No page of the census was read for thirty hours: lost webhooks heal one by one, if at all.",

@@ -85,6 +85,7 @@ def test_how_many_alarms_each_line_of_the_table_makes(template: Template) -> Non
         "records-crashed": 6,
         "events-unresolved": 2,
         "channels-unknown": 1,
+        "balance-low": 1,
         "census-silent": 1,
         "client-duplicates": 1,
         "solution-deactivated": 1,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from onramp.adapters.aws_light import AwsError, fits_queue
 from onramp.adapters.wire import is_fresh
 from onramp.domain.errors import UnavailableError
-from onramp.domain.records import Fact
+from onramp.domain.records import HUB, Fact
 from onramp.domain.text import iso, whole
 from onramp.ports.services import Letter
 
@@ -79,23 +79,23 @@ class SqsQueue:
         """One wake-up call for the census of a hub. Raises `UnavailableError`."""
         self._send(self._jobs, json.dumps({"census": hub}))
 
-    def replay_event(self, body: str) -> None:
+    def replay_event(self, body: str, hub: str = HUB) -> None:
         """An event's body once more, as the receiver queues it. Raises `UnavailableError`."""
         body, encoding = _carried(body, "utf-8")
-        self._send(self._events, body, encoding=encoding)
+        self._send(self._events, body, encoding=encoding, **_of_hub(hub))
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """A number given up; moved back to the jobs queue it is a retry. Raises `UnavailableError`."""
         job = {"phone_number_id": phone_number_id, "retry": True, "reason": reason}
         self._send(self._dead_jobs, json.dumps(job), reason=reason)
 
-    def bury_event(self, body: str, encoding: str, reason: str) -> None:
+    def bury_event(self, body: str, encoding: str, reason: str, hub: str = HUB) -> None:
         """A body for a person; `encoding` is `utf-8` or `base64`. What SQS cannot carry becomes base64.
 
         Raises `UnavailableError`.
         """
         body, encoding = _carried(body, encoding)
-        self._send(self._dead_events, body, reason=reason, encoding=encoding)
+        self._send(self._dead_events, body, reason=reason, encoding=encoding, **_of_hub(hub))
 
     def wake_deliveries(self, deliveries: Sequence[tuple[str, ...]], seconds: int = 0) -> None:
         """One message for each delivery, ten in a request. Raises `UnavailableError`, also for a part."""
@@ -147,6 +147,11 @@ class SqsQueue:
             )
         except AwsError as error:
             raise UnavailableError("queue") from error
+
+
+def _of_hub(hub: str) -> dict[str, str]:
+    """What a message says of its hub; the default one goes without saying, as releases before had it."""
+    return {} if hub == HUB else {"hub": hub}
 
 
 def _carried(body: str, encoding: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.link import Link
 from onramp.domain.notifications import Delivery
 from onramp.domain.number import Number
-from onramp.domain.records import Fact, Record, Stored
+from onramp.domain.records import HUB, Fact, Record, Stored
 from onramp.domain.relaying import Target
 from onramp.domain.signup import Signup
 from onramp.domain.states import Standing
@@ -467,6 +467,8 @@ class MemoryQueue:
     numbers: list[str] = field(default_factory=list)
     censuses: list[str] = field(default_factory=list)
     replayed: list[str] = field(default_factory=list)
+    hubs: list[str] = field(default_factory=list)
+    """Those of the events that were replayed or buried."""
     buried_numbers: list[tuple[str, str]] = field(default_factory=list)
     buried_events: list[tuple[str, str, str]] = field(default_factory=list)
     deliveries: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
@@ -493,20 +495,22 @@ class MemoryQueue:
         self._require_answer()
         self.buried_notifications.append((body, reason))
 
-    def replay_event(self, body: str) -> None:
+    def replay_event(self, body: str, hub: str = HUB) -> None:
         """See `Queue.replay_event`."""
         self._require_answer()
         self.replayed.append(body)
+        self.hubs.append(hub)
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """See `Queue.bury_number`."""
         self._require_answer()
         self.buried_numbers.append((phone_number_id, reason))
 
-    def bury_event(self, body: str, encoding: str, reason: str) -> None:
+    def bury_event(self, body: str, encoding: str, reason: str, hub: str = HUB) -> None:
         """See `Queue.bury_event`."""
         self._require_answer()
         self.buried_events.append((body, encoding, reason))
+        self.hubs.append(hub)
 
     def _require_answer(self) -> None:
         if self.broken:

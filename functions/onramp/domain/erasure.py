@@ -36,7 +36,9 @@ FEWEST_DIGITS: Final = 9
 """Of a phone number with its country, so that no id holds one by chance."""
 COST: Final = 2**13
 """Of the digest of a name: some 20 ms, so that nobody tries all phone numbers."""
-NEVER: Final = frozenset({"BUDGET", "CENSUS", "TENANT", "ENDPOINT", "REQUEST", "RECEIPT", "DOSSIER", "SALT"})
+NEVER: Final = frozenset(
+    {"BALANCE", "BUDGET", "CENSUS", "TENANT", "ENDPOINT", "REQUEST", "RECEIPT", "DOSSIER", "SALT"}
+)
 """Kinds of items that hold nothing of a person."""
 
 

@@ -3,7 +3,7 @@
 `storage` is the table, `upstreams` are Meta and 360dialog, `services` is all the rest of our own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, Never, cast
@@ -128,8 +128,9 @@ class Rules:
     sets a webhook back. `flows`: what a popup can be opened with, by name. `links`: what holds for signup
     links. `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `limits`: what
     one tenant may have. `plan_tier`: of a signup that names none. `solution_id`: of the multi-partner
-    solution. `hears_meta`: whether Meta's own webhook is taken. `notifications`: who hears of what happens.
-    `relay`: what is handed on of 360dialog's events, and to whom.
+    solution. `watch_balance`: the amount below which the partner's balance is told; None watches nothing.
+    `hears_meta`: whether Meta's own webhook is taken. `notifications`: who hears of what happens. `relay`:
+    what is handed on of 360dialog's events, and to whom.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -144,7 +145,9 @@ class Rules:
     limits: TenantLimits = NO_LIMITS
     plan_tier: str = "regular"
     webhooks: Webhooks = NO_NAMED
+    partner_id: str = ""
     solution_id: str = ""
+    watch_balance: int | None = None
     hears_meta: bool = False
     notifications: NotificationRules = NO_NOTIFICATIONS
     relay: RelayRules = NO_RELAY
@@ -189,6 +192,11 @@ class Ports:
     def hub_names(self) -> Sequence[str]:
         """All hubs of the stage; the default one is the first."""
         return tuple(self.hubs) or (self.hub,)
+
+    @property
+    def each(self) -> Iterator["Ports"]:
+        """The same as seen from each hub."""
+        return (self.at(hub) for hub in self.hub_names)
 
     def at(self, hub: str) -> "Ports":
         """The same as seen from another hub. Raises `UnknownHub`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from onramp.domain.records import Fact
+from onramp.domain.records import HUB, Fact
 
 
 class Clock(Protocol):
@@ -42,14 +42,14 @@ class Queue(Protocol):
     def bury_notification(self, body: str, reason: str) -> None:
         """Keep a message of the notifications' queue that cannot be read in its dead letters."""
 
-    def replay_event(self, body: str) -> None:
-        """Put an event's body into the events queue once more."""
+    def replay_event(self, body: str, hub: str = HUB) -> None:
+        """Put an event's body into the events queue once more, as its hub's."""
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """Put the job of a number that is given up with its reason into the dead-letter queue."""
 
-    def bury_event(self, body: str, encoding: str, reason: str) -> None:
-        """Keep a body for a person in the dead-letter queue."""
+    def bury_event(self, body: str, encoding: str, reason: str, hub: str = HUB) -> None:
+        """Keep a body for a person in the dead-letter queue, as its hub's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@
 | `ClientRecord` | `CLIENT#<hub>#<email or id>` / `CLIENT` |                                           |
 | `EventRecord`  | `EVENT#<hub>#<id>` / `EVENT`            | `by_place`; by its time: `by_tenant`      |
 | `BudgetState`  | `BUDGET#<hub>` / `BUDGET`               |                                           |
+| `Balance`      | `BALANCE#<hub>` / `BALANCE`             | its hub                                   |
 | `Census`       | `CENSUS#<hub>` / `CENSUS`               | `by_due`                                  |
 | `Endpoint`     | `ENDPOINT#<name>` / `ENDPOINT`          |                                           |
 | `Delivery`     | `SIGNUP#<id>` / `DELIVERY#<fact id>#…`  | its signup; `by_due`, `by_tenant`         |
