@@ -91,6 +91,11 @@ def relay(config: DeploymentConfig) -> dict[str, object]:
     return config.relay.model_dump(mode="json", exclude={"bodies_kept_days"})
 
 
+def notifications(config: DeploymentConfig) -> dict[str, object]:
+    """Who hears of what happens to signups."""
+    return config.notifications.model_dump(mode="json")
+
+
 def hubs(config: DeploymentConfig) -> dict[str, dict[str, object]]:
     """The hubs beside the default one, by name; what they leave out is as with that."""
     names = {"default_plan_tier": "plan_tier", "budget_window_seconds": "budget_window"}
@@ -117,6 +122,7 @@ class Made:
 
 MADE: Mapping[str, Made] = MappingProxyType(
     {
+        "NOTIFICATIONS": Made("notifications.endpoints", notifications),
         "RELAY": Made("relay.targets", relay),
         "HUBS": Made("hubs", hubs),
         "MESSAGING_WEBHOOKS": Made("messaging.webhooks and messaging.tenants", messaging_webhooks),
@@ -158,11 +164,13 @@ class ResourceNames:
     jobs_dlq_url: str
     events_queue_url: str
     events_dlq_url: str
-    relay_queue_url: str
-    relay_dlq_url: str
-    bodies_bucket: str
     schedules_dlq_url: str
     stream_dlq_url: str
+    relay_queue_url: str
+    relay_dlq_url: str
+    notifications_queue_url: str
+    notifications_dlq_url: str
+    bodies_bucket: str
     api_address: str = "https://{domain_name}"
 
 

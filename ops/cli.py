@@ -16,12 +16,15 @@ from ops.commands import (
     clients,
     config,
     dead_letters,
+    deliveries,
     drill,
+    endpoints,
     events,
     facts,
     hubs,
     keys,
     letters,
+    listen,
     logs,
     numbers,
     pause,
@@ -48,6 +51,7 @@ ALONE: Final[Sequence[typer.Typer]] = (
     logs.app,
     records.app,
     pause.app,
+    listen.app,
 )
 """What has commands of one word."""
 AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
@@ -62,6 +66,8 @@ AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
         "clients": clients.app,
         "hubs": hubs.app,
         "keys": keys.app,
+        "endpoints": endpoints.app,
+        "deliveries": deliveries.app,
         "requests": requests.app,
         "wake": wake.app,
         "letters": letters.app,

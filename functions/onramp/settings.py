@@ -134,10 +134,12 @@ class SignupQueriesSettings(Settings):
 
 
 class ReconcilerSettings(Settings):
-    """`reconciler`: it only wakes. Of `hubs` it needs the names."""
+    """`reconciler`: it only wakes. `notifications` is a JSON object; of `hubs` it needs the names."""
 
     table_name: str
     jobs_queue_url: str
+    notifications: str
+    notifications_queue_url: str
     hubs: str = NOTHING
 
 
@@ -211,7 +213,10 @@ class OnboardingWorkerSettings(WorkerSettings):
 
 
 class OperatorDeskSettings(OnboardingWorkerSettings):
-    """`operator_desk`: what the worker has, and where events, and all dead letters, are."""
+    """`operator_desk`: what the worker has, and where events, notifications, and all dead letters are.
+
+    `notifications` is a JSON object.
+    """
 
     events_queue_url: str
     events_dlq_url: str
@@ -221,6 +226,8 @@ class OperatorDeskSettings(OnboardingWorkerSettings):
     graph_version: str
     graph_base_url: str
     meta_webhook: str
+    notifications: str
+    notifications_queue_url: str
 
 
 class PartnerEventWorkerSettings(WorkerSettings):
@@ -243,6 +250,15 @@ class EventRelaySettings(Settings):
     bodies_bucket: str
     bus_name: str
     secret_id: str
+
+
+class NotificationSenderSettings(StoringSettings):
+    """`notification_sender`. `notifications` is a JSON object: the endpoints, and how they are sent to."""
+
+    envelope_key_id: str
+    notifications: str
+    notifications_queue_url: str
+    notifications_dlq_url: str
 
 
 class EventPublisherSettings(Settings):

@@ -152,6 +152,17 @@ ALARMS = (
         source=_dead_letters("relay_dlq"),
     ),
     AlarmSpec(
+        anchor="notifications-dead-letters",
+        about="An event could not be read, or not be handed to the sender of notifications.",
+        source=_dead_letters("notifications_dlq"),
+    ),
+    AlarmSpec(
+        anchor="endpoint-disabled",
+        about="An endpoint hears nothing any more: it is gone, or has failed for five days.",
+        source=_own("EndpointsDisabled"),
+        minutes=60,
+    ),
+    AlarmSpec(
         anchor="schedules-dead-letters",
         about="A run of the reconciler failed or could not start.",
         source=_dead_letters("schedules_dlq"),

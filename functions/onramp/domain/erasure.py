@@ -330,6 +330,13 @@ def _is_traced(person: Person, meta_id: str) -> bool:
     return bool(person.traces) and trace(person.salt, meta_id) in person.traces
 
 
+def _delivery(person: Person, content: Mapping[str, Any]) -> Act | None:
+    """That of a signup is its person's; one of a whole hub, when what it tells names them."""
+    subject = str(content.get("subject"))
+    mine = person.is_in(content.get("body")) if subject.startswith("HUB#") else subject in person.signups
+    return Act.REMOVE if mine else None
+
+
 _RULES: Final = {"SIGNUP": _signup, "NUMBER": _number, "CLIENT": _client, "EVENT": _event}
 
 SECRETS: Final = frozenset(

@@ -36,6 +36,12 @@ class Queue(Protocol):
     def wake_census(self, hub: str) -> None:
         """Wake a worker for the census of a hub."""
 
+    def wake_deliveries(self, deliveries: Sequence[tuple[str, ...]], seconds: int = 0) -> None:
+        """Wake the sender for each delivery, by its identity; in so many seconds, 900 at most."""
+
+    def bury_notification(self, body: str, reason: str) -> None:
+        """Keep a message of the notifications' queue that cannot be read in its dead letters."""
+
     def replay_event(self, body: str, hub: str = HUB) -> None:
         """Put an event's body into the events queue once more, as its hub's."""
 

@@ -10,6 +10,8 @@ from onramp.inbound.desk import (
     budget,
     channels,
     clients,
+    deliveries,
+    endpoints,
     events,
     hubs,
     keys,
@@ -31,6 +33,8 @@ AREAS: Final[tuple[tuple[Command, ...], ...]] = (
     hubs.COMMANDS,
     clients.COMMANDS,
     keys.COMMANDS,
+    endpoints.COMMANDS,
+    deliveries.COMMANDS,
     lost.COMMANDS,
     requests.COMMANDS,
 )
