@@ -28,7 +28,13 @@ WAIT: Final = 1
 """Seconds for which SQS looks on all its machines."""
 EMPTY: Final = 3
 """Answers without a message after which a queue counts as empty: SQS asks only some of its machines."""
-_BACK: Final[Mapping[str, str]] = {"jobs": OUTPUTS["jobs_queue"], "events": OUTPUTS["events_queue"]}
+_BACK: Final[Mapping[str, str]] = {
+    "jobs": OUTPUTS["jobs_queue"],
+    "events": OUTPUTS["events_queue"],
+    "relay": OUTPUTS["relay_queue"],
+    "notifications": OUTPUTS["notifications_queue"],
+}
+"""Queues that dead letters are sent back to."""
 app = group(f"Dead letters: read them, send them back, throw them away. Of {', '.join(DEAD_LETTERS)}.")
 Queue = Annotated[
     str,

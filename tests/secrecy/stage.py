@@ -325,6 +325,8 @@ class Stage:
             events_dlq_url=self.queues["events-dlq"],
             relay_queue_url=self.queues["relay"],
             relay_dlq_url=self.queues["relay-dlq"],
+            notifications_queue_url=self.queues["notifications"],
+            notifications_dlq_url=self.queues["notifications-dlq"],
             bodies_bucket="bodies",
             schedules_dlq_url=self.queues["schedules-dlq"],
             stream_dlq_url=self.queues["stream-dlq"],

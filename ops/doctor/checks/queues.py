@@ -53,7 +53,9 @@ def _dead_advice(name: str, stage: Stage) -> str:
             "Facts did not reach the bus within the stream's day. Mend that, then publish them again: "
             f"{REPUBLISH.format(stage=stage.name)}"
         )
-    again = f" or `onramp letters redrive {name}`" if name in {"jobs", "events", "relay"} else ""
+    again = (
+        f" or `onramp letters redrive {name}`" if name in {"jobs", "events", "relay", "notifications"} else ""
+    )
     return f"`onramp letters show {name}` says why; mend that, then `onramp letters purge {name}`{again}."
 
 
