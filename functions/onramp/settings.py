@@ -220,6 +220,8 @@ class OperatorDeskSettings(OnboardingWorkerSettings):
 
     events_queue_url: str
     events_dlq_url: str
+    relay_queue_url: str
+    relay_dlq_url: str
     schedules_dlq_url: str
     stream_dlq_url: str
     meta_app_id: str

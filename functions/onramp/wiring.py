@@ -530,6 +530,7 @@ def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
     letters = {
         "jobs": (settings.jobs_dlq_url, settings.jobs_queue_url),
         "events": (settings.events_dlq_url, settings.events_queue_url),
+        "relay": (settings.relay_dlq_url, settings.relay_queue_url),
         "schedules": (settings.schedules_dlq_url, None),
         "stream": (settings.stream_dlq_url, None),
     }

@@ -14,8 +14,10 @@ type Json = dict[str, Any]
 AT_ONCE: Final = 100
 """Letters that one call of the desk moves at most."""
 
-app = group("What was given up: jobs, events, schedules, and facts that were not published.")
-Queue = Annotated[str, typer.Argument(metavar="QUEUE", help="jobs, events, schedules or stream.")]
+app = group(
+    "What was given up: jobs, events, events for a target of the relay, schedules, and facts not published."
+)
+Queue = Annotated[str, typer.Argument(metavar="QUEUE", help="jobs, events, relay, schedules or stream.")]
 Reason = Annotated[str | None, typer.Option(help="Of this reason alone.")]
 Letter = Annotated[str | None, typer.Option("--id", metavar="ID", help="This one alone.")]
 

@@ -322,6 +322,9 @@ CALLS: Mapping[str, Try] = {
     "sqs:PurgeQueue relay_queue": purge("relay_queue"),
     "sqs:SendMessage relay_dlq": send("relay_dlq"),
     "sqs:ReceiveMessage relay_dlq": receive("relay_dlq"),
+    "sqs:DeleteMessage relay_dlq": delete("relay_dlq"),
+    "sqs:ChangeMessageVisibility relay_dlq": put_off("relay_dlq"),
+    "sqs:GetQueueAttributes relay_dlq": look_at("relay_dlq"),
     "sqs:SendMessage notifications_queue": send("notifications_queue"),
     "sqs:ReceiveMessage notifications_queue": receive("notifications_queue"),
     "sqs:DeleteMessage notifications_queue": delete("notifications_queue"),
@@ -446,14 +449,17 @@ sqs:ReceiveMessage events_dlq                   -   -   -   -   -   -   -   -   
 sqs:DeleteMessage events_dlq                    -   -   -   -   -   -   -   -   -   +   -   -   -
 sqs:ChangeMessageVisibility events_dlq          -   -   -   -   -   -   -   -   -   +   -   -   -
 sqs:GetQueueAttributes events_dlq               -   -   -   -   -   -   -   -   -   +   -   -   -
-sqs:SendMessage relay_queue                     -   -   -   -   -   +   -   -   -   -   -   -   -
+sqs:SendMessage relay_queue                     -   -   -   -   -   +   -   -   -   +   -   -   -
 sqs:ReceiveMessage relay_queue                  -   -   -   -   -   -   -   -   -   -   -   +   -
 sqs:DeleteMessage relay_queue                   -   -   -   -   -   -   -   -   -   -   -   +   -
 sqs:ChangeMessageVisibility relay_queue         -   -   -   -   -   -   -   -   -   -   -   +   -
 sqs:GetQueueAttributes relay_queue              -   -   -   -   -   -   -   -   -   -   -   +   -
 sqs:PurgeQueue relay_queue                      -   -   -   -   -   -   -   -   -   -   -   -   -
 sqs:SendMessage relay_dlq                       -   -   -   -   -   -   -   -   -   -   -   +   -
-sqs:ReceiveMessage relay_dlq                    -   -   -   -   -   -   -   -   -   -   -   -   -
+sqs:ReceiveMessage relay_dlq                    -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:DeleteMessage relay_dlq                     -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:ChangeMessageVisibility relay_dlq           -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:GetQueueAttributes relay_dlq                -   -   -   -   -   -   -   -   -   +   -   -   -
 sqs:SendMessage notifications_queue             -   -   -   -   -   -   +   -   -   +   -   -   +
 sqs:ReceiveMessage notifications_queue          -   -   -   -   -   -   -   -   -   -   -   -   +
 sqs:DeleteMessage notifications_queue           -   -   -   -   -   -   -   -   -   -   -   -   +
