@@ -340,6 +340,7 @@ _CARDS = (
             "RecordsCrashed",
             "ServicesUnavailable",
             "SignupsAuthorized",
+            "SignupsOpened",
         ),
     ),
 )

@@ -8,19 +8,20 @@ from typing import Final
 import typer
 from typer.main import get_command
 
-from ops import records
 from ops.commands import (
     attempts,
+    budget,
     channel,
     channels,
     clients,
     config,
     dead_letters,
     drill,
+    encryption,
     events,
     facts,
     keys,
-    letters,
+    links,
     logs,
     numbers,
     pause,
@@ -45,8 +46,8 @@ ALONE: Final[Sequence[typer.Typer]] = (
     protect.app,
     status.app,
     logs.app,
-    records.app,
     pause.app,
+    budget.app,
 )
 """What has commands of one word."""
 AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
@@ -60,11 +61,12 @@ AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
         "channels": channels.app,
         "clients": clients.app,
         "keys": keys.app,
+        "links": links.app,
         "requests": requests.app,
         "wake": wake.app,
-        "letters": letters.app,
         "facts": facts.app,
         "secret": secret.app,
+        "encryption": encryption.app,
         "channel": channel.app,
         "release": release.app,
         "retained": retained.app,

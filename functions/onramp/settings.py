@@ -202,7 +202,10 @@ class OnboardingWorkerSettings(WorkerSettings):
 
 
 class OperatorDeskSettings(OnboardingWorkerSettings):
-    """`operator_desk`: what the worker has, and where events, and all dead letters, are."""
+    """`operator_desk`: what the worker has, where events and dead letters are, what holds for links.
+
+    `signup_links` and `tenant_limits` are JSON objects.
+    """
 
     events_queue_url: str
     events_dlq_url: str
@@ -212,6 +215,9 @@ class OperatorDeskSettings(OnboardingWorkerSettings):
     graph_version: str
     graph_base_url: str
     meta_webhook: str
+    signup_links: str
+    tenant_limits: str
+    default_plan_tier: str
 
 
 class PartnerEventWorkerSettings(WorkerSettings):

@@ -476,13 +476,21 @@ def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
         "schedules": (settings.schedules_dlq_url, None),
         "stream": (settings.stream_dlq_url, None),
     }
-    hears = settings.meta_webhook == "True"
-    return replace(
+    rules = replace(
+        ports.rules,
+        hears_meta=settings.meta_webhook == "True",
+        solution_id=settings.solution_id,
+        links=_links(settings.signup_links),
+        limits=_limits(settings.tenant_limits),
+        plan_tier=settings.default_plan_tier,
+    )
+    desk = replace(
         ports,
         letters=SqsLetters(runtime.sqs, letters),
         meta=cast("Meta", _Late(lambda: _meta_with_system_user(runtime, settings))),
-        rules=replace(ports.rules, hears_meta=hears, solution_id=settings.solution_id),
+        rules=rules,
     )
+    return with_hubs(desk, hubs_of(settings.hubs), lambda name, _: ports.hubs[name].partner)
 
 
 def _meta_with_system_user(runtime: Runtime, settings: OperatorDeskSettings) -> "MetaGraph":

@@ -7,12 +7,9 @@ from typing import Annotated
 
 import typer
 
-from onramp.domain.census import SOON
-from onramp.domain.records import HUB
-from onramp.domain.text import from_iso, iso
+from onramp.domain.text import from_iso
 from ops.doctor.checks.queues import OUTPUTS
-from ops.records import record_of
-from ops.running import Run, command, group
+from ops.running import Failed, Run, command, group
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
 
@@ -47,17 +44,17 @@ def census(run: Run) -> None:
 
     A round begins ten minutes after the last one ended, at the earliest; until then the job plans it.
     """
-    with run.reached() as found:
-        # Read before: the job may begin a round while we look.
-        record = record_of(found, "census") or {}
-        sent = _send(found, [{"census": HUB}])
-    lines, ended, begins = [_told(sent)], record.get("ended_at"), None
-    if isinstance(ended, str) and not record.get("began_at") and from_iso(ended) + SOON > _now():
-        begins = iso(from_iso(ended) + SOON)
+    with run.desk() as desk:
+        found = desk.ask("channels.census", wake=True)
+    if not found["woken"]:
+        raise Failed("the jobs queue did not take it; the schedule sends one within a day")
+    begins = found["not_before"]
+    lines = ["1 job sent"]
+    if begins and from_iso(begins) > _now():
         lines.append(
-            f"the last round ended at {iso(from_iso(ended))}; the next one begins at {begins} at the earliest"
+            f"the last round ended at {found['ended_at']}; the next one begins at {begins} at the earliest"
         )
-    run.console.answer({"jobs": sent, "begins_at": begins}, "\n".join(lines))
+    run.console.answer({"jobs": 1, "begins_at": begins}, "\n".join(lines))
 
 
 def _told(sent: int) -> str:

@@ -13,6 +13,7 @@ from onramp.inbound.desk import (
     events,
     keys,
     letters,
+    links,
     lost,
     numbers,
     requests,
@@ -29,6 +30,7 @@ AREAS: Final[tuple[tuple[Command, ...], ...]] = (
     channels.COMMANDS,
     clients.COMMANDS,
     keys.COMMANDS,
+    links.COMMANDS,
     lost.COMMANDS,
     requests.COMMANDS,
 )
