@@ -49,6 +49,7 @@ EVENTS: Mapping[str, str] = {
     "reconciler": "sweep.json",
     "event_publisher": "facts.json",
     "operator_desk": "show_number.json",
+    "event_relay": "batch.json",
 }
 EMPTY = "empty"
 SAMPLE = "sample_stack"

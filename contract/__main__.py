@@ -9,7 +9,7 @@ from typing import Final
 
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
-from contract import bus, openapi, samples
+from contract import bus, openapi, relay, samples
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DIFF_LINES: Final = 30
@@ -17,7 +17,12 @@ DIFF_LINES: Final = 30
 
 def made() -> dict[Path, str]:
     """Every file that is made, with its content. Raises `OpenAPIValidationError`."""
-    return {openapi.TARGET: openapi.render(), bus.TARGET: bus.render(), **samples.files()}
+    return {
+        openapi.TARGET: openapi.render(),
+        bus.TARGET: bus.render(),
+        relay.TARGET: relay.render(),
+        **samples.files(),
+    }
 
 
 def difference() -> str:

@@ -13,7 +13,9 @@ from contract.routes import HUBS, META, PAGES, ROUTES, Access
 from onramp.adapters.dynamo import FACTS_KEPT
 from onramp.adapters.dynamo.items import fact_item
 from onramp.domain.facts import FactType
-from onramp.domain.records import Fact
+from onramp.domain.partner_events import read_event
+from onramp.domain.records import HUB, Fact
+from onramp.domain.relaying import Body, Resolution, envelope_of, written
 from onramp.inbound.models import LINK_ID, SIGNUP_ID
 from onramp.inbound.receiving import for_queue
 from onramp.inbound.signature import HEADER, META_HEADER
@@ -180,6 +182,7 @@ def samples() -> dict[str, Json]:
         ),
         "reconciler/sweep": {"task": "sweep"},
         "reconciler/census": {"task": "census"},
+        "event_relay/batch": _batch("Relay", [_of_the_relay()]),
         "operator_desk/show_number": {
             "command": "numbers.show",
             "arguments": number,
@@ -514,6 +517,17 @@ def _message(serial: int, body: str, received: int = 1, **attributes: str) -> Js
     if attributes:
         made["md5OfMessageAttributes"] = _md5(_packed(attributes))
     return made | {"md5OfBody": _md5(body.encode())}
+
+
+def _of_the_relay() -> Json:
+    """An event on its way to a target of the local run's."""
+    content = json.loads(_partner_event(4, "live"))
+    event = read_event(content)
+    resolution = Resolution(TENANT, SIGNUP_ID, PHONE_NUMBER_ID, CHANNEL_ID, event.channel.waba_id)
+    body = Body(_partner_event(4, "live"))
+    envelope = envelope_of(event, HUB, body, resolution, datetime(2026, 11, 23, 12, tzinfo=UTC))
+    message = written({"target": "own-bus", "envelope": envelope})
+    return _queued(40, message.encode())
 
 
 def _queued(serial: int, body: bytes, received: int = 1) -> Json:

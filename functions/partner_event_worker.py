@@ -12,6 +12,7 @@ from onramp.domain.deletion import read_request
 from onramp.domain.errors import Unreadable
 from onramp.domain.meta_events import read_changes
 from onramp.domain.partner_events import read_envelopes, read_event
+from onramp.domain.relaying import Body
 from onramp.inbound.batch import Batch
 from onramp.inbound.signed_request import SOURCE_META, SOURCE_REQUESTS
 from onramp.ports import Ports
@@ -61,12 +62,14 @@ def apply_webhook(ports: Ports, record: Mapping[str, Any]) -> datetime | None:
         ports.queue.bury_event(record["body"], encoding, "unreadable")
         ports.telemetry.count("EventsUnreadable")
         return None
+    # What came in a body of its own is handed on as it came, to the byte.
+    whole = Body(record["body"], encoding) if len(envelopes) == 1 and not is_list(body) else None
     received = (record.get("attributes") or {}).get("ApproximateReceiveCount", "1")
     times: list[datetime] = []
     troubles: list[Exception] = []
     for envelope in envelopes:
         try:
-            again_at = _apply(ports, envelope, again=received != "1")
+            again_at = _apply(ports, envelope, whole, again=received != "1")
         except Exception as trouble:  # noqa: BLE001 - raised below, behind its neighbours
             troubles.append(trouble)
         else:
@@ -76,7 +79,12 @@ def apply_webhook(ports: Ports, record: Mapping[str, Any]) -> datetime | None:
     return min(times, default=None)
 
 
-def _apply(ports: Ports, envelope: object, *, again: bool) -> datetime | None:
+def is_list(body: bytes) -> bool:
+    """Whether a body that was read holds its events in a list."""
+    return body.lstrip()[:1] == b"["
+
+
+def _apply(ports: Ports, envelope: object, body: Body | None, *, again: bool) -> datetime | None:
     """One element of a webhook: its neighbours do not suffer from it."""
     try:
         event = read_event(envelope)
@@ -88,7 +96,9 @@ def _apply(ports: Ports, envelope: object, *, again: bool) -> datetime | None:
             # The Hub's test button and probes have no name: nothing is lost with them.
             ports.telemetry.info("a webhook without an event", reason=str(trouble))
         return None
-    return (hear_meta if event.is_metas else apply_event)(ports, event, again=again)
+    if event.is_metas:
+        return hear_meta(ports, event, again=again)
+    return apply_event(ports, event, again=again, body=body)
 
 
 def _attribute(record: Mapping[str, Any], name: str) -> str:

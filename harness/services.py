@@ -29,6 +29,8 @@ PLATFORM_SECRET: Final = "sample-platform-secret"
 """What the sample webhooks are signed with (`events/README.md`)."""
 APP_SECRET: Final = "sample-app-secret"
 PARTNER_KEY: Final = "sample-partner-key"
+BODIES: Final = "bodies"
+"""The bucket of large bodies."""
 _READY_SECONDS = 60.0
 
 
@@ -129,9 +131,19 @@ def _resources(aws: Aws) -> ResourceNames:
     )
     with contextlib.closing(events):
         events.create_event_bus(Name="Events")
+    aws.s3.create_bucket(Bucket=BODIES)
     queues = {
         name: aws.sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "360"})["QueueUrl"]
-        for name in ("Jobs", "JobsDlq", "Events", "EventsDlq", "SchedulesDlq", "StreamDlq")
+        for name in (
+            "Jobs",
+            "JobsDlq",
+            "Events",
+            "EventsDlq",
+            "Relay",
+            "RelayDlq",
+            "SchedulesDlq",
+            "StreamDlq",
+        )
     }
     return ResourceNames(
         table_name="Records",
@@ -142,6 +154,9 @@ def _resources(aws: Aws) -> ResourceNames:
         jobs_dlq_url=queues["JobsDlq"],
         events_queue_url=queues["Events"],
         events_dlq_url=queues["EventsDlq"],
+        relay_queue_url=queues["Relay"],
+        relay_dlq_url=queues["RelayDlq"],
+        bodies_bucket=BODIES,
         schedules_dlq_url=queues["SchedulesDlq"],
         stream_dlq_url=queues["StreamDlq"],
     )

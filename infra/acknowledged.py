@@ -25,7 +25,7 @@ class Acknowledged:
 
     A path that ends in ``*`` means all constructs beside each other whose names begin so. ``{key_route}`` in
     a rule is the ARN of the route for keys, as cdk-nag spells it; ``{link_routes}`` stands for each of those
-    for makers of links.
+    for makers of links, ``{bodies}`` for the objects of the bucket of large bodies.
     """
 
     rule: str
@@ -38,7 +38,7 @@ _SCHEDULED = tuple(
     f"Functions/{card.logical_id}" for card in CARDS.values() if isinstance(card.trigger, Schedule)
 )
 _ROLES = tuple(f"{path}Role" for path in _FUNCTIONS)
-_DEAD_LETTERS = tuple(f"Messaging/{name}Dlq" for name in ("Jobs", "Events", "Schedules", "Stream"))
+_DEAD_LETTERS = tuple(f"Messaging/{name}Dlq" for name in ("Jobs", "Events", "Relay", "Schedules", "Stream"))
 
 ACKNOWLEDGED = (
     Acknowledged("AwsSolutions-IAM5[Resource::*]", _ROLES, TRACES),
@@ -67,7 +67,7 @@ ACKNOWLEDGED = (
     ),
     Acknowledged(
         "Serverless-LambdaEventSourceMappingDestination",
-        ("JobsConsumer/Source", "EventsConsumer/Source"),
+        ("JobsConsumer/Source", "EventsConsumer/Source", "RelayConsumer/Source"),
         "Destinations are for streams: a queue keeps failed messages itself and has a redrive policy.",
     ),
     Acknowledged("AwsSolutions-SQS3", ("Messaging/SchedulesDlq", "Messaging/StreamDlq"), LAST_QUEUE),
@@ -76,6 +76,16 @@ ACKNOWLEDGED = (
         "Serverless-SNSRedrivePolicy",
         ("Alarms/Email*",),
         "An email that cannot be delivered is no work to do later: the alarm stays on in CloudWatch.",
+    ),
+    Acknowledged(
+        "AwsSolutions-S1",
+        ("Bodies/Bucket",),
+        "Bodies live some days and are named in each event handed on; a log would need a bucket of its own.",
+    ),
+    Acknowledged(
+        "AwsSolutions-IAM5[Resource::{bodies}]",
+        ("Functions/EventRelayRole", "Functions/PartnerEventWorkerRole"),
+        "The wildcard is the body: one bucket of the stack's own holds nothing else.",
     ),
     Acknowledged(
         "AwsSolutions-SMG4",
@@ -147,7 +157,12 @@ ACKNOWLEDGED = (
 
 
 def acknowledge(
-    onramp: IConstruct, lines: Iterable[Acknowledged], *, key_route: str, link_routes: Sequence[str]
+    onramp: IConstruct,
+    lines: Iterable[Acknowledged],
+    *,
+    key_route: str,
+    link_routes: Sequence[str],
+    bodies: str | None,
 ) -> None:
     """Write the table into an Onramp. Lines for what a stage does not have (its user pool) are left out.
 
@@ -156,11 +171,16 @@ def acknowledge(
         lines: the table.
         key_route: the ARN of the route for keys, with what only CloudFormation knows as tokens.
         link_routes: the same of the routes for makers of links.
+        bodies: the ARN of all objects in the bucket of large bodies, None where there is none.
     """
     stack = cdk.Stack.of(onramp)
     spelled = {
         name: [_as_nag_spells(stack.resolve(arn)) for arn in arns]
-        for name, arns in (("{key_route}", [key_route]), ("{link_routes}", link_routes))
+        for name, arns in (
+            ("{key_route}", [key_route]),
+            ("{link_routes}", link_routes),
+            ("{bodies}", [bodies] if bodies else []),
+        )
     }
     for line in lines:
         for path in line.paths:
@@ -192,6 +212,8 @@ def _as_nag_spells(value: object) -> str:
     match value:
         case {"Ref": name}:
             return f"<{name}>"
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"<{name}.{attribute}>"
         case {"Fn::Join": [separator, [*parts]]}:
             return str(separator).join(map(_as_nag_spells, parts))
     return str(value)

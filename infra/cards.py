@@ -4,12 +4,14 @@ The name on a card is that of its file in `functions/`; it is written nowhere el
 is a card, a settings class in `onramp.settings`, and the file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
 from infra.grants import (
+    BODIES_READ,
+    BODIES_WRITTEN,
     BUS,
     DECRYPT,
     DELETE,
@@ -22,6 +24,7 @@ from infra.grants import (
     SECRET,
     STREAM,
     UPDATE,
+    Feature,
     Grant,
     QueueName,
     consumes,
@@ -85,6 +88,8 @@ type Trigger = Routes | Queue | NewItems | Schedule | Invoked
 class Card:
     """One function. `timeout` in seconds, `memory` in MB; `settings` names its environment variables.
 
+    With `needs` it is there only where the configuration has that.
+
     Raises:
         ValueError: a timeout that Lambda does not know, or a metric that is not in the table.
     """
@@ -98,6 +103,7 @@ class Card:
     grants: tuple[Grant, ...]
     trigger: Trigger
     metrics: tuple[str, ...]
+    needs: Feature | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can be seen to be wrong."""
@@ -271,6 +277,8 @@ _CARDS = (
             *indexes("by_channel", "by_digits", "by_waba", "by_place"),
             consumes("events_queue"),
             *sends("events_dlq", "jobs_queue"),
+            *sends("relay_queue", needs="relay"),
+            *BODIES_WRITTEN,
         ),
         metrics=(
             *_LEDGER,
@@ -283,6 +291,23 @@ _CARDS = (
             "ServicesUnavailable",
             "SolutionsDeactivated",
         ),
+    ),
+    Card(
+        name="event_relay",
+        about="Hands 360dialog's events on to the partner's own systems",
+        timeout=60,
+        settings=settings.EventRelaySettings,
+        trigger=Queue("relay_queue", batch=1),
+        needs="relay",
+        grants=(
+            consumes("relay_queue"),
+            *sends("relay_dlq"),
+            *BODIES_READ,
+            Grant("bus", ("events:PutEvents",), needs="relay_bus"),
+            Grant("relay_targets", ("sqs:SendMessage",), needs="relay_queues"),
+            Grant("secret", ("secretsmanager:GetSecretValue",), needs="relay_https"),
+        ),
+        metrics=("EventsRelayed", "RecordsCrashed", "RelayGivenUp", "RelayRefused"),
     ),
     Card(
         name="reconciler",
@@ -325,8 +350,8 @@ _CARDS = (
             # A person is looked for, and forgotten, in the whole table: an index would hold their email.
             *table(GET, GET_MANY, QUERY, SCAN, UPDATE, PUT, DELETE),
             *indexes("by_tenant", "by_due", "by_channel", "by_digits", "by_waba", "by_place"),
-            *sends("jobs_queue", "events_queue"),
-            *reads_letters("jobs_dlq", "events_dlq", "schedules_dlq", "stream_dlq"),
+            *sends("jobs_queue", "events_queue", "relay_queue"),
+            *reads_letters("jobs_dlq", "events_dlq", "relay_dlq", "schedules_dlq", "stream_dlq"),
             secrets_of("channel_key", DECRYPT, ENCRYPT),
             secrets_of("business_token", ENCRYPT),
             SECRET,
@@ -345,7 +370,12 @@ _CARDS = (
     ),
 )
 CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in _CARDS})
-"""All functions, by name."""
+"""All functions that there can be, by name."""
+
+
+def cards_with(features: Collection[Feature]) -> Mapping[str, Card]:
+    """The functions of a configuration that has these features, by name."""
+    return {name: card for name, card in CARDS.items() if card.needs is None or card.needs in features}
 
 
 def counted_by(metric: str) -> tuple[str, ...]:

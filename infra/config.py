@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infra.config_rules import LOCAL_STAGE, RULES, Around
 from infra.config_values import (
+    BUS_TARGET,
     LONGEST_PAGE_NAME,
     LOOPBACK_HOSTS,
     MOST_REDIRECTS,
@@ -44,6 +45,7 @@ from infra.config_values import (
     PageAddresses,
     PageName,
     PartnerId,
+    Patterns,
     Principals,
     Qualifier,
     Region,
@@ -54,6 +56,8 @@ from infra.config_values import (
     SupportAddress,
     Switch,
     Tags,
+    Target,
+    Targets,
     TenantNames,
     Tenants,
     Topic,
@@ -64,6 +68,7 @@ from infra.config_values import (
     Zone,
     wants,
 )
+from infra.grants import Feature
 from infra.mistakes import Mistake, Model, broken_rules, examine
 
 __all__ = [
@@ -83,6 +88,8 @@ __all__ = [
     "NumbersConfig",
     "PageConfig",
     "PartnerConfig",
+    "RelayConfig",
+    "RelayTarget",
     "RetentionConfig",
     "StageConfig",
     "load_config",
@@ -104,6 +111,7 @@ LONGEST_WINDOW = 3600
 MOST_REQUESTS = 10_000
 MOST_RUNS = 1000
 LONGEST_LINK_DAYS = 30
+LONGEST_BODY_DAYS = 30
 MOST_MONEY = 1_000_000_000
 # The record of what a tenant has open names each of them.
 MOST_AT_ONCE = 500
@@ -388,6 +396,32 @@ class BusConfig(_Section):
     ] = 0
 
 
+class RelayTarget(_Section):
+    """``[relay.targets.<name>]``: who is handed 360dialog's events, and which: names, ``*`` for any text."""
+
+    to: Annotated[Target, wants('"bus", the ARN of an SQS queue, or an https address, in quotes')]
+    events: Annotated[Patterns, wants('a list of names of events, such as ["waba_*"]')] = ("*",)
+
+
+class RelayConfig(_Section):
+    """``[relay]``: what becomes of 360dialog's events beside what they do here.
+
+    `coexistence` says so of `history` and `smb_app_state_sync`: ``relay`` hands them on and keeps their name
+    and place, ``keep`` keeps their contents too, ``drop`` does neither. A body that is too large for a target
+    lies in a bucket for `bodies_kept_days`.
+    """
+
+    coexistence: Annotated[Literal["relay", "keep", "drop"], wants('"relay", "keep" or "drop"')] = "relay"
+    bodies_kept_days: Annotated[
+        Whole,
+        Field(ge=1, le=LONGEST_BODY_DAYS),
+        wants(f"a whole number of days from 1 to {LONGEST_BODY_DAYS}"),
+    ] = 7
+    targets: Annotated[
+        Targets[RelayTarget], wants("a table of targets, each [relay.targets.<name>] with its to")
+    ] = Field(default_factory=dict)
+
+
 class LinksConfig(_Section):
     """``[links]``: signup links, which a customer opens without a login of the partner's.
 
@@ -502,6 +536,7 @@ class DeploymentConfig(_Section):
     messaging: MessagingConfig
     numbers: NumbersConfig = NumbersConfig()
     bus: BusConfig = BusConfig()
+    relay: RelayConfig = RelayConfig()
     links: LinksConfig = LinksConfig()
     page: PageConfig = PageConfig()
     meta_webhook: MetaWebhookConfig = MetaWebhookConfig()
@@ -515,6 +550,18 @@ class DeploymentConfig(_Section):
     def is_local(self) -> bool:
         """Whether this is the run on one machine, beside simulated upstreams."""
         return self.stage.name == LOCAL_STAGE
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What of all there may be this deployment has."""
+        to = [target.to for target in self.relay.targets.values()]
+        having: dict[Feature, bool] = {
+            "relay": bool(to),
+            "relay_bus": BUS_TARGET in to,
+            "relay_https": any("://" in one for one in to),
+            "relay_queues": any(one.startswith("arn:") for one in to),
+        }
+        return frozenset(feature for feature, has in having.items() if has)
 
     @model_validator(mode="after")
     def _values_go_together(self) -> Self:

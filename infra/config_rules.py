@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from infra.config_values import is_public
 
 if TYPE_CHECKING:
-    from infra.config import FlowConfig, HubConfig, WebhookConfig
+    from infra.config import FlowConfig, HubConfig, RelayTarget, WebhookConfig
 
 LOCAL_STAGE = "local"
 EXAMPLE_STAGE = "example"
@@ -378,6 +378,20 @@ def _pages(around: Around, stage: str, *given: str | None) -> Found:
             yield name, f"{value!r} must use https outside the stage {LOCAL_STAGE}"
 
 
+def _targets(around: Around, stage: str, targets: Mapping[str, "RelayTarget"]) -> Found:
+    for name, target in targets.items():
+        if "://" not in target.to or (around.stage or stage) == LOCAL_STAGE:
+            continue
+        host = _host(target.to)
+        place = f"relay.targets.{name}.to"
+        if target.to.startswith("http://"):
+            yield place, f"{target.to!r} must use https outside the stage {LOCAL_STAGE}"
+        elif not is_public(host):
+            yield place, f"{target.to!r}: {host!r} is no host of the internet's; nothing is sent to others"
+        elif _is_real(around, stage) and any(f".{host}".endswith(f".{end}") for end in EXAMPLE_HOSTS):
+            yield place, f"{target.to!r} is an example's; put your own"
+
+
 RULES: tuple[Rule, ...] = (
     Rule(("stage.name",), _name),
     Rule(("stage.name", "api.jwt_issuer", "api.user_pool_id"), _reserved),
@@ -399,6 +413,7 @@ RULES: tuple[Rule, ...] = (
     Rule(("meta.extras", "meta.flows"), _setup),
     Rule(("stage.name", "meta.flows"), _example_flows),
     Rule(("stage.name", *PAGES), _pages),
+    Rule(("stage.name", "relay.targets"), _targets),
     Rule(
         ("stage.name", "meta.redirect_uris", "api.localhost_origins"), partial(_unsafe, "meta.redirect_uris")
     ),

@@ -21,6 +21,7 @@ PRIVATE_ENDINGS = (".local", ".localhost", ".internal", ".intranet", ".lan", ".h
 _DOMAIN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
 _ACCOUNT = "[0-9]{12}"
 _REGION = "[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}"
+_QUEUE = rf"arn:aws[a-z-]*:sqs:{_REGION}:{_ACCOUNT}:[A-Za-z0-9_-]{{1,80}}"
 _EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,63}$"
 _LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"({_LABEL}\.)*{_LABEL}\.?")
@@ -39,6 +40,10 @@ _OWN_TAGS = frozenset({"application", "stage"})
 _MOST_DIGITS = 15
 _FLOW = re.compile("[a-z][a-z0-9_-]{0,39}")
 _MOST_FLOWS = 20
+_MOST_TARGETS = 10
+_MOST_PATTERNS = 50
+BUS_TARGET = "bus"
+"""Where a target of the relay is the stage's own bus."""
 STANDARD_FLOW = "standard"
 """The flow of a signup that names none: [meta] config_id and extras."""
 DEFAULT_HUB = "default"
@@ -248,6 +253,31 @@ def _flows(flows: object) -> object:
     return flows
 
 
+def _targets(targets: object) -> object:
+    if not isinstance(targets, dict):
+        return targets
+    if len(targets) > _MOST_TARGETS:
+        raise ValueError(f"holds {len(targets)} targets; there may be {_MOST_TARGETS}")
+    for name in targets:
+        if not _FLOW.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name of a target: 1 to 40 lower-case letters, digits, - and _, "
+                "a letter first"
+            )
+    return targets
+
+
+def _target(to: str) -> str:
+    if to == BUS_TARGET or re.fullmatch(_QUEUE, to):
+        return to
+    if to.startswith("arn:"):
+        raise ValueError(f"{to!r} is no ARN of a queue of SQS's that is none of the kind FIFO")
+    parts = _split(to)
+    if parts.fragment or to.endswith("#"):
+        raise ValueError(f"{to!r} must not have a fragment")
+    return to
+
+
 def _hubs(hubs: object) -> object:
     if not isinstance(hubs, dict):
         return hubs
@@ -371,6 +401,13 @@ Tags = Annotated[dict[str, str], AfterValidator(_tags)]
 Extras = Annotated[dict[str, JsonValue], BeforeValidator(_json)]
 _Flow = TypeVar("_Flow")
 Flows = Annotated[dict[str, _Flow], BeforeValidator(_flows)]
+_Target = TypeVar("_Target")
+Targets = Annotated[dict[str, _Target], BeforeValidator(_targets)]
+Target = Annotated[str, AfterValidator(_target)]
+Pattern = Annotated[str, _text(r"^[A-Za-z0-9_.*-]{1,100}$")]
+Patterns = Annotated[
+    tuple[Pattern, ...], Field(min_length=1, max_length=_MOST_PATTERNS), AfterValidator(_distinct)
+]
 _Hub = TypeVar("_Hub")
 Hubs = Annotated[dict[str, _Hub], BeforeValidator(_hubs)]
 _Webhook = TypeVar("_Webhook")

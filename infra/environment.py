@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
-from infra.cards import CARDS
+from infra.cards import CARDS, cards_with
 from infra.config import ConfigError, DeploymentConfig, FlowConfig
 from infra.config_values import STANDARD_FLOW
 from infra.metrics import NAMESPACE
@@ -85,6 +85,11 @@ def redirect_uris(config: DeploymentConfig) -> list[str]:
     return list(config.meta.redirect_uris)
 
 
+def relay(config: DeploymentConfig) -> dict[str, object]:
+    """What is handed on of 360dialog's events, and to whom."""
+    return config.relay.model_dump(mode="json", exclude={"bodies_kept_days"})
+
+
 def hubs(config: DeploymentConfig) -> dict[str, dict[str, object]]:
     """The hubs beside the default one, by name; what they leave out is as with that."""
     names = {"default_plan_tier": "plan_tier", "budget_window_seconds": "budget_window"}
@@ -111,6 +116,7 @@ class Made:
 
 MADE: Mapping[str, Made] = MappingProxyType(
     {
+        "RELAY": Made("relay.targets", relay),
         "HUBS": Made("hubs", hubs),
         "MESSAGING_WEBHOOKS": Made("messaging.webhooks and messaging.tenants", messaging_webhooks),
         "META_REDIRECT_URIS": Made("meta.redirect_uris", redirect_uris),
@@ -151,6 +157,9 @@ class ResourceNames:
     jobs_dlq_url: str
     events_queue_url: str
     events_dlq_url: str
+    relay_queue_url: str
+    relay_dlq_url: str
+    bodies_bucket: str
     schedules_dlq_url: str
     stream_dlq_url: str
     api_address: str = "https://{domain_name}"
@@ -177,7 +186,7 @@ def check_sizes(config: DeploymentConfig) -> None:
     """Raise `ConfigError` when a function's variables are more than Lambda takes; it names the largest."""
     names = {field.name: "x" * LONGEST_RESOURCE_NAME for field in fields(ResourceNames)}
     told = []
-    for function in CARDS:
+    for function in cards_with(config.features):
         variables = environment_of(function=function, config=config, resources=ResourceNames(**names))
         size = len(json.dumps(variables).encode())
         if size > LARGEST_ENVIRONMENT:

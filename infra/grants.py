@@ -5,9 +5,34 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-QueueName = Literal["jobs_queue", "jobs_dlq", "events_queue", "events_dlq", "schedules_dlq", "stream_dlq"]
+QueueName = Literal[
+    "jobs_queue",
+    "jobs_dlq",
+    "events_queue",
+    "events_dlq",
+    "relay_queue",
+    "relay_dlq",
+    "schedules_dlq",
+    "stream_dlq",
+]
 IndexName = Literal["by_tenant", "by_due", "by_channel", "by_digits", "by_waba", "by_place"]
-Resource = Literal["table", "stream", "table_key", "envelope_key", "secret", "bus"] | IndexName | QueueName
+Resource = (
+    Literal[
+        "table",
+        "stream",
+        "table_key",
+        "envelope_key",
+        "secret",
+        "bus",
+        "bodies",
+        "bodies_key",
+        "relay_targets",
+    ]
+    | IndexName
+    | QueueName
+)
+Feature = Literal["relay", "relay_bus", "relay_https", "relay_queues"]
+"""What a configuration may have or not: functions and rights that belong to it are there only where it is."""
 Purpose = Literal["business_token", "channel_key"]
 
 # The encryption context of each kind of secret: its purpose, its tenant, and the record it belongs to.
@@ -27,11 +52,15 @@ DECRYPT = "kms:Decrypt"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Exact actions on one resource. With `purpose` only on cipher text made for that purpose."""
+    """Exact actions on one resource. With `purpose` only on cipher text made for that purpose.
+
+    With `needs` only where the configuration has that.
+    """
 
     resource: Resource
     actions: tuple[str, ...]
     purpose: Purpose | None = None
+    needs: Feature | None = None
 
 
 def table(*actions: str) -> tuple[Grant, ...]:
@@ -44,9 +73,9 @@ def indexes(*names: IndexName) -> tuple[Grant, ...]:
     return tuple(Grant(name, (QUERY,)) for name in names)
 
 
-def sends(*queues: QueueName) -> tuple[Grant, ...]:
+def sends(*queues: QueueName, needs: Feature | None = None) -> tuple[Grant, ...]:
     """The right to send to queues."""
-    return tuple(Grant(queue, ("sqs:SendMessage",)) for queue in queues)
+    return tuple(Grant(queue, ("sqs:SendMessage",), needs=needs) for queue in queues)
 
 
 def consumes(queue: QueueName, *more: str) -> Grant:
@@ -84,5 +113,15 @@ STREAM = Grant(
     ),
 )
 """All of it is Lambda's own, which reads the stream in the function's name."""
+BODIES_WRITTEN = (
+    Grant("bodies", ("s3:PutObject",), needs="relay"),
+    Grant("bodies_key", ("kms:GenerateDataKey",), needs="relay"),
+)
+"""Putting large bodies into their bucket; S3 uses the table's key in the function's name."""
+BODIES_READ = (
+    Grant("bodies", ("s3:GetObject",), needs="relay"),
+    Grant("bodies_key", (DECRYPT,), needs="relay"),
+)
+"""What a link to a large body rests on: who opens it reads in the name of the function that made it."""
 SECRET = Grant("secret", ("secretsmanager:GetSecretValue",))
 BUS = Grant("bus", ("events:PutEvents",))

@@ -1,6 +1,6 @@
 """Onramp as a construct, which composes the others and says what a person needs to know, and its stack."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -9,10 +9,11 @@ from constructs import Construct
 from contract.routes import META
 from infra.acknowledged import ACKNOWLEDGED, Acknowledged, acknowledge
 from infra.bundling import Bundle, build_bundles
-from infra.cards import CARDS, Invoked, NewItems, PackageName, Queue, Routes, Schedule, logical_id
+from infra.cards import Invoked, NewItems, PackageName, Queue, Routes, Schedule, cards_with, logical_id
 from infra.config import DeploymentConfig
 from infra.constructs.alarms import RUNBOOK, Alarms
 from infra.constructs.api import Api, path_of
+from infra.constructs.bodies import Bodies
 from infra.constructs.consumers import QueueConsumer, StreamConsumer
 from infra.constructs.dashboard import Dashboard
 from infra.constructs.functions import Functions
@@ -30,6 +31,8 @@ from infra.grants import Resource
 
 LONGEST_STACK_NAME = 60
 """SQS gives a queue's name 80 characters, of which this leaves its own part some."""
+NO_BUCKET = "none"
+"""What the functions are told instead of the bucket's name where there is none."""
 _OUTPUTS = "OnrampOutputs"
 DESK = "operator_desk"
 
@@ -38,7 +41,8 @@ class Onramp(Construct):
     """All of Onramp, for a stack of one's own: one in each stack, whose name its resources begin with.
 
     It writes its outputs into the stack under their plain names, which `onramp` commands read, and keeps them
-    in `outputs`. Public besides: `storage`, `messaging`, `secrets_keys`, `functions`, `api`, `alarms`.
+    in `outputs`. Public besides: `storage`, `messaging`, `bodies` (None without a relay), `secrets_keys`,
+    `functions`, `api`, `alarms`.
 
     Args:
         scope: the stack, or anything below it.
@@ -74,6 +78,7 @@ class Onramp(Construct):
         self.secrets_keys = SecretsAndKeys(self, "Secrets", stage=config.stage)
         self.storage = Storage(self, "Storage", stage=config.stage, key=self.secrets_keys.table_key)
         self.messaging = Messaging(self, "Messaging", bus=config.bus)
+        self.bodies = self._bodies()
         deployed = Functions(
             self,
             "Functions",
@@ -118,7 +123,11 @@ class Onramp(Construct):
             for name, value in tags_of(config).items():
                 cdk.Tags.of(self).add(name, value)
         acknowledge(
-            self, acknowledged, key_route=self.api.key_route_arn, link_routes=self.api.link_route_arns
+            self,
+            acknowledged,
+            key_route=self.api.key_route_arn,
+            link_routes=self.api.link_route_arns,
+            bodies=self.bodies.objects_arn if self.bodies else None,
         )
 
     def grant_keys(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -163,13 +172,24 @@ class Onramp(Construct):
             jobs_dlq_url=messaging.jobs_dlq.queue_url,
             events_queue_url=messaging.events.queue_url,
             events_dlq_url=messaging.events_dlq.queue_url,
+            relay_queue_url=messaging.relay.queue_url,
+            relay_dlq_url=messaging.relay_dlq.queue_url,
+            bodies_bucket=self.bodies.bucket.bucket_name if self.bodies else NO_BUCKET,
             schedules_dlq_url=messaging.schedules_dlq.queue_url,
             stream_dlq_url=messaging.stream_dlq.queue_url,
             api_address=f"https://{self._config.api.domain_name or '{domain_name}'}",
         )
 
-    def _arns(self) -> dict[Resource, str]:
+    def _bodies(self) -> Bodies | None:
+        if "relay" not in self._config.features:
+            return None
+        relay, stage = self._config.relay, self._config.stage
+        key = self.secrets_keys.table_key
+        return Bodies(self, "Bodies", stage=stage, key=key, days=relay.bodies_kept_days)
+
+    def _arns(self) -> dict[Resource, str | Sequence[str]]:
         messaging = self.messaging
+        targets = [target.to for target in self._config.relay.targets.values()]
         return {
             "table": self.storage.table.table_arn,
             **{name: self.storage.index_arn(name) for name in INDEXES},
@@ -178,12 +198,15 @@ class Onramp(Construct):
             "envelope_key": self.secrets_keys.envelope_key.key_arn,
             "secret": self.secrets_keys.secret.secret_arn,
             "bus": messaging.bus.event_bus_arn,
+            "bodies": self.bodies.objects_arn if self.bodies else (),
+            "bodies_key": self.secrets_keys.table_key.key_arn,
+            "relay_targets": sorted({to for to in targets if to.startswith("arn:")}),
             **{name: queue.queue_arn for name, queue in messaging.by_name.items()},
         }
 
     def _wire(self) -> None:
         """What starts each function, as its card says; routes are the API's."""
-        for name, card in CARDS.items():
+        for name, card in cards_with(self._config.features).items():
             function = self._live[name]
             match card.trigger:
                 case Queue(queue_name) as trigger:
@@ -267,6 +290,7 @@ class Onramp(Construct):
         for name, queue in messaging.by_name.items():
             yield f"{logical_id(name)}Url", queue.queue_url
             yield f"{logical_id(name)}Arn", queue.queue_arn
+        yield "BodiesBucket", self.bodies.bucket.bucket_name if self.bodies else None
         yield "BusName", messaging.bus.event_bus_name
         yield "BusArn", messaging.bus.event_bus_arn
         yield "BusArchiveArn", messaging.archive.attr_arn if messaging.archive else None

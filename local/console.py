@@ -27,7 +27,7 @@ from local.journey import Json, read_channel_key, send_message
 from local.run import LocalStack
 
 EXAMPLE_TENANT: Final = "acme"
-QUEUES: Final = ("Jobs", "JobsDlq", "Events", "EventsDlq", "SchedulesDlq", "StreamDlq")
+QUEUES: Final = ("Jobs", "JobsDlq", "Events", "EventsDlq", "Relay", "RelayDlq", "SchedulesDlq", "StreamDlq")
 """The stack's queues, as ``LocalStack.queue_url`` names them."""
 
 type Hear = Callable[[], Iterable[Json]]
@@ -38,7 +38,7 @@ _MODULE = Path(__file__).parents[1] / "web" / "dist"
 _RECIPIENT = "15550100000"
 _TASKS = ("sweep", "census")
 # Letters can go back only where something reads them again.
-_SOURCES: Final = {"JobsDlq": "Jobs", "EventsDlq": "Events"}
+_SOURCES: Final = {"JobsDlq": "Jobs", "EventsDlq": "Events", "RelayDlq": "Relay"}
 _BATCH = 10
 _KEPT = 200
 

@@ -123,7 +123,8 @@ class LocalStack:
         """Gives the URL of a queue.
 
         Args:
-            name: ``Jobs``, ``JobsDlq``, ``Events``, ``EventsDlq``, ``SchedulesDlq`` or ``StreamDlq``.
+            name: ``Jobs``, ``JobsDlq``, ``Events``, ``EventsDlq``, ``Relay``, ``RelayDlq``,
+                ``SchedulesDlq`` or ``StreamDlq``.
         """
         return self.deployed.outputs[f"{name}QueueUrl" if not name.endswith("Dlq") else f"{name}Url"]
 

@@ -209,6 +209,8 @@ class OperatorDeskSettings(OnboardingWorkerSettings):
 
     events_queue_url: str
     events_dlq_url: str
+    relay_queue_url: str
+    relay_dlq_url: str
     schedules_dlq_url: str
     stream_dlq_url: str
     meta_app_id: str
@@ -221,11 +223,25 @@ class OperatorDeskSettings(OnboardingWorkerSettings):
 
 
 class PartnerEventWorkerSettings(WorkerSettings):
-    """`partner_event_worker`."""
+    """`partner_event_worker`. `relay` is a JSON object: what is handed on, and to whom."""
 
     events_queue_url: str
     events_dlq_url: str
     solution_id: str
+    relay: str
+    relay_queue_url: str
+    bodies_bucket: str
+
+
+class EventRelaySettings(Settings):
+    """`event_relay`. `relay` is a JSON object: what is handed on, and to whom."""
+
+    relay: str
+    relay_queue_url: str
+    relay_dlq_url: str
+    bodies_bucket: str
+    bus_name: str
+    secret_id: str
 
 
 class EventPublisherSettings(Settings):

@@ -7,12 +7,13 @@ On Lambda a function is wired before its first event (`start`), where starting c
 process that only imports it needs no environment.
 """
 
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aws_lambda_powertools import Logger, Metrics
@@ -20,16 +21,19 @@ from aws_lambda_powertools import Logger, Metrics
 from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsLetters, SqsQueue, Wrong
 from onramp.adapters.aws_client import Clients
 from onramp.adapters.dynamo import DynamoStore
+from onramp.adapters.outlets import AwsOutlets, SqsRelay
 from onramp.adapters.starting import around_snapshots, on_lambda, started
 from onramp.adapters.system import PowertoolsTelemetry, SystemClock
 from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flow
 from onramp.domain.records import HUB
-from onramp.ports import Hub, Kept, LinkRules, Ports, Rules, TenantLimits, Webhooks
+from onramp.domain.relaying import Coexistence, RelayRules, Target
+from onramp.ports import Hub, Kept, LinkRules, NotWired, Ports, Rules, TenantLimits, Webhooks
 from onramp.ports.upstreams import ChannelWebhook, NamedWebhook
 from onramp.settings import (
     CodeExchangeSettings,
     EventPublisherSettings,
+    EventRelaySettings,
     NumberSubmissionSettings,
     OnboardingWorkerSettings,
     OperatorDeskSettings,
@@ -52,9 +56,14 @@ if TYPE_CHECKING:
 
     from onramp.adapters.meta_graph import MetaGraph
     from onramp.adapters.upstream import Credential
+    from onramp.ports.outbound import Outbound
+    from onramp.ports.relaying import Bodies
     from onramp.ports.services import Vault
+    from onramp.ports.storage import Store
     from onramp.ports.upstreams import Meta, Partner
 
+LOCAL_STAGE: Final = "local"
+"""The stage of a run on one machine, whose endpoints are that machine's."""
 _REFUSED: Final = {
     "meta_app_secret": "MetaConfigurationErrors",
     "meta_system_user_token": "MetaConfigurationErrors",
@@ -473,6 +482,7 @@ def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
     letters = {
         "jobs": (settings.jobs_dlq_url, settings.jobs_queue_url),
         "events": (settings.events_dlq_url, settings.events_queue_url),
+        "relay": (settings.relay_dlq_url, settings.relay_queue_url),
         "schedules": (settings.schedules_dlq_url, None),
         "stream": (settings.stream_dlq_url, None),
     }
@@ -500,17 +510,68 @@ def _meta_with_system_user(runtime: Runtime, settings: OperatorDeskSettings) -> 
 
 
 def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings) -> Ports:
-    """The jobs queue, and the dead letters of the events."""
+    """The jobs queue, the dead letters of the events, and the way to the relay."""
     ports = replace(
         runtime.ports(settings.table_name, settings.retention),
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_events=settings.events_dlq_url),
+        relay=SqsRelay(runtime.sqs, queue=settings.relay_queue_url),
+        bodies=cast("Bodies", _Late(lambda: _bodies(runtime, settings.bodies_bucket))),
         rules=Rules(
             retry_seconds=settings.retry_seconds,
             look_after=settings.look_after,
+            relay=relay_rules(settings.relay),
             solution_id=settings.solution_id,
         ),
     )
     return with_hubs(ports, hubs_of(settings.hubs))
+
+
+def event_relay(runtime: Runtime, settings: EventRelaySettings) -> Ports:
+    """The targets, the links to large bodies, and the relay's dead letters; nothing of the table."""
+    return Ports(
+        store=cast("Store", NotWired("store")),
+        clock=runtime.clock,
+        telemetry=runtime.telemetry,
+        relay=SqsRelay(runtime.sqs, dead=settings.relay_dlq_url),
+        bodies=cast("Bodies", _Late(lambda: _bodies(runtime, settings.bodies_bucket))),
+        outlets=AwsOutlets(
+            events=lambda: cast("EventBridgeClient", runtime.aws("events")),
+            bus_name=settings.bus_name,
+            sqs=lambda: runtime.sqs,
+            outbound=cache(lambda: _outbound(settings.stage)),
+            secret=runtime.secret(settings.secret_id).maybe,
+            clock=runtime.clock,
+        ),
+        rules=Rules(relay=relay_rules(settings.relay)),
+    )
+
+
+def _outbound(stage: str) -> "Outbound":
+    from onramp.adapters.outbound import GuardedOutbound  # noqa: PLC0415 - needs an HTTP client
+
+    return GuardedOutbound(loopback=stage == LOCAL_STAGE)
+
+
+def _bodies(runtime: Runtime, bucket: str) -> "Bodies":
+    from onramp.adapters.objects import S3Bodies  # noqa: PLC0415 - for large bodies alone
+
+    region, endpoint = os.environ["AWS_REGION"], os.environ.get("AWS_ENDPOINT_URL")
+    return S3Bodies(bucket, runtime.aws.credentials, region, endpoint)
+
+
+def relay_rules(value: str) -> RelayRules:
+    """What is handed on, and to whom. Raises `SettingsError`."""
+    told = json_object("RELAY", value)
+    try:
+        return RelayRules(
+            coexistence=Coexistence(told["coexistence"]),
+            targets=[
+                Target(name, str(one["to"]), tuple(map(str, one["events"])))
+                for name, one in sorted(dict(told["targets"]).items())
+            ],
+        )
+    except (KeyError, TypeError, ValueError):
+        raise SettingsError("RELAY: needs coexistence and targets, each with to and events") from None
 
 
 def reconciler(runtime: Runtime, settings: ReconcilerSettings) -> Ports:

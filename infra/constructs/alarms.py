@@ -18,7 +18,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.cards import CARDS, counted_by, logical_id
+from infra.cards import counted_by, logical_id
 from infra.config import StageConfig
 from infra.constructs.metrics import Measured
 from infra.grants import QueueName
@@ -84,7 +84,7 @@ def _function(function: str, name: str, statistic: str = "Sum") -> Source:
 
 def _every_function(name: str) -> Source:
     def metrics(measured: Measured) -> Iterator[tuple[str, Watched]]:
-        for function in CARDS:
+        for function in measured.functions:
             yield logical_id(function), measured.function(function, name)
 
     return metrics
@@ -145,6 +145,11 @@ ALARMS = (
         anchor="events-dead-letters",
         about="An event of 360dialog could not be read or applied; it waits in the dead-letter queue.",
         source=_dead_letters("events_dlq"),
+    ),
+    AlarmSpec(
+        anchor="relay-given-up",
+        about="A target of the relay did not take an event for three days; it waits in the dead letters.",
+        source=_dead_letters("relay_dlq"),
     ),
     AlarmSpec(
         anchor="schedules-dead-letters",

@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from infra.cards import CARDS, counted_by
+from infra.cards import counted_by
 from infra.constructs.metrics import Measured
 from infra.grants import QueueName
 
@@ -20,8 +20,14 @@ WIDTH = 24
 HEIGHT = 6
 BUSINESS = "# Is the business well?"
 PARTS = "# Which part is not?\nWhat each alarm means and what to do: `docs/runbook.md`"
-QUEUES: tuple[QueueName, ...] = ("jobs_queue", "events_queue")
-DEAD_LETTERS: tuple[QueueName, ...] = ("jobs_dlq", "events_dlq", "schedules_dlq", "stream_dlq")
+QUEUES: tuple[QueueName, ...] = ("jobs_queue", "events_queue", "relay_queue")
+DEAD_LETTERS: tuple[QueueName, ...] = (
+    "jobs_dlq",
+    "events_dlq",
+    "relay_dlq",
+    "schedules_dlq",
+    "stream_dlq",
+)
 
 
 class Dashboard(Construct):
@@ -141,7 +147,10 @@ class Dashboard(Construct):
         ]
 
     def _functions(self, title: str, metric: str, statistic: str) -> cloudwatch.IWidget:
-        metrics = [self._measured.function(name, metric, statistic=statistic, label=name) for name in CARDS]
+        measured = self._measured
+        metrics = [
+            measured.function(name, metric, statistic=statistic, label=name) for name in measured.functions
+        ]
         return _graph(f"Functions: {title}", metrics, width=8)
 
     def _queues(self) -> Sequence[cloudwatch.IWidget]:
@@ -175,7 +184,12 @@ class Dashboard(Construct):
         outcomes = ("Accepted", "Rejected", "Refused", "TooLarge", "Empty")
         events = ("Applied", "Duplicate", "Stored", "Unknown", "Unresolved", "GivenUp", "Unreadable")
         return [
-            _graph("Webhooks", [measured.total(f"Webhooks{name}") for name in outcomes], width=8),
+            _graph("Webhooks", [measured.total(f"Webhooks{name}") for name in outcomes], width=6),
+            _graph(
+                "Webhooks of Meta's",
+                [measured.total(f"MetaWebhooks{name}") for name in outcomes if name != "Empty"],
+                width=6,
+            ),
             _graph(
                 "Webhooks: time to answer, ms",
                 [
@@ -184,9 +198,9 @@ class Dashboard(Construct):
                     )
                     for statistic in ("p50", "p99", "Maximum")
                 ],
-                width=8,
+                width=6,
             ),
-            _graph("Events", [measured.total(f"Events{name}") for name in events], width=8),
+            _graph("Events", [measured.total(f"Events{name}") for name in events], width=6),
         ]
 
     def _partner(self) -> Sequence[cloudwatch.IWidget]:
@@ -221,6 +235,8 @@ class Dashboard(Construct):
                         "ChannelsUnknown",
                         "MetaConfigurationErrors",
                         "PartnerConfigurationErrors",
+                        "SolutionsDeactivated",
+                        "DeletionsRequested",
                     )
                 ],
                 width=8,
@@ -233,14 +249,19 @@ class Dashboard(Construct):
             _graph(
                 "Facts for the bus",
                 [measured.total("FactsPublished"), measured.total("FactsRefused")],
-                width=8,
+                width=6,
+            ),
+            _graph(
+                "Relay",
+                [measured.total(name) for name in ("EventsRelayed", "RelayRefused", "RelayGivenUp")],
+                width=6,
             ),
             _graph(
                 "Facts: age of the oldest, ms",
                 [measured.function("event_publisher", "IteratorAge", statistic="Maximum", label="oldest")],
-                width=8,
+                width=6,
             ),
-            _graph("Census: pages", [measured.total("CensusPages")], width=8),
+            _graph("Census: pages", [measured.total("CensusPages")], width=6),
         ]
 
     def _ground(self) -> Sequence[cloudwatch.IWidget]:

@@ -4,7 +4,7 @@ Whatever starts a function starts its alias, never the code that was uploaded la
 aliases: made at once or step by step (`releases.py`), and taken back in seconds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -13,7 +13,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.bundling import Bundle
-from infra.cards import CARDS, Card, PackageName, Routes
+from infra.cards import Card, PackageName, Routes, cards_with
 from infra.config import DeploymentConfig
 from infra.constructs.log_groups import log_group
 from infra.constructs.removal import removal_policy, retains
@@ -50,24 +50,25 @@ class Functions(Construct):
         config: DeploymentConfig,
         bundles: Mapping[PackageName, Bundle],
         resources: ResourceNames,
-        arns: Mapping[Resource, str],
+        arns: Mapping[Resource, str | Sequence[str]],
     ) -> None:
         super().__init__(scope, construct_id)
         self._config = config
         self._bundles = bundles
         self._resources = resources
         self._arns = arns
+        cards = cards_with(config.features)
         self.logs: Mapping[str, logs.LogGroup] = {
             name: log_group(self, f"{card.logical_id}Logs", stage=config.stage)
-            for name, card in CARDS.items()
+            for name, card in cards.items()
         }
         self.by_name: Mapping[str, lambda_.Function] = {
-            name: self._function(card) for name, card in CARDS.items()
+            name: self._function(card) for name, card in cards.items()
         }
         self.live: Mapping[str, lambda_.Alias] = {
             name: lambda_.Alias(
                 self,
-                f"{CARDS[name].logical_id}Live",
+                f"{cards[name].logical_id}Live",
                 alias_name=ALIAS,
                 description="What the stack calls",
                 version=function.current_version,
@@ -88,6 +89,7 @@ class Functions(Construct):
                     statements=statements_of(
                         function=card.name,
                         arns=self._arns,
+                        features=self._config.features,
                         log_group_arn=log_group.log_group_arn,
                         tracing=tracing,
                     )

@@ -30,7 +30,7 @@ RULE_ACTIONS = (
 
 
 class Messaging(Construct):
-    """Jobs and events with their dead letters, the dead letters of schedules and stream, the bus.
+    """Jobs, events, what is handed on, each with dead letters; those of schedules and stream; the bus.
 
     The bus has an archive when the configuration says for how many days; else `archive` is None.
     """
@@ -42,6 +42,10 @@ class Messaging(Construct):
         self.events_dlq = self._dead_letters("EventsDlq", source="events", max_bytes=LARGE_MESSAGE_BYTES)
         self.events = self._queue(
             "Events", name="events", dead_letters=self.events_dlq, max_bytes=LARGE_MESSAGE_BYTES
+        )
+        self.relay_dlq = self._dead_letters("RelayDlq", source="relay", max_bytes=LARGE_MESSAGE_BYTES)
+        self.relay = self._queue(
+            "Relay", name="relay", dead_letters=self.relay_dlq, max_bytes=LARGE_MESSAGE_BYTES
         )
         # EventBridge and Lambda put into it; no queue may name it as its own dead letters.
         self.schedules_dlq = self._dead_letters("SchedulesDlq", source=None)
@@ -64,6 +68,8 @@ class Messaging(Construct):
             "jobs_dlq": self.jobs_dlq,
             "events_queue": self.events,
             "events_dlq": self.events_dlq,
+            "relay_queue": self.relay,
+            "relay_dlq": self.relay_dlq,
             "schedules_dlq": self.schedules_dlq,
             "stream_dlq": self.stream_dlq,
         }

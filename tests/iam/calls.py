@@ -22,6 +22,8 @@ QUEUES = {
     "jobs_dlq": "JobsDlq",
     "events_queue": "Events",
     "events_dlq": "EventsDlq",
+    "relay_queue": "Relay",
+    "relay_dlq": "RelayDlq",
     "schedules_dlq": "SchedulesDlq",
     "stream_dlq": "StreamDlq",
 }
@@ -32,6 +34,8 @@ ITEM = {"pk": {"S": "probe"}, "sk": {"S": "probe"}}
 UNSEEN_SECONDS = 900
 # A log stream that each function's group has.
 STREAM = "probe"
+# A body that is there to be read.
+BODY = "probe"
 # The right is there; only the receipt is made up.
 PAST_THE_CHECK = "ReceiptHandleIsInvalid"
 
@@ -49,6 +53,7 @@ class Account:
     secret: str
     other_secret: str
     bus: str
+    bodies: str
     functions: Mapping[str, str]
     log_groups: Mapping[str, str]
 
@@ -61,6 +66,8 @@ class Account:
         log_groups = {name: one_of(groups, f"Functions{card.logical_id}Logs") for name, card in CARDS.items()}
         for group in log_groups.values():
             aws.logs.create_log_stream(logGroupName=group, logStreamName=STREAM)
+        bodies = one_of(resources["AWS::S3::Bucket"], "BodiesBucket")
+        aws.s3.put_object(Bucket=bodies, Key=BODY, Body=b"probe")
         return cls(
             table=run.table_name,
             stream=aws.dynamodb.describe_table(TableName=run.table_name)["Table"]["LatestStreamArn"],
@@ -71,6 +78,7 @@ class Account:
             secret=run.secret_id,
             other_secret=aws.secrets.create_secret(Name="of-somebody-else", SecretString="{}")["ARN"],
             bus=run.bus_name,
+            bodies=bodies,
             functions=run.deployed.functions,
             log_groups=log_groups,
         )
@@ -302,6 +310,14 @@ CALLS: Mapping[str, Try] = {
     "sqs:DeleteMessage events_dlq": delete("events_dlq"),
     "sqs:ChangeMessageVisibility events_dlq": put_off("events_dlq"),
     "sqs:GetQueueAttributes events_dlq": look_at("events_dlq"),
+    "sqs:SendMessage relay_queue": send("relay_queue"),
+    "sqs:ReceiveMessage relay_queue": receive("relay_queue"),
+    "sqs:DeleteMessage relay_queue": delete("relay_queue"),
+    "sqs:ChangeMessageVisibility relay_queue": put_off("relay_queue"),
+    "sqs:GetQueueAttributes relay_queue": look_at("relay_queue"),
+    "sqs:PurgeQueue relay_queue": purge("relay_queue"),
+    "sqs:SendMessage relay_dlq": send("relay_dlq"),
+    "sqs:ReceiveMessage relay_dlq": receive("relay_dlq"),
     "sqs:SendMessage schedules_dlq": send("schedules_dlq"),
     "sqs:ReceiveMessage schedules_dlq": receive("schedules_dlq"),
     "sqs:DeleteMessage schedules_dlq": delete("schedules_dlq"),
@@ -346,6 +362,10 @@ CALLS: Mapping[str, Try] = {
         RoleArn=c.roles[c.neighbour], RoleSessionName="probe"
     ),
     "iam:ListRoles account": lambda c: c.aws.iam.list_roles(),
+    "s3:PutObject bodies": lambda c: c.aws.s3.put_object(Bucket=c.account.bodies, Key=BODY, Body=b"probe"),
+    "s3:GetObject bodies": lambda c: c.aws.s3.get_object(Bucket=c.account.bodies, Key=BODY),
+    "s3:DeleteObject bodies": lambda c: c.aws.s3.delete_object(Bucket=c.account.bodies, Key="none"),
+    "s3:ListBucket bodies": lambda c: c.aws.s3.list_objects_v2(Bucket=c.account.bodies),
     "s3:ListAllMyBuckets account": lambda c: c.aws.s3.list_buckets(),
 }
 """By action and resource. What can be granted is named as on the cards, with the purpose."""
@@ -364,83 +384,96 @@ COLUMNS = (
     "hosted_page",
     "operator_desk",
     "meta_receiver",
+    "event_relay",
 )
 TABLE = """
-                                          code numb sign webh onbo part reco even host oper meta
-                                          exch subm quer recv work work ncil publ page desk recv
-dynamodb:BatchGetItem table               +    +    +    -    +    +    -    -    -    +    -
-dynamodb:GetItem table                    +    +    +    -    +    +    -    -    -    +    -
-dynamodb:PutItem table                    +    +    -    -    +    +    -    -    -    +    -
-dynamodb:UpdateItem table                 +    +    -    -    +    +    +    -    -    +    -
-dynamodb:DeleteItem table                 -    -    -    -    -    -    -    -    -    +    -
-dynamodb:ConditionCheckItem table         -    -    -    -    -    -    -    -    -    -    -
-dynamodb:Query table                      +    +    +    -    -    -    -    -    -    +    -
-dynamodb:Query by_tenant                  -    -    +    -    -    -    -    -    -    +    -
-dynamodb:Query by_due                     -    -    -    -    -    -    +    -    -    +    -
-dynamodb:Query by_channel                 -    -    +    -    +    +    -    -    -    +    -
-dynamodb:Query by_digits                  -    -    -    -    +    +    -    -    -    +    -
-dynamodb:Query by_waba                    -    -    -    -    +    +    -    -    -    +    -
-dynamodb:Query by_place                   -    -    -    -    +    +    -    -    -    +    -
-dynamodb:Scan table                       -    -    -    -    -    -    -    +    -    +    -
-dynamodb:Scan by_tenant                   -    -    -    -    -    -    -    -    -    -    -
-dynamodb:BatchWriteItem table             -    -    -    -    -    -    -    -    -    -    -
-dynamodb:DescribeStream stream            -    -    -    -    -    -    -    +    -    -    -
-dynamodb:GetRecords stream                -    -    -    -    -    -    -    +    -    -    -
-dynamodb:GetShardIterator stream          -    -    -    -    -    -    -    +    -    -    -
-dynamodb:ListStreams stream               -    -    -    -    -    -    -    +    -    -    -
-sqs:SendMessage jobs_queue                -    +    -    -    +    +    +    -    -    +    -
-sqs:ReceiveMessage jobs_queue             -    -    -    -    +    -    -    -    -    -    -
-sqs:DeleteMessage jobs_queue              -    -    -    -    +    -    -    -    -    -    -
-sqs:ChangeMessageVisibility jobs_queue    -    -    -    -    +    -    -    -    -    -    -
-sqs:GetQueueAttributes jobs_queue         -    -    -    -    +    -    -    -    -    -    -
-sqs:PurgeQueue jobs_queue                 -    -    -    -    -    -    -    -    -    -    -
-sqs:SendMessage jobs_dlq                  -    -    -    -    +    -    -    -    -    -    -
-sqs:ReceiveMessage jobs_dlq               -    -    -    -    -    -    -    -    -    +    -
-sqs:DeleteMessage jobs_dlq                -    -    -    -    -    -    -    -    -    +    -
-sqs:ChangeMessageVisibility jobs_dlq      -    -    -    -    -    -    -    -    -    +    -
-sqs:GetQueueAttributes jobs_dlq           -    -    -    -    -    -    -    -    -    +    -
-sqs:SendMessage events_queue              -    -    -    +    -    -    -    -    -    +    +
-sqs:ReceiveMessage events_queue           -    -    -    -    -    +    -    -    -    -    -
-sqs:DeleteMessage events_queue            -    -    -    -    -    +    -    -    -    -    -
-sqs:ChangeMessageVisibility events_queue  -    -    -    -    -    +    -    -    -    -    -
-sqs:GetQueueAttributes events_queue       -    -    -    -    -    +    -    -    -    -    -
-sqs:PurgeQueue events_queue               -    -    -    -    -    -    -    -    -    -    -
-sqs:SendMessage events_dlq                -    -    -    -    -    +    -    -    -    -    -
-sqs:ReceiveMessage events_dlq             -    -    -    -    -    -    -    -    -    +    -
-sqs:DeleteMessage events_dlq              -    -    -    -    -    -    -    -    -    +    -
-sqs:ChangeMessageVisibility events_dlq    -    -    -    -    -    -    -    -    -    +    -
-sqs:GetQueueAttributes events_dlq         -    -    -    -    -    -    -    -    -    +    -
-sqs:SendMessage schedules_dlq             -    -    -    -    -    -    +    -    -    -    -
-sqs:ReceiveMessage schedules_dlq          -    -    -    -    -    -    -    -    -    +    -
-sqs:DeleteMessage schedules_dlq           -    -    -    -    -    -    -    -    -    +    -
-sqs:ChangeMessageVisibility schedules_dlq -    -    -    -    -    -    -    -    -    +    -
-sqs:GetQueueAttributes schedules_dlq      -    -    -    -    -    -    -    -    -    +    -
-sqs:SendMessage stream_dlq                -    -    -    -    -    -    -    +    -    -    -
-sqs:ReceiveMessage stream_dlq             -    -    -    -    -    -    -    -    -    +    -
-sqs:DeleteMessage stream_dlq              -    -    -    -    -    -    -    -    -    +    -
-sqs:ChangeMessageVisibility stream_dlq    -    -    -    -    -    -    -    -    -    +    -
-sqs:GetQueueAttributes stream_dlq         -    -    -    -    -    -    -    -    -    +    -
-kms:Encrypt envelope_key business_token   +    -    -    -    c    -    -    -    -    +    -
-kms:Decrypt envelope_key business_token   +    +    +    -    c    -    -    -    -    c    -
-kms:Encrypt envelope_key channel_key      c    -    -    -    +    -    -    -    -    +    -
-kms:Decrypt envelope_key channel_key      c    c    +    -    +    -    -    -    -    +    -
-kms:Encrypt envelope_key without_context  c    -    -    -    c    -    -    -    -    c    -
-kms:Decrypt envelope_key without_context  c    c    c    -    c    -    -    -    -    c    -
-kms:GenerateDataKey envelope_key          -    -    -    -    -    -    -    -    -    -    -
-kms:Decrypt table_key directly            -    -    -    -    -    -    -    -    -    -    -
-secretsmanager:GetSecretValue secret      +    +    +    +    +    -    -    -    -    +    +
-secretsmanager:PutSecretValue secret      -    -    -    -    -    -    -    -    -    -    -
-secretsmanager:GetSecretValue other       -    -    -    -    -    -    -    -    -    -    -
-events:PutEvents bus                      -    -    -    -    -    -    -    +    -    -    -
-events:PutEvents default_bus              -    -    -    -    -    -    -    -    -    -    -
-logs:CreateLogStream own_log              +    +    +    +    +    +    +    +    +    +    +
-logs:PutLogEvents own_log                 +    +    +    +    +    +    +    +    +    +    +
-logs:FilterLogEvents own_log              -    -    -    -    -    -    -    -    -    -    -
-logs:CreateLogStream other_log            -    -    -    -    -    -    -    -    -    -    -
-lambda:InvokeFunction other               -    -    -    -    -    -    -    -    -    -    -
-sts:AssumeRole other                      -    -    -    -    -    -    -    -    -    -    -
-iam:ListRoles account                     -    -    -    -    -    -    -    -    -    -    -
-s3:ListAllMyBuckets account               -    -    -    -    -    -    -    -    -    -    -
+                                          code numb sign webh onbo part reco even host oper meta even
+                                          exch subm quer recv work work ncil publ page desk recv rela
+dynamodb:BatchGetItem table               +    +    +    -    +    +    -    -    -    +    -    -
+dynamodb:GetItem table                    +    +    +    -    +    +    -    -    -    +    -    -
+dynamodb:PutItem table                    +    +    -    -    +    +    -    -    -    +    -    -
+dynamodb:UpdateItem table                 +    +    -    -    +    +    +    -    -    +    -    -
+dynamodb:DeleteItem table                 -    -    -    -    -    -    -    -    -    +    -    -
+dynamodb:ConditionCheckItem table         -    -    -    -    -    -    -    -    -    -    -    -
+dynamodb:Query table                      +    +    +    -    -    -    -    -    -    +    -    -
+dynamodb:Query by_tenant                  -    -    +    -    -    -    -    -    -    +    -    -
+dynamodb:Query by_due                     -    -    -    -    -    -    +    -    -    +    -    -
+dynamodb:Query by_channel                 -    -    +    -    +    +    -    -    -    +    -    -
+dynamodb:Query by_digits                  -    -    -    -    +    +    -    -    -    +    -    -
+dynamodb:Query by_waba                    -    -    -    -    +    +    -    -    -    +    -    -
+dynamodb:Query by_place                   -    -    -    -    +    +    -    -    -    +    -    -
+dynamodb:Scan table                       -    -    -    -    -    -    -    +    -    +    -    -
+dynamodb:Scan by_tenant                   -    -    -    -    -    -    -    -    -    -    -    -
+dynamodb:BatchWriteItem table             -    -    -    -    -    -    -    -    -    -    -    -
+dynamodb:DescribeStream stream            -    -    -    -    -    -    -    +    -    -    -    -
+dynamodb:GetRecords stream                -    -    -    -    -    -    -    +    -    -    -    -
+dynamodb:GetShardIterator stream          -    -    -    -    -    -    -    +    -    -    -    -
+dynamodb:ListStreams stream               -    -    -    -    -    -    -    +    -    -    -    -
+sqs:SendMessage jobs_queue                -    +    -    -    +    +    +    -    -    +    -    -
+sqs:ReceiveMessage jobs_queue             -    -    -    -    +    -    -    -    -    -    -    -
+sqs:DeleteMessage jobs_queue              -    -    -    -    +    -    -    -    -    -    -    -
+sqs:ChangeMessageVisibility jobs_queue    -    -    -    -    +    -    -    -    -    -    -    -
+sqs:GetQueueAttributes jobs_queue         -    -    -    -    +    -    -    -    -    -    -    -
+sqs:PurgeQueue jobs_queue                 -    -    -    -    -    -    -    -    -    -    -    -
+sqs:SendMessage jobs_dlq                  -    -    -    -    +    -    -    -    -    -    -    -
+sqs:ReceiveMessage jobs_dlq               -    -    -    -    -    -    -    -    -    +    -    -
+sqs:DeleteMessage jobs_dlq                -    -    -    -    -    -    -    -    -    +    -    -
+sqs:ChangeMessageVisibility jobs_dlq      -    -    -    -    -    -    -    -    -    +    -    -
+sqs:GetQueueAttributes jobs_dlq           -    -    -    -    -    -    -    -    -    +    -    -
+sqs:SendMessage events_queue              -    -    -    +    -    -    -    -    -    +    +    -
+sqs:ReceiveMessage events_queue           -    -    -    -    -    +    -    -    -    -    -    -
+sqs:DeleteMessage events_queue            -    -    -    -    -    +    -    -    -    -    -    -
+sqs:ChangeMessageVisibility events_queue  -    -    -    -    -    +    -    -    -    -    -    -
+sqs:GetQueueAttributes events_queue       -    -    -    -    -    +    -    -    -    -    -    -
+sqs:PurgeQueue events_queue               -    -    -    -    -    -    -    -    -    -    -    -
+sqs:SendMessage events_dlq                -    -    -    -    -    +    -    -    -    -    -    -
+sqs:ReceiveMessage events_dlq             -    -    -    -    -    -    -    -    -    +    -    -
+sqs:DeleteMessage events_dlq              -    -    -    -    -    -    -    -    -    +    -    -
+sqs:ChangeMessageVisibility events_dlq    -    -    -    -    -    -    -    -    -    +    -    -
+sqs:GetQueueAttributes events_dlq         -    -    -    -    -    -    -    -    -    +    -    -
+sqs:SendMessage relay_queue               -    -    -    -    -    +    -    -    -    +    -    -
+sqs:ReceiveMessage relay_queue            -    -    -    -    -    -    -    -    -    -    -    +
+sqs:DeleteMessage relay_queue             -    -    -    -    -    -    -    -    -    -    -    +
+sqs:ChangeMessageVisibility relay_queue   -    -    -    -    -    -    -    -    -    -    -    +
+sqs:GetQueueAttributes relay_queue        -    -    -    -    -    -    -    -    -    -    -    +
+sqs:PurgeQueue relay_queue                -    -    -    -    -    -    -    -    -    -    -    -
+sqs:SendMessage relay_dlq                 -    -    -    -    -    -    -    -    -    -    -    +
+sqs:ReceiveMessage relay_dlq              -    -    -    -    -    -    -    -    -    +    -    -
+sqs:SendMessage schedules_dlq             -    -    -    -    -    -    +    -    -    -    -    -
+sqs:ReceiveMessage schedules_dlq          -    -    -    -    -    -    -    -    -    +    -    -
+sqs:DeleteMessage schedules_dlq           -    -    -    -    -    -    -    -    -    +    -    -
+sqs:ChangeMessageVisibility schedules_dlq -    -    -    -    -    -    -    -    -    +    -    -
+sqs:GetQueueAttributes schedules_dlq      -    -    -    -    -    -    -    -    -    +    -    -
+sqs:SendMessage stream_dlq                -    -    -    -    -    -    -    +    -    -    -    -
+sqs:ReceiveMessage stream_dlq             -    -    -    -    -    -    -    -    -    +    -    -
+sqs:DeleteMessage stream_dlq              -    -    -    -    -    -    -    -    -    +    -    -
+sqs:ChangeMessageVisibility stream_dlq    -    -    -    -    -    -    -    -    -    +    -    -
+sqs:GetQueueAttributes stream_dlq         -    -    -    -    -    -    -    -    -    +    -    -
+kms:Encrypt envelope_key business_token   +    -    -    -    c    -    -    -    -    +    -    -
+kms:Decrypt envelope_key business_token   +    +    +    -    c    -    -    -    -    c    -    -
+kms:Encrypt envelope_key channel_key      c    -    -    -    +    -    -    -    -    +    -    -
+kms:Decrypt envelope_key channel_key      c    c    +    -    +    -    -    -    -    +    -    -
+kms:Encrypt envelope_key without_context  c    -    -    -    c    -    -    -    -    c    -    -
+kms:Decrypt envelope_key without_context  c    c    c    -    c    -    -    -    -    c    -    -
+kms:GenerateDataKey envelope_key          -    -    -    -    -    -    -    -    -    -    -    -
+kms:Decrypt table_key directly            -    -    -    -    -    -    -    -    -    -    -    -
+secretsmanager:GetSecretValue secret      +    +    +    +    +    -    -    -    -    +    +    -
+secretsmanager:PutSecretValue secret      -    -    -    -    -    -    -    -    -    -    -    -
+secretsmanager:GetSecretValue other       -    -    -    -    -    -    -    -    -    -    -    -
+events:PutEvents bus                      -    -    -    -    -    -    -    +    -    -    -    +
+events:PutEvents default_bus              -    -    -    -    -    -    -    -    -    -    -    -
+logs:CreateLogStream own_log              +    +    +    +    +    +    +    +    +    +    +    +
+logs:PutLogEvents own_log                 +    +    +    +    +    +    +    +    +    +    +    +
+logs:FilterLogEvents own_log              -    -    -    -    -    -    -    -    -    -    -    -
+logs:CreateLogStream other_log            -    -    -    -    -    -    -    -    -    -    -    -
+lambda:InvokeFunction other               -    -    -    -    -    -    -    -    -    -    -    -
+sts:AssumeRole other                      -    -    -    -    -    -    -    -    -    -    -    -
+iam:ListRoles account                     -    -    -    -    -    -    -    -    -    -    -    -
+s3:PutObject bodies                       -    -    -    -    -    +    -    -    -    -    -    -
+s3:GetObject bodies                       -    -    -    -    -    -    -    -    -    -    -    +
+s3:DeleteObject bodies                    -    -    -    -    -    -    -    -    -    -    -    -
+s3:ListBucket bodies                      -    -    -    -    -    -    -    -    -    -    -    -
+s3:ListAllMyBuckets account               -    -    -    -    -    -    -    -    -    -    -    -
 """
 
 

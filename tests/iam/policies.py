@@ -26,6 +26,7 @@ ARNS: Mapping[str, str] = {
     "AWS::KMS::Key": f"arn:aws:kms:{HERE}:key/{{}}",
     "AWS::Lambda::Function": f"arn:aws:lambda:{HERE}:function:{{}}",
     "AWS::Logs::LogGroup": f"arn:aws:logs:{HERE}:log-group:{{}}:*",
+    "AWS::S3::Bucket": "arn:aws:s3:::{}",
     "AWS::SQS::Queue": f"arn:aws:sqs:{HERE}:{{}}",
     "AWS::SecretsManager::Secret": f"arn:aws:secretsmanager:{HERE}:secret:{{}}",
 }

@@ -19,6 +19,8 @@ LOGICAL: Mapping[str, tuple[str, str]] = {
     "jobs_dlq": ("AWS::SQS::Queue", "MessagingJobsDlq"),
     "events_queue": ("AWS::SQS::Queue", "MessagingEvents"),
     "events_dlq": ("AWS::SQS::Queue", "MessagingEventsDlq"),
+    "relay_queue": ("AWS::SQS::Queue", "MessagingRelay"),
+    "relay_dlq": ("AWS::SQS::Queue", "MessagingRelayDlq"),
     "schedules_dlq": ("AWS::SQS::Queue", "MessagingSchedulesDlq"),
     "stream_dlq": ("AWS::SQS::Queue", "MessagingStreamDlq"),
 }
@@ -31,15 +33,18 @@ ELSEWHERE: Mapping[str, str] = {
 # What the emulator cannot try: AWS's own use of the table's key, in the function's name.
 THROUGH_AWS = read_rows(
     """
-kms:Decrypt table_key through_dynamodb   +     +       +        -         +           +        +       +     -
-kms:Encrypt table_key through_dynamodb   -     -       -        -         -           -        -       -     -
-kms:Decrypt table_key through_elsewhere  -     -       -        -         -           -        -       -     -
-kms:Decrypt table_key through_secrets    -     -       -        -         -           -        -       -     -
+kms:Decrypt table_key through_dynamodb    +     +     +     -     +     +     +     +     -     +     -
+kms:Encrypt table_key through_dynamodb    -     -     -     -     -     -     -     -     -     -     -
+kms:Decrypt table_key through_elsewhere   -     -     -     -     -     -     -     -     -     -     -
+kms:Decrypt table_key through_s3          -     -     -     -     -     -     -     -     -     -     +
+kms:GenerateDataKey table_key through_s3  -     -     -     -     -     +     -     -     -     -     -
+kms:Decrypt table_key through_secrets     -     -     -     -     -     -     -     -     -     -     -
 """
 )
 SERVICES: Mapping[str, str] = {
     "through_dynamodb": f"dynamodb.{REGION}.amazonaws.com",
     "through_elsewhere": "dynamodb.us-west-2.amazonaws.com",
+    "through_s3": f"s3.{REGION}.amazonaws.com",
     "through_secrets": f"secretsmanager.{REGION}.amazonaws.com",
 }
 EVERY_ROW: Mapping[str, Mapping[str, str]] = {**ROWS, **THROUGH_AWS}
@@ -106,6 +111,9 @@ class Requests:
                 return self._log(function if word == "own_log" else neighbour)
             case "other":
                 return self._other(action, neighbour)
+        if word == "bodies":
+            bucket = self._policies.arn("AWS::S3::Bucket", "BodiesBucket")
+            return bucket if action == "s3:ListBucket" else f"{bucket}/probe"
         table = self._policies.arn(*LOGICAL["table"])
         return {"stream": table + STREAM, **ELSEWHERE}.get(word) or f"{table}/index/{word}"
 

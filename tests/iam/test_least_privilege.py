@@ -44,6 +44,8 @@ SENDERS: Mapping[str, str] = {
     "jobs_dlq": "onboarding_worker",
     "events_queue": "webhook_receiver",
     "events_dlq": "partner_event_worker",
+    "relay_queue": "partner_event_worker",
+    "relay_dlq": "event_relay",
     "schedules_dlq": "reconciler",
     "stream_dlq": "event_publisher",
 }

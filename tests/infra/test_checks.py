@@ -29,16 +29,26 @@ EVERYWHERE: Mapping[str, frozenset[str]] = {
             "Api/Http/POST--v1--webhooks--360dialog",
         }
     ),
+    "AwsSolutions-IAM5[Resource::{bodies}]": frozenset(
+        {"Functions/EventRelayRole", "Functions/PartnerEventWorkerRole"}
+    ),
     "AwsSolutions-L1": LAMBDAS,
+    "AwsSolutions-S1": frozenset({"Bodies/Bucket"}),
     "AwsSolutions-SMG4": frozenset({"Secrets/Secret"}),
     "AwsSolutions-SQS3": frozenset({"Messaging/SchedulesDlq", "Messaging/StreamDlq"}),
     "Serverless-LambdaDLQ": LAMBDAS,
     "Serverless-LambdaEventSourceMappingDestination": frozenset(
-        {"EventsConsumer/Source", "JobsConsumer/Source"}
+        {"EventsConsumer/Source", "JobsConsumer/Source", "RelayConsumer/Source"}
     ),
     "Serverless-LambdaLatestVersion": LAMBDAS,
     "Serverless-SQSRedrivePolicy": frozenset(
-        {"Messaging/EventsDlq", "Messaging/JobsDlq", "Messaging/SchedulesDlq", "Messaging/StreamDlq"}
+        {
+            "Messaging/EventsDlq",
+            "Messaging/JobsDlq",
+            "Messaging/RelayDlq",
+            "Messaging/SchedulesDlq",
+            "Messaging/StreamDlq",
+        }
     ),
 }
 WITH_TRACING: Mapping[str, frozenset[str]] = {
@@ -159,6 +169,8 @@ def test_the_list_of_what_checkov_skips() -> None:
     text = (ROOT / ".checkov.yaml").read_text(encoding="utf-8")
     settings = yaml.safe_load(text)
     assert settings["skip-check"] == [
+        "CKV_AWS_18",
+        "CKV_AWS_21",
         "CKV_AWS_27",
         "CKV_AWS_115",
         "CKV_AWS_116",

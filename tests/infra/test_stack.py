@@ -218,6 +218,7 @@ def test_a_name_of_its_own_is_the_one_that_is_told(tmp_path: Path) -> None:
         ("reconciler", 60),
         ("event_publisher", 120),
         ("operator_desk", 60),
+        ("event_relay", 60),
     ],
 )
 def test_how_a_function_is_deployed(template: Template, name: str, timeout: int) -> None:
@@ -254,6 +255,9 @@ def test_the_environment_says_what_the_configuration_says() -> None:
         jobs_dlq_url="jd",
         events_queue_url="e",
         events_dlq_url="ed",
+        relay_queue_url="r",
+        relay_dlq_url="rd",
+        bodies_bucket="bo",
         schedules_dlq_url="sd",
         stream_dlq_url="td",
     )
@@ -450,6 +454,7 @@ def test_what_holds_data_outlives_a_stage_that_retains(template: Template) -> No
         "AWS::DynamoDB::Table",
         "AWS::KMS::Key",
         "AWS::Logs::LogGroup",
+        "AWS::S3::Bucket",
         "AWS::SecretsManager::Secret",
     }
     kept = {
@@ -476,7 +481,16 @@ def test_the_secret_is_made_without_a_value(template: Template) -> None:
 
 
 def test_what_the_stack_tells_a_person(template: Template, local_template: Template) -> None:
-    queues = ("EventsDlq", "EventsQueue", "JobsDlq", "JobsQueue", "SchedulesDlq", "StreamDlq")
+    queues = (
+        "EventsDlq",
+        "EventsQueue",
+        "JobsDlq",
+        "JobsQueue",
+        "RelayDlq",
+        "RelayQueue",
+        "SchedulesDlq",
+        "StreamDlq",
+    )
     common = {
         "AlarmTopicArn",
         "ApiId",
@@ -486,9 +500,11 @@ def test_what_the_stack_tells_a_person(template: Template, local_template: Templ
         "BusName",
         "ConfigUrl",
         "DashboardUrl",
+        "BodiesBucket",
         "DefaultApiUrl",
         "EnvelopeKeyArn",
         "KeyRouteArn",
+        "MetaWebhookUrl",
         "OperatorDeskArn",
         "RunbookHint",
         "SecretArn",

@@ -79,6 +79,7 @@ OTHERS: Mapping[str, Json] = {
     "reconciler/sweep.json": {"task": "sweep"},
     "reconciler/census.json": {"task": "census"},
     "event_publisher/facts.json": {"batchItemFailures": []},
+    "event_relay/batch.json": {"batchItemFailures": []},
     "event_publisher/republish.json": {"published": 0, "cursor": None},
 }
 DESK = "operator_desk/show_number.json"

@@ -92,6 +92,7 @@ FORBIDDEN: dict[str, frozenset[str]] = {
     # It shows records as the API does, and its answers are none of HTTP's.
     "operator_desk": EVERYWHERE - {"asyncio", "http.client"} | EXCHANGE | {"onramp.inbound.http"},
     "partner_event_worker": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
+    "event_relay": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     "reconciler": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     "event_publisher": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     # Beside what they may have, see below.
@@ -120,6 +121,9 @@ def loaded(name: str) -> frozenset[str]:
         jobs_dlq_url="http://127.0.0.1/q",
         events_queue_url="http://127.0.0.1/q",
         events_dlq_url="http://127.0.0.1/q",
+        relay_queue_url="http://127.0.0.1/q",
+        relay_dlq_url="http://127.0.0.1/q",
+        bodies_bucket="bodies",
         schedules_dlq_url="http://127.0.0.1/q",
         stream_dlq_url="http://127.0.0.1/q",
     )

@@ -323,6 +323,9 @@ class Stage:
             jobs_dlq_url=self.queues["jobs-dlq"],
             events_queue_url=self.queues["events"],
             events_dlq_url=self.queues["events-dlq"],
+            relay_queue_url=self.queues["relay"],
+            relay_dlq_url=self.queues["relay-dlq"],
+            bodies_bucket="bodies",
             schedules_dlq_url=self.queues["schedules-dlq"],
             stream_dlq_url=self.queues["stream-dlq"],
         )

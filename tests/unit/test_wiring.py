@@ -25,7 +25,8 @@ FUNCTIONS: dict[str, tuple[type[settings.Settings], set[str]]] = {
         settings.OnboardingWorkerSettings,
         {"queue", "partner", "messaging", "vault"},
     ),
-    "partner_event_worker": (settings.PartnerEventWorkerSettings, {"queue"}),
+    "partner_event_worker": (settings.PartnerEventWorkerSettings, {"queue", "relay", "bodies"}),
+    "event_relay": (settings.EventRelaySettings, {"relay", "bodies", "outlets"}),
     "reconciler": (settings.ReconcilerSettings, {"queue"}),
     "event_publisher": (settings.EventPublisherSettings, {"bus"}),
     "operator_desk": (
@@ -34,7 +35,7 @@ FUNCTIONS: dict[str, tuple[type[settings.Settings], set[str]]] = {
     ),
 }
 """The ports of each function beside the store, the clock and the telemetry, which all have."""
-CHOICE = {"queue", "partner", "messaging", "meta", "vault", "bus", "letters"}
+CHOICE = {"queue", "partner", "messaging", "meta", "vault", "letters", "bus", "relay", "bodies", "outlets"}
 CALLS_NOBODY_AT_FIRST = (
     # These three call Meta by need.
     "code_exchange",
@@ -43,6 +44,7 @@ CALLS_NOBODY_AT_FIRST = (
     "partner_event_worker",
     "reconciler",
     "event_publisher",
+    "event_relay",
 )
 AWS = {
     "AWS_REGION": "eu-central-1",
@@ -60,6 +62,7 @@ VALUES = {
     "TENANT_LIMITS": '{"open_signups": 100}',
     "SIGNUP_LINKS": '{"days": 7, "return_origins": [], "refresh_url": null}',
     "SIGNUP_FLOWS": '{"standard": {"config_id": "1", "extras": {}}}',
+    "RELAY": '{"coexistence": "relay", "targets": {"own": {"to": "bus", "events": ["*"]}}}',
     "RETRY_SCHEDULE_SECONDS": "5,30",
     "PARTNER_BASE_URL": "https://hub.example/api/v2/",
     "NUMBERS_MEND_KEYS": "mend",

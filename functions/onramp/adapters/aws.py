@@ -409,6 +409,13 @@ class Secret:
                 return self._former[name]
         return str(self._values[name])
 
+    def maybe(self, name: str) -> str | None:
+        """One value, or None when the secret has none of that name. Raises `UnavailableError`."""
+        if not is_fresh(self._now(), self._read_at, SECRET_SECONDS):
+            self._values, self._read_at = self._read(), self._now()
+        value = self._values.get(name)
+        return value if isinstance(value, str) and value.strip() else None
+
     def renewed(self, name: str) -> bool:
         """After a refusal of a value: read the secret anew, then its version before, each only now and then.
 

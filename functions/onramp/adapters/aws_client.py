@@ -54,6 +54,11 @@ class Clients:
             self._credentials = credentials_of(os.environ)
         return self._credentials()
 
+    @property
+    def credentials(self) -> Callable[[], Credentials]:
+        """What gives the process's credentials, for what speaks to AWS in another way."""
+        return self._signer
+
     def connect(self, service: str) -> None:
         """Open a connection before it is needed."""
         self(service).light.connect()

@@ -119,7 +119,6 @@ def sign(  # noqa: PLR0917 - all of them are signed
     `now`: seconds since 1970.
     """
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    day = moment[:8]
     signed = {name.lower(): value for name, value in headers.items()}
     signed |= {"host": host, "x-amz-date": moment}
     if credentials.token:
@@ -136,17 +135,23 @@ def sign(  # noqa: PLR0917 - all of them are signed
             hashlib.sha256(body).hexdigest(),
         ]
     )
+    scope = f"{moment[:8]}/{credentials.region}/{service}/aws4_request"
+    signed["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope},"
+        f" SignedHeaders={names}, Signature={signature(credentials, service, moment, canonical)}"
+    )
+    return signed
+
+
+def signature(credentials: Credentials, service: str, moment: str, canonical: str) -> str:
+    """The signature of a canonical request at a moment, `20261127T000000Z`, in hexadecimal digits."""
+    day = moment[:8]
     scope = f"{day}/{credentials.region}/{service}/aws4_request"
     to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{credentials.secret_key}".encode()
     for part in (day, credentials.region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
-    signed["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope},"
-        f" SignedHeaders={names}, Signature={signature}"
-    )
-    return signed
+    return hmac.digest(key, to_sign.encode(), "sha256").hex()
 
 
 def host_of(service: str, region: str) -> str:

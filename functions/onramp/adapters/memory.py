@@ -23,9 +23,11 @@ from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.link import Link
 from onramp.domain.number import Number
 from onramp.domain.records import Fact, Record, Stored
+from onramp.domain.relaying import Target
 from onramp.domain.signup import Signup
 from onramp.domain.states import Standing
 from onramp.domain.witness import Witness
+from onramp.ports.relaying import Handed, Taken
 from onramp.ports.services import Clock, Letter
 from onramp.ports.storage import Due, Found, Line, Position, Span, line_of
 
@@ -566,6 +568,63 @@ class MemoryBus:
     def types(self) -> list[str]:
         """The types of the published facts, in order."""
         return [fact.type for fact in self.published]
+
+
+@dataclass
+class MemoryRelay:
+    """`onramp.ports.relaying.Relay` that keeps what it was given, in order."""
+
+    sent: list[str] = field(default_factory=list)
+    buried: list[tuple[str, str]] = field(default_factory=list)
+    broken: bool = False
+
+    def send(self, message: str) -> None:
+        """See `Relay.send`."""
+        self._require_answer()
+        self.sent.append(message)
+
+    def bury(self, message: str, reason: str) -> None:
+        """See `Relay.bury`."""
+        self._require_answer()
+        self.buried.append((message, reason))
+
+    def _require_answer(self) -> None:
+        if self.broken:
+            raise UnavailableError("the relay's queue does not answer")
+
+
+@dataclass
+class MemoryBodies:
+    """`onramp.ports.relaying.Bodies` over a dictionary."""
+
+    bucket: str = "bodies"
+    kept: dict[str, bytes] = field(default_factory=dict)
+    broken: bool = False
+
+    def put(self, key: str, content: bytes) -> None:
+        """See `Bodies.put`."""
+        if self.broken:
+            raise UnavailableError("the bodies do not answer")
+        self.kept[key] = content
+
+    def link(self, key: str, seconds: int) -> str:
+        """See `Bodies.link`."""
+        return f"https://{self.bucket}.example.com/{key}?for={seconds}"
+
+
+@dataclass
+class MemoryOutlets:
+    """`onramp.ports.relaying.Outlets`: `troubles` are a target's next answers, the first one first."""
+
+    handed: list[tuple[str, dict[str, object], str]] = field(default_factory=list)
+    troubles: dict[str, list[Handed]] = field(default_factory=dict)
+
+    def hand(self, target: Target, envelope: Mapping[str, object], message_id: str) -> Handed:
+        """See `Outlets.hand`."""
+        if self.troubles.get(target.name):
+            return self.troubles[target.name].pop(0)
+        self.handed.append((target.name, dict(envelope), message_id))
+        return Taken()
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Self
 from pydantic import Field
 
 from onramp.domain.number import channel_place, waba_place
-from onramp.domain.partner_events import Channel, PartnerEvent, read_event, reduced
+from onramp.domain.partner_events import Channel, PartnerEvent, bare, read_event, reduced
 from onramp.domain.records import HUB, Worked
 
 EVENT_KEPT: Final = timedelta(days=30)
@@ -37,7 +37,8 @@ class EventRecord(Worked):
     """One event. `place` is where it is kept: its channel, else its WABA, else its digits.
 
     `tries` counts how often it found no number. `reason` says why it was given up. `kept_days`: so long it is
-    known. `erased_at`: its person was forgotten, and with them what it said; it is passed on to nobody.
+    known. `relayed_at`: when it was put on its way to the targets of the relay. `erased_at`: its person was
+    forgotten, and with them what it said; it is passed on to nobody.
     """
 
     KIND: ClassVar[str] = "EVENT"
@@ -52,12 +53,25 @@ class EventRecord(Worked):
     phone_number_id: str | None = None
     tries: int = 0
     kept_days: int = EVENT_KEPT.days
+    relayed_at: datetime | None = None
     erased_at: datetime | None = None
 
     @classmethod
-    def of(cls, event: PartnerEvent, now: datetime, hub: str = HUB, kept: timedelta = EVENT_KEPT) -> Self:
-        """An event that has just come, to be known for as long as `kept`, in days."""
+    def of(
+        cls,
+        event: PartnerEvent,
+        now: datetime,
+        hub: str = HUB,
+        kept: timedelta = EVENT_KEPT,
+        *,
+        contents: bool = True,
+    ) -> Self:
+        """An event that has just come, to be known for as long as `kept`, in days.
+
+        Without `contents` only its name, its id and its place are kept.
+        """
         raw = event.raw if len(event.raw) <= LARGEST else reduced(event)
+        raw = raw if contents else bare(event)
         return cls(
             hub=hub,
             id=event.id,

@@ -90,6 +90,9 @@ EVENT_RULES: Final[Mapping[str, EventRule]] = {
     "meta_partner_solutions": EventRule(Scope.WABA),
 }
 
+COEXISTENCE: Final = frozenset({"history", "smb_app_state_sync"})
+"""Contacts and chats of a customer who uses the WhatsApp Business app, too: other people's, and many."""
+
 # Words seen in a channel's `status`, `hub_status` and `integration.state`, in any case of letters, and what
 # they tell of progress.
 CHANNEL_WORDS: Final[Mapping[str, Progress]] = {
@@ -308,7 +311,10 @@ def _of_meta(data: Mapping[str, object]) -> dict[str, Any]:
 def _subject(rule: EventRule | None, data: Mapping[str, object]) -> Channel:
     """What an event is about. Those of Meta's about an account may name it where others name a channel."""
     if rule and rule.scope is Scope.WABA:
-        return Channel(waba_id=identifier(data.get("id")) or read_channel(data).waba_id)
+        # Coexistence data names its number beside the WABA.
+        named = _first(mapping(data.get("metadata")), "phone_number_id")
+        waba_id = identifier(data.get("id")) or read_channel(data).waba_id
+        return Channel(waba_id=waba_id, external_id=named)
     channel = read_channel(data)
     about_account = rule is not None and rule.effect in {Effect.RESTRICT, Effect.FORGIVE}
     if about_account and channel.id is not None and _META_ID.fullmatch(channel.id):
@@ -361,6 +367,7 @@ def reduced(event: PartnerEvent) -> str:
         "terminated_at": channel.final,
         "billing_started_at": channel.billed,
         "created_at": channel.created_at.isoformat() if channel.created_at else None,
+        "metadata": {"phone_number_id": channel.external_id},
         "violation_type": event.detail,
         "until": event.until.isoformat() if event.until else None,
         "state": event.state or ("ended" if event.over else None),
@@ -374,6 +381,12 @@ def reduced(event: PartnerEvent) -> str:
     if channel.error_shown:
         data["setup_info"] = {"phone_number": f"+{channel.digits}", "error": channel.error}
     return json.dumps({"id": event.id, "event": event.name, "data": data}, sort_keys=True)
+
+
+def bare(event: PartnerEvent) -> str:
+    """An envelope with the name, the id and the place of an event, and nothing of its contents."""
+    place = {"id": event.channel.waba_id, "metadata": {"phone_number_id": event.channel.external_id}}
+    return json.dumps({"id": event.id, "event": event.name, "data": place}, sort_keys=True)
 
 
 def read_envelopes(body: bytes) -> list[object]:

@@ -12,7 +12,9 @@ from onramp.domain.budget import BudgetRule
 from onramp.domain.errors import UnknownHub
 from onramp.domain.launch import Flows
 from onramp.domain.records import HUB
+from onramp.domain.relaying import NO_RELAY, RelayRules
 from onramp.domain.schedule import LOOK_AFTER, RETRY_SECONDS
+from onramp.ports.relaying import Bodies, Outlets, Relay
 from onramp.ports.services import Bus, Clock, Letters, Queue, Telemetry, Vault
 from onramp.ports.storage import Store
 from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, NamedWebhook, Partner
@@ -21,7 +23,7 @@ DEFAULT_BUDGET: Final = BudgetRule(calls=5, window=timedelta(seconds=30))
 NO_WEBHOOK: Final = ChannelWebhook(url="", headers={})
 
 
-class _NotWired:
+class NotWired:
     """Stands where a function has no port: it must not need it, and its role could not use it."""
 
     def __init__(self, name: str) -> None:
@@ -101,7 +103,8 @@ class Rules:
     sets a webhook back. `flows`: what a popup can be opened with, by name. `links`: what holds for signup
     links. `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `limits`: what
     one tenant may have. `plan_tier`: of a signup that names none. `solution_id`: of the multi-partner
-    solution. `hears_meta`: whether Meta's own webhook is taken.
+    solution. `hears_meta`: whether Meta's own webhook is taken. `relay`: what is handed on of 360dialog's
+    events, and to whom.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -118,6 +121,7 @@ class Rules:
     webhooks: Webhooks = NO_NAMED
     solution_id: str = ""
     hears_meta: bool = False
+    relay: RelayRules = NO_RELAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ class Hub:
     """What is one hub's own: its partner at 360dialog, where the function has it, and what holds for it."""
 
     rules: Rules
-    partner: Partner = cast("Partner", _NotWired("partner"))  # noqa: RUF009 - stateless
+    partner: Partner = cast("Partner", NotWired("partner"))  # noqa: RUF009 - stateless
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +142,16 @@ class Ports:
     store: Store
     clock: Clock
     telemetry: Telemetry
-    queue: Queue = cast("Queue", _NotWired("queue"))  # noqa: RUF009 - stateless
-    partner: Partner = cast("Partner", _NotWired("partner"))  # noqa: RUF009 - stateless
-    messaging: Messaging = cast("Messaging", _NotWired("messaging"))  # noqa: RUF009 - stateless
-    meta: Meta = cast("Meta", _NotWired("meta"))  # noqa: RUF009 - stateless
-    vault: Vault = cast("Vault", _NotWired("vault"))  # noqa: RUF009 - stateless
-    letters: Letters = cast("Letters", _NotWired("letters"))  # noqa: RUF009 - stateless
-    bus: Bus = cast("Bus", _NotWired("bus"))  # noqa: RUF009 - stateless
+    queue: Queue = cast("Queue", NotWired("queue"))  # noqa: RUF009 - stateless
+    partner: Partner = cast("Partner", NotWired("partner"))  # noqa: RUF009 - stateless
+    messaging: Messaging = cast("Messaging", NotWired("messaging"))  # noqa: RUF009 - stateless
+    meta: Meta = cast("Meta", NotWired("meta"))  # noqa: RUF009 - stateless
+    vault: Vault = cast("Vault", NotWired("vault"))  # noqa: RUF009 - stateless
+    letters: Letters = cast("Letters", NotWired("letters"))  # noqa: RUF009 - stateless
+    bus: Bus = cast("Bus", NotWired("bus"))  # noqa: RUF009 - stateless
+    relay: Relay = cast("Relay", NotWired("relay"))  # noqa: RUF009 - stateless
+    bodies: Bodies = cast("Bodies", NotWired("bodies"))  # noqa: RUF009 - stateless
+    outlets: Outlets = cast("Outlets", NotWired("outlets"))  # noqa: RUF009 - stateless
     rules: Rules = field(default_factory=Rules)
     kept: Kept = KEPT
     hub: str = HUB

@@ -18,12 +18,14 @@ from onramp.domain.ledger import EventRecord
 from onramp.domain.ledger import Outcome as Ended
 from onramp.domain.meta_events import SOLUTIONS
 from onramp.domain.number import Heard, Number, waba_place
-from onramp.domain.partner_events import Channel, PartnerEvent
+from onramp.domain.partner_events import Channel, PartnerEvent, bare
 from onramp.domain.records import Fact
+from onramp.domain.relaying import Body
 from onramp.domain.states import Step
 from onramp.ports import Ports
 from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt, comes_back
 from onramp.usecases.changing import change_number, pause, wake
+from onramp.usecases.hand_on import hand_on
 from onramp.usecases.resolve import CANDIDATES, concerned
 
 ONCE_MORE: Final = timedelta(seconds=10)
@@ -35,19 +37,37 @@ STOPPED: Final = ("deactivated", "rejected")
 """Meta's words for a solution that brings no customer any more."""
 
 
-def apply_event(ports: Ports, event: PartnerEvent, *, again: bool = True) -> datetime | None:
-    """Let an event act, once. Gives the time at which it has to come again, if it has to.
+def apply_event(
+    ports: Ports,
+    event: PartnerEvent,
+    *,
+    again: bool = True,
+    body: Body | None = None,
+    passed_on: bool = True,
+) -> datetime | None:
+    """Let an event act, once, and hand it on. Gives the time at which it has to come again, if it has to.
 
     `again`: it may have been here before. One that surely comes for the first time is claimed in the same
-    write in which it acts.
+    write in which it acts. `body` is what it came in, where that holds no other. It is handed on, if it is
+    `passed_on`, once it has acted or has tried to: trouble with a record of ours keeps it from nobody.
+
+    Raises `UnavailableError` when it could not be handed on: then it comes again for that.
     """
+    outcome = _attempt(ports, event, again=again)
+    if passed_on and not isinstance(outcome, PutOffUntil):
+        hand_on(ports, event, body or Body(event.raw))
+    return comes_back(outcome)
+
+
+def _attempt(ports: Ports, event: PartnerEvent, *, again: bool) -> Outcome:
     try:
-        return comes_back(attempt(ports, EventWork(ports, event, again=again)))
+        return attempt(ports, EventWork(ports, event, again=again))
     except Unreadable as trouble:
         ports.telemetry.count("RecordsCrashed")
         ports.telemetry.warn("record cannot be read", record=str(trouble), event_id=event.id)
-        ports.queue.bury_event(event.raw, "utf-8", "unreadable_record")
-        return None
+        kept = event.raw if ports.rules.relay.keeps(event.name) else bare(event)
+        ports.queue.bury_event(kept, "utf-8", "unreadable_record")
+        return Done()
 
 
 class EventWork:
@@ -60,7 +80,12 @@ class EventWork:
         self._again = again
         self._ended = False
         self._unresolved = False
-        self.record = EventRecord.of(event, ports.clock.now(), ports.hub, ports.kept.events)
+        self.record = self._new()
+
+    def _new(self) -> EventRecord:
+        ports, event = self._ports, self._event
+        keeps = ports.rules.relay.keeps(event.name)
+        return EventRecord.of(event, ports.clock.now(), ports.hub, ports.kept.events, contents=keeps)
 
     @property
     def fields(self) -> dict[str, str | float | None]:
@@ -213,8 +238,7 @@ class EventWork:
         if stored is None and self._again:
             raise LeaseLost(self.record.id)
         if stored is None:
-            ports = self._ports
-            stored = EventRecord.of(self._event, ports.clock.now(), ports.hub, ports.kept.events)
+            stored = self._new()
             stored.lend(self._owner, self._ports.clock.now())
         stored.require_lease(self._owner)
         self.record = stored

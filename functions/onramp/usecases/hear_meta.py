@@ -17,11 +17,12 @@ TRIES: Final = 8
 def hear_meta(ports: Ports, event: PartnerEvent, *, again: bool = True) -> datetime | None:
     """Let one of Meta's events act, once. Gives the time at which it has to come again, if it has to.
 
-    The witness only grows with what is said and when, so that a repeat after a crash changes nothing.
+    The witness only grows with what is said and when, so that a repeat after a crash changes nothing. The
+    relay hands on what 360dialog says, and this is not.
     """
     if event.name in ADDED | REMOVED and event.channel.waba_id is not None and not event.channel.digits:
         _bear_witness(ports, event, event.channel.waba_id)
-    return apply_event(ports, event, again=again)
+    return apply_event(ports, event, again=again, passed_on=False)
 
 
 def _bear_witness(ports: Ports, event: PartnerEvent, waba_id: str) -> None:

@@ -53,7 +53,7 @@ def _dead_advice(name: str, stage: Stage) -> str:
             "Facts did not reach the bus within the stream's day. Mend that, then publish them again: "
             f"{REPUBLISH.format(stage=stage.name)}"
         )
-    again = f" or `onramp dead-letters redrive {name}`" if name in {"jobs", "events"} else ""
+    again = f" or `onramp dead-letters redrive {name}`" if name in {"jobs", "events", "relay"} else ""
     return (
         f"`onramp dead-letters list {name}` says why; mend that, then "
         f"`onramp dead-letters purge {name}`{again}."
@@ -70,7 +70,12 @@ def _count(stage: Stage, output: str) -> int:
 
 def consumers(stage: Stage) -> Finding:
     """Each queue and the stream are handed to the function whose card says so, and it takes them."""
-    fed = [card for card in CARDS.values() if isinstance(card.trigger, Queue | NewItems)]
+    there = stage.functions()
+    fed = [
+        card
+        for card in CARDS.values()
+        if isinstance(card.trigger, Queue | NewItems) and (card.needs is None or card.name in there)
+    ]
     problems = [problem for card in fed for problem in _mapping_problems(stage, card)]
     return together(problems, f"{', '.join(card.name for card in fed)} are handed what is theirs")
 

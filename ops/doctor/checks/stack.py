@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from infra.cards import CARDS
+from infra.cards import cards_with
 from infra.config import DeploymentConfig
 from infra.environment import ResourceNames, environment_of
 from ops.doctor.checks.queues import OUTPUTS as QUEUES
@@ -92,7 +92,9 @@ def deployed_settings(stage: Stage) -> Finding:
     functions = stage.functions()
     different = _different(config, functions)
     findings = [
-        fail(f"the stack has no function {name}", _REDEPLOY) for name in CARDS if name not in functions
+        fail(f"the stack has no function {name}", _REDEPLOY)
+        for name in cards_with(config.features)
+        if name not in functions
     ]
     findings += [
         warn(f"{variable} of {', '.join(names)} is not what {stage.values.place} says", _REDEPLOY)

@@ -8,8 +8,11 @@ from typing import Any, Final
 
 from onramp.adapters.memory import (
     ManualClock,
+    MemoryBodies,
     MemoryBus,
+    MemoryOutlets,
     MemoryQueue,
+    MemoryRelay,
     MemoryStore,
     MemoryTelemetry,
     MemoryVault,
@@ -281,6 +284,9 @@ class Bench:
         self.store = MemoryStore(self.clock)
         self.queue = MemoryQueue()
         self.bus = MemoryBus()
+        self.relay = MemoryRelay()
+        self.bodies = MemoryBodies()
+        self.outlets = MemoryOutlets()
         self.vault = MemoryVault()
         self.partner = ScriptedPartner()
         self.messaging = ScriptedMessaging(partner=self.partner)
@@ -291,6 +297,9 @@ class Bench:
             telemetry=self.telemetry,
             queue=self.queue,
             bus=self.bus,
+            relay=self.relay,
+            bodies=self.bodies,
+            outlets=self.outlets,
             vault=self.vault,
             partner=self.partner,
             messaging=self.messaging,
