@@ -63,7 +63,7 @@ Only = Annotated[
 ]
 
 
-@command(app, "list")
+@command(app, "list", spends="one for each 200 channels")
 def listed(run: Run, only: Only = None) -> None:
     """List 360dialog's channels beside your numbers: known, unknown or ended."""
     with run.desk() as desk:
@@ -72,7 +72,7 @@ def listed(run: Run, only: Only = None) -> None:
         run.console.items(found, COLUMNS)
 
 
-@command(app, "orphans")
+@command(app, "orphans", spends="one for each 200 channels")
 def orphans(run: Run) -> None:
     """List channels that are billed and no number's of this stage: nobody here would ever end them."""
     with run.desk() as desk:
@@ -81,7 +81,7 @@ def orphans(run: Run) -> None:
         run.console.items(found, COLUMNS, none="every channel that is billed is a number of this stage")
 
 
-@command(app, "census")
+@command(app, "census", spends="one for each 200 channels, in the round that begins")
 def census(
     run: Run, *, wake: Annotated[bool, typer.Option(help="Let a round begin, as soon as one may.")] = True
 ) -> None:
@@ -118,7 +118,12 @@ WithKeys = Annotated[
 ]
 
 
-@command(app, "adopt", asks=True)
+@command(
+    app,
+    "adopt",
+    asks=True,
+    spends="one for each 200 channels, twice unless with --dry-run; with --keys one for each number",
+)
 def adopt(
     run: Run,
     *,

@@ -18,7 +18,7 @@ app = group(
 )
 
 
-@command(app, "number")
+@command(app, "number", spends="what its next step takes, five at most")
 def number(
     run: Run,
     *,
@@ -38,7 +38,7 @@ def number(
     run.console.answer({"jobs": sent}, _told(sent))
 
 
-@command(app, "census")
+@command(app, "census", spends="one for each 200 channels")
 def census(run: Run) -> None:
     """Let a census begin, which compares all channels at 360dialog with ours.
 

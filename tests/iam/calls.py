@@ -318,6 +318,9 @@ CALLS: Mapping[str, Try] = {
     "sqs:PurgeQueue relay_queue": purge("relay_queue"),
     "sqs:SendMessage relay_dlq": send("relay_dlq"),
     "sqs:ReceiveMessage relay_dlq": receive("relay_dlq"),
+    "sqs:DeleteMessage relay_dlq": delete("relay_dlq"),
+    "sqs:ChangeMessageVisibility relay_dlq": put_off("relay_dlq"),
+    "sqs:GetQueueAttributes relay_dlq": look_at("relay_dlq"),
     "sqs:SendMessage schedules_dlq": send("schedules_dlq"),
     "sqs:ReceiveMessage schedules_dlq": receive("schedules_dlq"),
     "sqs:DeleteMessage schedules_dlq": delete("schedules_dlq"),
@@ -439,6 +442,9 @@ sqs:GetQueueAttributes relay_queue        -    -    -    -    -    -    -    -  
 sqs:PurgeQueue relay_queue                -    -    -    -    -    -    -    -    -    -    -    -
 sqs:SendMessage relay_dlq                 -    -    -    -    -    -    -    -    -    -    -    +
 sqs:ReceiveMessage relay_dlq              -    -    -    -    -    -    -    -    -    +    -    -
+sqs:DeleteMessage relay_dlq               -    -    -    -    -    -    -    -    -    +    -    -
+sqs:ChangeMessageVisibility relay_dlq     -    -    -    -    -    -    -    -    -    +    -    -
+sqs:GetQueueAttributes relay_dlq          -    -    -    -    -    -    -    -    -    +    -    -
 sqs:SendMessage schedules_dlq             -    -    -    -    -    -    +    -    -    -    -    -
 sqs:ReceiveMessage schedules_dlq          -    -    -    -    -    -    -    -    -    +    -    -
 sqs:DeleteMessage schedules_dlq           -    -    -    -    -    -    -    -    -    +    -    -
