@@ -98,6 +98,7 @@ policies: .local/iam/.synced ## make what judges IAM policies in tests, .local/i
 lock: .venv/.bootstrapped ## resolve requirements/*.in again into the locks
 	$(LOCK) bootstrap.in -o bootstrap.txt
 	$(LOCK) runtime.in -o runtime.txt
+	$(LOCK) sender.in -o sender.txt
 	$(LOCK) dev.in -o dev.txt
 	$(LOCK) aws.in -o aws.txt
 	$(LOCK) tools.in -o tools.txt

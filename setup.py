@@ -13,6 +13,7 @@ HERE = Path(__file__).resolve().parent
 PACKED = (
     "functions",
     "requirements/runtime.txt",
+    "requirements/sender.txt",
     "config/example.toml",
     "web/page",
     "web/dist/onramp.js",

@@ -100,9 +100,9 @@ class Standing:
 
     keys: int = 3
     secrets: int = 1
-    alarms: int = 59
+    alarms: int = 67
     dashboards: int = 1
-    metrics: int = 80
+    metrics: int = 90
 
 
 STANDING: Final = Standing()

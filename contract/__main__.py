@@ -9,7 +9,7 @@ from typing import Final
 
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
-from contract import bus, openapi, relay, samples
+from contract import bus, notifications, openapi, relay, samples
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DIFF_LINES: Final = 30
@@ -21,6 +21,7 @@ def made() -> dict[Path, str]:
         openapi.TARGET: openapi.render(),
         bus.TARGET: bus.render(),
         relay.TARGET: relay.render(),
+        notifications.TARGET: notifications.render(),
         **samples.files(),
     }
 

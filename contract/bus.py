@@ -75,6 +75,12 @@ _MEMBERS: Final[Json] = {
         "description": "Until when the link waits; ISO 8601.",
         "examples": ["2026-11-30T09:00:00.000Z"],
     },
+    "hub": {"description": "The hub of it.", "examples": ["default"]},
+    "total": {
+        "description": "What there is, in each currency, joined by commas.",
+        "examples": ["42.50 EUR"],
+    },
+    "watched": {"description": "The amount that it is watched for.", "examples": ["100"]},
     "kind": {"description": "What was asked for.", "examples": ["deletion"]},
     "request_id": {
         "description": "The code that Meta shows to the person who asked.",

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from contract.routes import HUBS, META, PAGES, ROUTES, Access
+from onramp.adapters.aws import SOURCE
 from onramp.adapters.dynamo import FACTS_KEPT
 from onramp.adapters.dynamo.items import fact_item
 from onramp.domain.facts import FactType
 from onramp.domain.partner_events import read_event
 from onramp.domain.records import HUB, Fact
 from onramp.domain.relaying import Body, Resolution, envelope_of, written
+from onramp.domain.text import iso
 from onramp.inbound.models import LINK_ID, SIGNUP_ID
 from onramp.inbound.receiving import for_queue
 from onramp.inbound.signature import HEADER, META_HEADER
@@ -188,6 +190,7 @@ def samples() -> dict[str, Json]:
             "arguments": number,
             "actor": f"arn:aws:sts::{ACCOUNT}:assumed-role/operator/sample",
         },
+        "notification_sender/batch": _batch("Notifications", [_notified(8), _wake_up(9)]),
         "event_publisher/facts": _stream(_FACTS),
         "event_publisher/republish": {
             "republish": {"since": "2026-11-23T00:00:00Z", "until": "2026-11-24T00:00:00Z", "cursor": None}
@@ -548,6 +551,28 @@ def _packed(attributes: Mapping[str, str]) -> bytes:
 
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _notified(serial: int) -> Json:
+    """An event of the bus as EventBridge puts it into a queue."""
+    fact = _FACTS[-1]
+    event = {
+        "version": "0",
+        "id": "3f1b7a52-5d0e-4b5e-9d4c-2a1f6b8c9d10",
+        "detail-type": fact.type,
+        "source": SOURCE,
+        "account": ACCOUNT,
+        "time": iso(fact.at),
+        "region": REGION,
+        "resources": [],
+        "detail": {"id": fact.id, "at": iso(fact.at), "signup_id": fact.subject, "tenant": fact.tenant},
+    }
+    return _message(serial, json.dumps(event))
+
+
+def _wake_up(serial: int) -> Json:
+    """A delivery that is due again."""
+    return _message(serial, json.dumps({"delivery": [SIGNUP_ID, _FACTS[0].id, "crm"]}))
 
 
 def _stream(facts: Sequence[Fact]) -> Json:

@@ -16,11 +16,12 @@ from onramp import wiring
 from onramp.domain.crashes import told_of
 from onramp.domain.errors import Conflict, Problem, PutOff, UnavailableError, Unreadable, UpstreamError
 from onramp.domain.text import mask_text
-from onramp.inbound.desk import Asked, Command
+from onramp.inbound.desk import Asked, AtHub, Command
 from onramp.inbound.desk.table import COMMANDS
 from onramp.inbound.problems import content_of, invalid
 from onramp.ports import Ports
 from onramp.settings import OperatorDeskSettings
+from onramp.usecases.open_signup import at_hub
 from onramp.wiring import Runtime
 
 if TYPE_CHECKING:
@@ -79,8 +80,13 @@ def _run(desk: Ports, event: object) -> object:
         raise invalid(refusal) from None
     if command.changes:
         _note(desk, command, asked, call.actor)
-    answer = command.run(desk, asked)
+    answer = command.run(_at(desk, asked), asked)
     return answer.model_dump(mode="json") if isinstance(answer, BaseModel) else dict(answer)
+
+
+def _at(desk: Ports, asked: Asked) -> Ports:
+    """The desk as seen from the hub that is asked for. Raises `Problem(invalid_request)`."""
+    return at_hub(desk, asked.hub) if isinstance(asked, AtHub) else desk
 
 
 def _named(name: str) -> Command:

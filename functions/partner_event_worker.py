@@ -20,6 +20,7 @@ from onramp.settings import PartnerEventWorkerSettings
 from onramp.usecases.apply_event import apply_event
 from onramp.usecases.hear_meta import hear_meta
 from onramp.usecases.requests import keep_request
+from onramp.usecases.resolve import hubs_of
 from onramp.wiring import Runtime
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def apply_webhook(ports: Ports, record: Mapping[str, Any]) -> datetime | None:
             return keep_request(ports, read_request(body))
         envelopes = read_changes(body) if source == SOURCE_META else read_envelopes(body)
     except (Unreadable, ValueError):
-        ports.queue.bury_event(record["body"], encoding, "unreadable")
+        ports.queue.bury_event(record["body"], encoding, "unreadable", ports.hub)
         ports.telemetry.count("EventsUnreadable")
         return None
     # What came in a body of its own is handed on as it came, to the byte.
@@ -91,14 +92,15 @@ def _apply(ports: Ports, envelope: object, body: Body | None, *, again: bool) ->
     except Unreadable as trouble:
         ports.telemetry.count("EventsUnreadable")
         if not isinstance(envelope, dict):
-            ports.queue.bury_event(json.dumps(envelope), "utf-8", "unreadable")
+            ports.queue.bury_event(json.dumps(envelope), "utf-8", "unreadable", ports.hub)
         else:
             # The Hub's test button and probes have no name: nothing is lost with them.
             ports.telemetry.info("a webhook without an event", reason=str(trouble))
         return None
-    if event.is_metas:
-        return hear_meta(ports, event, again=again)
-    return apply_event(ports, event, again=again, body=body)
+    if not event.is_metas:
+        return apply_event(ports, event, again=again, body=body)
+    times = [hear_meta(at, event, again=again) for at in hubs_of(ports, event)]
+    return min((time for time in times if time is not None), default=None)
 
 
 def _attribute(record: Mapping[str, Any], name: str) -> str:

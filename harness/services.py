@@ -156,6 +156,8 @@ def _resources(aws: Aws) -> ResourceNames:
         events_dlq_url=queues["EventsDlq"],
         relay_queue_url=queues["Relay"],
         relay_dlq_url=queues["RelayDlq"],
+        notifications_queue_url=queues["Notifications"],
+        notifications_dlq_url=queues["NotificationsDlq"],
         bodies_bucket=BODIES,
         schedules_dlq_url=queues["SchedulesDlq"],
         stream_dlq_url=queues["StreamDlq"],

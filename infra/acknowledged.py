@@ -38,7 +38,8 @@ _SCHEDULED = tuple(
     f"Functions/{card.logical_id}" for card in CARDS.values() if isinstance(card.trigger, Schedule)
 )
 _ROLES = tuple(f"{path}Role" for path in _FUNCTIONS)
-_DEAD_LETTERS = tuple(f"Messaging/{name}Dlq" for name in ("Jobs", "Events", "Relay", "Schedules", "Stream"))
+_QUEUES = ("Jobs", "Events", "Relay", "Notifications")
+_DEAD_LETTERS = tuple(f"Messaging/{name}Dlq" for name in (*_QUEUES, "Schedules", "Stream"))
 
 ACKNOWLEDGED = (
     Acknowledged("AwsSolutions-IAM5[Resource::*]", _ROLES, TRACES),
@@ -67,7 +68,7 @@ ACKNOWLEDGED = (
     ),
     Acknowledged(
         "Serverless-LambdaEventSourceMappingDestination",
-        ("JobsConsumer/Source", "EventsConsumer/Source", "RelayConsumer/Source"),
+        tuple(f"{name}Consumer/Source" for name in _QUEUES),
         "Destinations are for streams: a queue keeps failed messages itself and has a redrive policy.",
     ),
     Acknowledged("AwsSolutions-SQS3", ("Messaging/SchedulesDlq", "Messaging/StreamDlq"), LAST_QUEUE),

@@ -1,9 +1,10 @@
 """Packages the functions' code without Docker: the same input gives the same bytes, on any machine.
 
-Four bundles: ``receiver`` has the webhook receiver and just what it imports, nothing of others, so that it
+Five bundles: ``receiver`` has the webhook receiver and just what it imports, nothing of others, so that it
 starts fast; ``meta`` likewise the receiver of Meta's own webhook; ``page`` the function that serves the
 hosted page, and the page's files with the browser module; ``app`` has the other functions, our package, and
-the locked dependencies for Lambda's platform.
+the locked dependencies for Lambda's platform; ``sender`` those that sign what goes out, with the library for
+it, which nobody else has to carry.
 All carry bytecode for exactly Lambda's Python; who calls AWS, the few roots that its certificates lead to. A
 bundle is named after its inputs, and made once.
 """
@@ -24,7 +25,7 @@ from typing import Any, get_args
 import certifi
 
 from infra import paths
-from infra.cards import PackageName
+from infra.cards import CARDS, PackageName
 from infra.imports import ForeignImportError, modules_needed
 from infra.joining import JoinError, join
 
@@ -37,6 +38,9 @@ PAGE_ENTRY = "page.js"
 PAGE_SUFFIXES = frozenset({".css", ".html", ".js", ".json", ".svg"})
 # Ours, but nothing that runs on Lambda: the table in memory that tests and the bench use.
 LEFT_OUT = frozenset({"onramp/adapters/memory.py"})
+SIGNER = "onramp/adapters/signer.py"
+"""The module that loads the library for signatures."""
+SENDERS = frozenset(f"{name}.py" for name, card in CARDS.items() if card.package == "sender")
 PYTHON = (3, 13)
 LAMBDA_MACHINE = "aarch64"
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
@@ -80,6 +84,7 @@ class Sources:
 
     functions: Path = field(default=paths.FUNCTIONS)
     lock: Path = field(default=paths.RUNTIME_LOCK)
+    sender_lock: Path = field(default=paths.SENDER_LOCK)
     page: Path = field(default=paths.PAGE)
     module: Path = field(default=paths.BROWSER_MODULE)
     kept: Path = field(default=paths.BUNDLES)
@@ -103,12 +108,14 @@ def build_bundles(*, local: bool, sources: Sources | None = None) -> dict[Packag
     receiver = _alone(RECEIVER, "the receiver", sources)
     meta = _alone(META_RECEIVER, "Meta's receiver", sources)
     page = _alone(HOSTED_PAGE, "the hosted page", sources) | page_files(sources)
-    app = _app_files(sources)
+    app, sender = _app_files(sources), _sender_files(sources)
+    target = "host" if local else LAMBDA_PLATFORM
     return {
-        "receiver": Bundle(_kept("receiver", receiver, sources, None), machine),
-        "meta": Bundle(_kept("meta", meta, sources, None), machine),
-        "page": Bundle(_kept("page", page, sources, None), machine),
-        "app": Bundle(_kept("app", app, sources, "host" if local else LAMBDA_PLATFORM), machine),
+        "receiver": Bundle(_kept("receiver", receiver, sources), machine),
+        "meta": Bundle(_kept("meta", meta, sources), machine),
+        "page": Bundle(_kept("page", page, sources), machine),
+        "app": Bundle(_kept("app", app, sources, target, sources.lock), machine),
+        "sender": Bundle(_kept("sender", sender, sources, target, sources.sender_lock), machine),
     }
 
 
@@ -163,22 +170,33 @@ def _named(files: Iterable[Path], sources: Sources) -> dict[str, Path | bytes]:
 
 
 def _app_files(sources: Sources) -> dict[str, Path | bytes]:
-    alone = {RECEIVER, META_RECEIVER, HOSTED_PAGE}
-    handlers = [path for path in sources.functions.glob("*.py") if path.name not in alone]
+    elsewhere = {RECEIVER, META_RECEIVER, HOSTED_PAGE, *SENDERS}
+    handlers = [path for path in sources.functions.glob("*.py") if path.name not in elsewhere]
+    return _with_package(handlers, sources, LEFT_OUT | {SIGNER})
+
+
+def _sender_files(sources: Sources) -> dict[str, Path | bytes]:
+    handlers = [path for path in sources.functions.glob("*.py") if path.name in SENDERS]
+    return _with_package(handlers, sources, LEFT_OUT)
+
+
+def _with_package(handlers: list[Path], sources: Sources, without: frozenset[str]) -> dict[str, Path | bytes]:
+    """Handlers and our package, to be put beside what their lock names. Raises `BundleError`."""
     package = [path for path in (sources.functions / "onramp").rglob("*") if path.is_file()]
-    left_out = {sources.functions / name for name in LEFT_OUT}
+    left_out = {sources.functions / name for name in without}
     files = [
         path for path in (*handlers, *package) if "__pycache__" not in path.parts and path not in left_out
     ]
-    if not files or not sources.lock.is_file():
-        raise BundleError(f"nothing to package in {sources.functions.name}, or no {sources.lock.name}")
+    missing = [lock.name for lock in (sources.lock, sources.sender_lock) if not lock.is_file()]
+    if not files or missing:
+        raise BundleError(f"nothing to package in {sources.functions.name}, or no {', '.join(missing)}")
     return _named(files, sources)
 
 
-def _key(files: Files, sources: Sources, target: str | None) -> str:
+def _key(files: Files, target: str | None, lock: Path | None) -> str:
     """Names a bundle by all that goes into it, this module included."""
     digest = hashlib.sha256(f"{sys.version}|{target}|".encode())
-    around = (Path(__file__), Path(certifi.where()), *([sources.lock] if target else []))
+    around = (Path(__file__), Path(certifi.where()), *([lock] if lock else []))
     for name, content in (*((path.name, path) for path in around), *sorted(files.items())):
         digest.update(f"{name}\0".encode() + hashlib.sha256(_bytes(content)).digest())
     return digest.hexdigest()[:20]
@@ -187,8 +205,10 @@ def _key(files: Files, sources: Sources, target: str | None) -> str:
 # --- making ------------------------------------------------------------------------------------------
 
 
-def _kept(name: PackageName, files: Files, sources: Sources, target: str | None) -> Path:
-    finished = sources.kept / f"{name}-{_key(files, sources, target)}"
+def _kept(
+    name: PackageName, files: Files, sources: Sources, target: str | None = None, lock: Path | None = None
+) -> Path:
+    finished = sources.kept / f"{name}-{_key(files, target, lock)}"
     if finished.is_dir():
         return finished
     _say(f"packaging {name}" + (f" for {target}" if target else ""))
@@ -196,8 +216,8 @@ def _kept(name: PackageName, files: Files, sources: Sources, target: str | None)
     with tempfile.TemporaryDirectory(dir=sources.kept, prefix=".new-") as scratch:
         folder = Path(scratch, name)
         folder.mkdir()
-        if target:
-            install(folder, sources.lock, target)
+        if target and lock:
+            install(folder, lock, target)
             _prune(folder)
         for inside, content in files.items():
             copy = folder / inside

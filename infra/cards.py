@@ -37,7 +37,7 @@ from infra.grants import (
 from infra.metrics import METRICS
 from onramp import settings
 
-PackageName = Literal["receiver", "meta", "page", "app"]
+PackageName = Literal["receiver", "meta", "page", "app", "sender"]
 LONGEST_TIMEOUT = 900
 """Lambda's own limit, in seconds."""
 WAITED_FOR = 1024
@@ -244,6 +244,7 @@ _CARDS = (
         ),
         metrics=(
             *_LEDGER,
+            "BalanceLow",
             "BudgetUsed",
             "BudgetWaited",
             "CensusPages",
@@ -320,8 +321,33 @@ _CARDS = (
             *indexes("by_due"),
             # Lambda itself puts a run that failed into the second one, in the name of the function's role.
             *sends("jobs_queue", "schedules_dlq"),
+            *sends("notifications_queue", needs="notifications"),
         ),
         metrics=("JobsSentAgain", "NumbersWaiting", "OldestDueSeconds", "RecordsCrashed"),
+    ),
+    Card(
+        name="notification_sender",
+        about="Sends signed notifications to the partner's own endpoints",
+        timeout=60,
+        package="sender",
+        settings=settings.NotificationSenderSettings,
+        # All posts of a batch are made at the same time: five messages for ten endpoints at most.
+        trigger=Queue("notifications_queue", batch=5),
+        needs="notifications",
+        grants=(
+            *table(GET, UPDATE),
+            consumes("notifications_queue", "sqs:SendMessage"),
+            *sends("notifications_dlq"),
+            secrets_of("endpoint_key", DECRYPT, ENCRYPT),
+        ),
+        metrics=(
+            "EndpointsDisabled",
+            "NotificationsDelivered",
+            "NotificationsGivenUp",
+            "NotificationsRefused",
+            "RecordsCrashed",
+            "ServicesUnavailable",
+        ),
     ),
     Card(
         name="event_publisher",
@@ -344,6 +370,8 @@ _CARDS = (
         name="operator_desk",
         about="Does what operators ask, by IAM alone: finds, shows, wakes, sends back",
         timeout=60,
+        # It makes keys of endpoints, which takes what the sender signs with.
+        package="sender",
         settings=settings.OperatorDeskSettings,
         trigger=Invoked(),
         grants=(
@@ -351,9 +379,14 @@ _CARDS = (
             *table(GET, GET_MANY, QUERY, SCAN, UPDATE, PUT, DELETE),
             *indexes("by_tenant", "by_due", "by_channel", "by_digits", "by_waba", "by_place"),
             *sends("jobs_queue", "events_queue", "relay_queue"),
-            *reads_letters("jobs_dlq", "events_dlq", "relay_dlq", "schedules_dlq", "stream_dlq"),
+            *reads_letters(
+                "jobs_dlq", "events_dlq", "relay_dlq", "notifications_dlq", "schedules_dlq", "stream_dlq"
+            ),
             secrets_of("channel_key", DECRYPT, ENCRYPT),
             secrets_of("business_token", ENCRYPT),
+            # New keys of an endpoint are shown as they are made: nobody reads old ones here.
+            secrets_of("endpoint_key", ENCRYPT, needs="notifications"),
+            *sends("notifications_queue", needs="notifications"),
             SECRET,
         ),
         metrics=(

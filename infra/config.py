@@ -31,6 +31,9 @@ from infra.config_values import (
     Digits,
     Domain,
     Emails,
+    Endpoints,
+    EndpointUrl,
+    EventFilters,
     Extras,
     Flows,
     GraphVersion,
@@ -70,6 +73,7 @@ from infra.config_values import (
 )
 from infra.grants import Feature
 from infra.mistakes import Mistake, Model, broken_rules, examine
+from onramp.domain.notifications import TRY_SECONDS
 
 __all__ = [
     "LOCAL_STAGE",
@@ -78,6 +82,7 @@ __all__ = [
     "BusConfig",
     "ConfigError",
     "DeploymentConfig",
+    "EndpointConfig",
     "FlowConfig",
     "HubConfig",
     "LimitsConfig",
@@ -85,6 +90,7 @@ __all__ = [
     "MessagingConfig",
     "MetaConfig",
     "MetaWebhookConfig",
+    "NotificationsConfig",
     "NumbersConfig",
     "PageConfig",
     "PartnerConfig",
@@ -123,7 +129,10 @@ SHORTEST_DELIVERIES_DAYS = 7
 # A link is known for so long after its end, and leads to its signup.
 SHORTEST_SIGNUPS_DAYS = 30
 
+LONGEST_NOTIFY_WAIT = 86_400
+
 Wait = Annotated[Whole, Field(ge=1, le=LONGEST_WAIT)]
+NotifyWait = Annotated[Whole, Field(ge=1, le=LONGEST_NOTIFY_WAIT)]
 
 
 class ConfigError(Exception):
@@ -396,6 +405,31 @@ class BusConfig(_Section):
     ] = 0
 
 
+class EndpointConfig(_Section):
+    """``[notifications.endpoints.<name>]``: an address of yours, and which bus events it hears of."""
+
+    url: Annotated[EndpointUrl, wants("an https address, in quotes")]
+    events: Annotated[EventFilters, wants('a list of types of events, such as ["number.*"]')] = ("*",)
+
+
+class NotificationsConfig(_Section):
+    """``[notifications]``: signed posts to endpoints of yours, after Standard Webhooks.
+
+    `allow_loopback` lets this machine be an endpoint, in a local run.
+    """
+
+    retry_schedule_seconds: Annotated[
+        tuple[NotifyWait, ...],
+        Field(min_length=1, max_length=MOST_WAITS),
+        wants(f"a list of 1 to {MOST_WAITS} waits in whole seconds, each from 1 to {LONGEST_NOTIFY_WAIT}"),
+    ] = TRY_SECONDS
+    allow_loopback: Annotated[Switch, wants("true or false, without quotes")] = False
+    endpoints: Annotated[
+        Endpoints[EndpointConfig],
+        wants("a table of endpoints, each [notifications.endpoints.<name>] with its url"),
+    ] = Field(default_factory=dict)
+
+
 class RelayTarget(_Section):
     """``[relay.targets.<name>]``: who is handed 360dialog's events, and which: names, ``*`` for any text."""
 
@@ -536,6 +570,7 @@ class DeploymentConfig(_Section):
     messaging: MessagingConfig
     numbers: NumbersConfig = NumbersConfig()
     bus: BusConfig = BusConfig()
+    notifications: NotificationsConfig = NotificationsConfig()
     relay: RelayConfig = RelayConfig()
     links: LinksConfig = LinksConfig()
     page: PageConfig = PageConfig()
@@ -556,6 +591,7 @@ class DeploymentConfig(_Section):
         """What of all there may be this deployment has."""
         to = [target.to for target in self.relay.targets.values()]
         having: dict[Feature, bool] = {
+            "notifications": bool(self.notifications.endpoints),
             "relay": bool(to),
             "relay_bus": BUS_TARGET in to,
             "relay_https": any("://" in one for one in to),

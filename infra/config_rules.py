@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from infra.config_values import is_public
 
 if TYPE_CHECKING:
-    from infra.config import FlowConfig, HubConfig, RelayTarget, WebhookConfig
+    from infra.config import EndpointConfig, FlowConfig, HubConfig, RelayTarget, WebhookConfig
 
 LOCAL_STAGE = "local"
 EXAMPLE_STAGE = "example"
@@ -380,16 +380,31 @@ def _pages(around: Around, stage: str, *given: str | None) -> Found:
 
 def _targets(around: Around, stage: str, targets: Mapping[str, "RelayTarget"]) -> Found:
     for name, target in targets.items():
-        if "://" not in target.to or (around.stage or stage) == LOCAL_STAGE:
-            continue
-        host = _host(target.to)
-        place = f"relay.targets.{name}.to"
-        if target.to.startswith("http://"):
-            yield place, f"{target.to!r} must use https outside the stage {LOCAL_STAGE}"
-        elif not is_public(host):
-            yield place, f"{target.to!r}: {host!r} is no host of the internet's; nothing is sent to others"
-        elif _is_real(around, stage) and any(f".{host}".endswith(f".{end}") for end in EXAMPLE_HOSTS):
-            yield place, f"{target.to!r} is an example's; put your own"
+        if "://" in target.to:
+            yield from _sent_to(around, stage, f"relay.targets.{name}.to", target.to)
+
+
+def _endpoints(around: Around, stage: str, endpoints: Mapping[str, "EndpointConfig"]) -> Found:
+    for name, endpoint in endpoints.items():
+        yield from _sent_to(around, stage, f"notifications.endpoints.{name}.url", endpoint.url)
+
+
+def _sent_to(around: Around, stage: str, place: str, url: str) -> Found:
+    """What is posted to must be in the internet; the local run may stay on this machine."""
+    host = _host(url)
+    if (around.stage or stage) == LOCAL_STAGE:
+        return
+    if url.startswith("http://"):
+        yield place, f"{url!r} must use https outside the stage {LOCAL_STAGE}"
+    elif not is_public(host):
+        yield place, f"{url!r}: {host!r} is no host of the internet's; nothing is sent to others"
+    elif _is_real(around, stage) and any(f".{host}".endswith(f".{end}") for end in EXAMPLE_HOSTS):
+        yield place, f"{url!r} is an example's; put your own"
+
+
+def _loopback(around: Around, stage: str, allowed: bool) -> Found:  # noqa: FBT001 - a value of the configuration
+    if allowed and (around.stage or stage) != LOCAL_STAGE:
+        yield "notifications.allow_loopback", f"may be true in the stage {LOCAL_STAGE} alone"
 
 
 RULES: tuple[Rule, ...] = (
@@ -413,6 +428,8 @@ RULES: tuple[Rule, ...] = (
     Rule(("meta.extras", "meta.flows"), _setup),
     Rule(("stage.name", "meta.flows"), _example_flows),
     Rule(("stage.name", *PAGES), _pages),
+    Rule(("stage.name", "notifications.endpoints"), _endpoints),
+    Rule(("stage.name", "notifications.allow_loopback"), _loopback),
     Rule(("stage.name", "relay.targets"), _targets),
     Rule(
         ("stage.name", "meta.redirect_uris", "api.localhost_origins"), partial(_unsafe, "meta.redirect_uris")

@@ -14,6 +14,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringCo
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from onramp.domain.facts import FACTS
+from onramp.domain.notifications import wants as wants_event
+
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
 # Names that mean something in one network only.
 PRIVATE_ENDINGS = (".local", ".localhost", ".internal", ".intranet", ".lan", ".home.arpa", ".corp")
@@ -267,6 +270,33 @@ def _targets(targets: object) -> object:
     return targets
 
 
+def _endpoints(endpoints: object) -> object:
+    if not isinstance(endpoints, dict):
+        return endpoints
+    if len(endpoints) > _MOST_TARGETS:
+        raise ValueError(f"holds {len(endpoints)} endpoints; there may be {_MOST_TARGETS}")
+    for name in endpoints:
+        if not _FLOW.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name of an endpoint: 1 to 40 lower-case letters, digits, - and _, "
+                "a letter first"
+            )
+    return endpoints
+
+
+def _endpoint_url(url: str) -> str:
+    if _split(url).fragment or url.endswith("#"):
+        raise ValueError(f"{url!r} must not have a fragment")
+    return url
+
+
+def _event_filters(filters: tuple[str, ...]) -> tuple[str, ...]:
+    for one in filters:
+        if not any(wants_event((one,), event) for event, kind in FACTS.items() if kind.bus):
+            raise ValueError(f"{one!r} is no event of the bus, nor a group of them such as 'number.*'")
+    return filters
+
+
 def _target(to: str) -> str:
     if to == BUS_TARGET or re.fullmatch(_QUEUE, to):
         return to
@@ -403,6 +433,15 @@ _Flow = TypeVar("_Flow")
 Flows = Annotated[dict[str, _Flow], BeforeValidator(_flows)]
 _Target = TypeVar("_Target")
 Targets = Annotated[dict[str, _Target], BeforeValidator(_targets)]
+_Endpoint = TypeVar("_Endpoint")
+Endpoints = Annotated[dict[str, _Endpoint], BeforeValidator(_endpoints)]
+EndpointUrl = Annotated[str, AfterValidator(_endpoint_url)]
+EventFilters = Annotated[
+    tuple[str, ...],
+    Field(min_length=1, max_length=_MOST_PATTERNS),
+    AfterValidator(_distinct),
+    AfterValidator(_event_filters),
+]
 Target = Annotated[str, AfterValidator(_target)]
 Pattern = Annotated[str, _text(r"^[A-Za-z0-9_.*-]{1,100}$")]
 Patterns = Annotated[

@@ -31,6 +31,7 @@ CONFIGURED: Mapping[str, str] = MappingProxyType(
         "PARTNER_BUDGET_CALLS": "partner.budget_calls",
         "PARTNER_BUDGET_WINDOW_SECONDS": "partner.budget_window_seconds",
         "DEFAULT_PLAN_TIER": "partner.default_plan_tier",
+        "PARTNER_WATCH_BALANCE": "partner.watch_balance",
         "RETRY_SCHEDULE_SECONDS": "partner.retry_schedule_seconds",
         "RECONCILE_AFTER_SECONDS": "partner.reconcile_after_seconds",
         "MESSAGING_BASE_URL": "messaging.base_url",
@@ -90,6 +91,11 @@ def relay(config: DeploymentConfig) -> dict[str, object]:
     return config.relay.model_dump(mode="json", exclude={"bodies_kept_days"})
 
 
+def notifications(config: DeploymentConfig) -> dict[str, object]:
+    """Who hears of what happens to signups."""
+    return config.notifications.model_dump(mode="json")
+
+
 def hubs(config: DeploymentConfig) -> dict[str, dict[str, object]]:
     """The hubs beside the default one, by name; what they leave out is as with that."""
     names = {"default_plan_tier": "plan_tier", "budget_window_seconds": "budget_window"}
@@ -116,6 +122,7 @@ class Made:
 
 MADE: Mapping[str, Made] = MappingProxyType(
     {
+        "NOTIFICATIONS": Made("notifications.endpoints", notifications),
         "RELAY": Made("relay.targets", relay),
         "HUBS": Made("hubs", hubs),
         "MESSAGING_WEBHOOKS": Made("messaging.webhooks and messaging.tenants", messaging_webhooks),
@@ -132,7 +139,7 @@ MADE: Mapping[str, Made] = MappingProxyType(
 FIXED: Mapping[str, str] = MappingProxyType({"LOG_LEVEL": "INFO", "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE})
 """What is the same for all functions and stages."""
 
-OPTIONAL = frozenset({"HUBS", "MESSAGING_WEBHOOKS"})
+OPTIONAL = frozenset({"HUBS", "MESSAGING_WEBHOOKS", "PARTNER_WATCH_BALANCE"})
 """Variables that a stage does not have which does without what they say."""
 LARGEST_ENVIRONMENT = 4096
 """Bytes that Lambda takes, of all variables of a function written as JSON."""
@@ -157,11 +164,13 @@ class ResourceNames:
     jobs_dlq_url: str
     events_queue_url: str
     events_dlq_url: str
-    relay_queue_url: str
-    relay_dlq_url: str
-    bodies_bucket: str
     schedules_dlq_url: str
     stream_dlq_url: str
+    relay_queue_url: str
+    relay_dlq_url: str
+    notifications_queue_url: str
+    notifications_dlq_url: str
+    bodies_bucket: str
     api_address: str = "https://{domain_name}"
 
 
@@ -178,7 +187,7 @@ def environment_of(*, function: str, config: DeploymentConfig, resources: Resour
         **{name: _text(made.make(config)) for name, made in MADE.items()},
         **{name.upper(): value for name, value in asdict(resources).items()},
     }
-    left_out = {name for name in OPTIONAL if values[name] == settings.NOTHING}
+    left_out = {name for name in OPTIONAL if values[name] in {settings.NOTHING, settings.UNSET}}
     return {name: values[name] for name in sorted(CARDS[function].variables - left_out)}
 
 

@@ -12,6 +12,8 @@ QueueName = Literal[
     "events_dlq",
     "relay_queue",
     "relay_dlq",
+    "notifications_queue",
+    "notifications_dlq",
     "schedules_dlq",
     "stream_dlq",
 ]
@@ -31,12 +33,18 @@ Resource = (
     | IndexName
     | QueueName
 )
-Feature = Literal["relay", "relay_bus", "relay_https", "relay_queues"]
+Feature = Literal["relay", "relay_bus", "relay_https", "relay_queues", "notifications"]
 """What a configuration may have or not: functions and rights that belong to it are there only where it is."""
-Purpose = Literal["business_token", "channel_key"]
+Purpose = Literal["business_token", "channel_key", "endpoint_key"]
 
-# The encryption context of each kind of secret: its purpose, its tenant, and the record it belongs to.
-BELONGS_TO: Mapping[Purpose, str] = MappingProxyType({"business_token": "signup", "channel_key": "number"})
+# What the encryption context of each kind of secret names beside its purpose: whose it is, and of what.
+BELONGS_TO: Mapping[Purpose, tuple[str, ...]] = MappingProxyType(
+    {
+        "business_token": ("signup", "tenant"),
+        "channel_key": ("number", "tenant"),
+        "endpoint_key": ("endpoint",),
+    }
+)
 
 # A transaction needs the right of each of its members: records are updates, facts are puts.
 GET = "dynamodb:GetItem"
@@ -97,9 +105,9 @@ def reads_letters(*queues: QueueName) -> tuple[Grant, ...]:
     return tuple(consumes(queue) for queue in queues)
 
 
-def secrets_of(purpose: Purpose, *actions: str) -> Grant:
+def secrets_of(purpose: Purpose, *actions: str, needs: Feature | None = None) -> Grant:
     """The envelope key, for secrets of one purpose."""
-    return Grant("envelope_key", actions, purpose)
+    return Grant("envelope_key", actions, purpose, needs)
 
 
 STREAM = Grant(

@@ -10,6 +10,7 @@ _PROJECT = _PACKED if _PACKED.is_dir() else ROOT
 CONFIG = _PROJECT / "config"
 FUNCTIONS = _PROJECT / "functions"
 RUNTIME_LOCK = _PROJECT / "requirements" / "runtime.txt"
+SENDER_LOCK = _PROJECT / "requirements" / "sender.txt"
 PAGE = _PROJECT / "web" / "page"
 BROWSER_MODULE = _PROJECT / "web" / "dist" / "onramp.js"
 

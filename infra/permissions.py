@@ -66,7 +66,7 @@ def _conditions(grant: Grant) -> dict[str, dict[str, str | list[str]]]:
         return {"StringEquals": {"kms:ViaService": f"{service}.{cdk.Aws.REGION}.amazonaws.com"}}
     if grant.purpose is None:
         return {}
-    whose = (BELONGS_TO[grant.purpose], "tenant")
+    whose = BELONGS_TO[grant.purpose]
     return {
         "StringEquals": {"kms:EncryptionContext:purpose": grant.purpose},
         # Nothing is encrypted, or opened, without saying whose it is …

@@ -28,6 +28,7 @@ from infra.constructs.storage import INDEXES, Storage
 from infra.environment import ResourceNames, check_sizes
 from infra.features import FEATURES
 from infra.grants import Resource
+from onramp.adapters.aws import SOURCE
 
 LONGEST_STACK_NAME = 60
 """SQS gives a queue's name 80 characters, of which this leaves its own part some."""
@@ -78,6 +79,8 @@ class Onramp(Construct):
         self.secrets_keys = SecretsAndKeys(self, "Secrets", stage=config.stage)
         self.storage = Storage(self, "Storage", stage=config.stage, key=self.secrets_keys.table_key)
         self.messaging = Messaging(self, "Messaging", bus=config.bus)
+        if "notifications" in config.features:
+            self.messaging.notify(SOURCE)
         self.bodies = self._bodies()
         deployed = Functions(
             self,
@@ -172,11 +175,13 @@ class Onramp(Construct):
             jobs_dlq_url=messaging.jobs_dlq.queue_url,
             events_queue_url=messaging.events.queue_url,
             events_dlq_url=messaging.events_dlq.queue_url,
-            relay_queue_url=messaging.relay.queue_url,
-            relay_dlq_url=messaging.relay_dlq.queue_url,
-            bodies_bucket=self.bodies.bucket.bucket_name if self.bodies else NO_BUCKET,
             schedules_dlq_url=messaging.schedules_dlq.queue_url,
             stream_dlq_url=messaging.stream_dlq.queue_url,
+            relay_queue_url=messaging.relay.queue_url,
+            relay_dlq_url=messaging.relay_dlq.queue_url,
+            notifications_queue_url=messaging.notifications.queue_url,
+            notifications_dlq_url=messaging.notifications_dlq.queue_url,
+            bodies_bucket=self.bodies.bucket.bucket_name if self.bodies else NO_BUCKET,
             api_address=f"https://{self._config.api.domain_name or '{domain_name}'}",
         )
 

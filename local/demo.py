@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 import httpx
 
@@ -23,6 +24,7 @@ from local.journey import (
 )
 from local.options import FAST_BUDGET, RunOptions, where_unset
 from local.progress import Terminal
+from local.receiver import Received, Receiver, receiving
 from local.run import LocalStack, local_stack
 
 TENANT = "demo-tenant"
@@ -31,6 +33,11 @@ CONNECTED = "connected"
 MANY = 4
 """More numbers would wait long for the partner budget, and be too many lines to tell one by one."""
 
+ENDPOINT = "local"
+"""The application that listens, as the stage's configuration names it."""
+
+_NOTIFIED_SECONDS = 60.0
+_NOTIFICATIONS_SHOWN = 20
 _CONNECT_SECONDS = 120.0
 _LONGEST_SECONDS = 900.0
 _WORKERS = 4
@@ -65,10 +72,16 @@ def run_demo(options: RunOptions, *, numbers: int, terminal: Terminal) -> None:
     terminal.title("Onramp on this machine: AWS emulated, Meta and 360dialog simulated")
     if numbers > MANY:
         options = accelerated(options, terminal)
-    with local_stack(options, progress=terminal.step) as run:
+    with (
+        receiving() as receiver,
+        local_stack(
+            replace(options, notified={ENDPOINT: receiver.url(ENDPOINT)}), progress=terminal.step
+        ) as run,
+    ):
         terminal.note(f"API {run.api_url}")
         try:
-            _walk(run, numbers, terminal)
+            _listen(run, receiver, terminal)
+            _walk(run, receiver, numbers, terminal)
         except Exception:
             _tell_logs(run, terminal)
             raise
@@ -91,7 +104,14 @@ def accelerated(options: RunOptions, terminal: Terminal) -> RunOptions:
     return fast
 
 
-def _walk(run: LocalStack, numbers: int, terminal: Terminal) -> None:
+def _listen(run: LocalStack, receiver: Receiver, terminal: Terminal) -> None:
+    """The tenant's application is given the keys that an operator is shown this once."""
+    with terminal.step("an application of yours listens; its keys are made (onramp endpoints rotate)"):
+        made = run.desk("endpoints.rotate", endpoint=ENDPOINT)
+        receiver.trust(ENDPOINT, made["secret"], made["public"])
+
+
+def _walk(run: LocalStack, receiver: Receiver, numbers: int, terminal: Terminal) -> None:
     terminal.title("A customer signs up")
     with terminal.step("tenant signed in (JWT of the local identity provider)"):
         front_end = run.front_end(TENANT)
@@ -101,6 +121,33 @@ def _walk(run: LocalStack, numbers: int, terminal: Terminal) -> None:
     terminal.title("The tenant's server uses what was connected")
     keys = _fetch_keys(run, signup, terminal)
     _send(run, keys[0], terminal)
+    _tell_notifications(receiver, signup, terminal)
+
+
+def _tell_notifications(receiver: Receiver, signup: Json, terminal: Terminal) -> None:
+    """What the application has heard of this signup, each verified as a stranger would.
+
+    Raises:
+        JourneyError: Something did not come, or does not verify.
+    """
+    terminal.title("Meanwhile your application was notified")
+    for number in submitted(signup):
+        try:
+            receiver.await_any(partial(_is_connected, number["phone_number_id"]), seconds=_NOTIFIED_SECONDS)
+        except TimeoutError as error:
+            raise JourneyError(f"nobody was told that {_name(number)} is connected: {error}") from None
+    heard = [one for one in receiver.received() if one.content["data"].get("signup_id") == signup["id"]]
+    unverified = [one.type for one in heard if not receiver.verified(one)]
+    if unverified:
+        raise JourneyError(f"notifications that do not verify: {', '.join(unverified)}")
+    shown = heard if len(heard) <= _NOTIFICATIONS_SHOWN else heard[-_NOTIFICATIONS_SHOWN:]
+    for one in shown:
+        terminal.note(f"{one.content['timestamp']}  {one.type}  {one.message_id}")
+    terminal.done(f"{_counted(len(heard), 'notification')}, both signatures of each verified (v1, v1a)", 0.0)
+
+
+def _is_connected(phone_number_id: str, one: Received) -> bool:
+    return one.type == "number.connected" and one.content["data"]["phone_number_id"] == phone_number_id
 
 
 def _sign_up(run: LocalStack, front_end: FrontEnd, numbers: int, terminal: Terminal) -> Json:

@@ -63,6 +63,8 @@ class RunOptions:
         step_seconds: Time between two states of a simulated channel.
         queue_concurrency: Workers of each queue at most.
         allowed_origins: Origins of pages that may call the API; empty keeps the stage's.
+        notified: Endpoints that are notified, addresses by name; nobody is unless somebody listens.
+        notify_schedule: Seconds between tries of a notification, separated by commas; None keeps the stage's.
         emulator: How the emulator is started; its port is ``api_port``.
     """
 
@@ -92,6 +94,8 @@ class RunOptions:
     step_seconds: float = 0.4
     queue_concurrency: int = LEAST_CONCURRENCY
     allowed_origins: tuple[str, ...] = ()
+    notified: Mapping[str, str] = field(default_factory=dict)
+    notify_schedule: str | None = None
     emulator: EmulatorOptions = field(default_factory=EmulatorOptions)
 
 

@@ -18,7 +18,7 @@ import httpx
 
 from infra.config import load_config
 from infra.config_values import STANDARD_FLOW
-from infra.environment import signup_flows, signup_links
+from infra.environment import notifications, signup_flows, signup_links
 from infra.paths import CONFIG
 from local import deploy, stack
 from local.aws import Aws
@@ -204,6 +204,18 @@ class LocalStack:
             "payload": json.loads(answer["Payload"].read() or b"null"),
             "error": answer.get("FunctionError"),
         }
+
+    def desk(self, command: str, **arguments: object) -> Json:
+        """Asks the operator's desk.
+
+        Raises:
+            RuntimeError: It did not do it; the message says why.
+        """
+        answer = self.invoke("operator_desk", {"command": command, "arguments": arguments})["payload"]
+        if not isinstance(answer, dict) or "result" not in answer:
+            raise RuntimeError(f"{command}: {answer}")
+        result: Json = answer["result"]
+        return result
 
     def check_running(self) -> None:
         """Raises ``ChildFailedError`` when the emulator or the simulators have ended."""
@@ -395,6 +407,7 @@ def function_environment(options: RunOptions, upstreams: Upstreams) -> dict[str,
         "META_DIALOG_BASE_URL": upstreams.graph,
         # The page at the root of each origin, as the local page is.
         "META_REDIRECT_URIS": json.dumps([f"{origin}/" for origin in options.allowed_origins]),
+        "NOTIFICATIONS": _notifications(options),
         "SIGNUP_FLOWS": _flows(options),
         "SIGNUP_LINKS": _links(options),
         "MESSAGING_WEBHOOK_URL": options.messaging_webhook_url,
@@ -415,6 +428,15 @@ def _flows(options: RunOptions) -> str:
     }
     flows[STANDARD_FLOW]["config_id"] = options.config_id
     return json.dumps(flows)
+
+
+def _notifications(options: RunOptions) -> str:
+    """The stage's rules for notifications, and those who listen in this run."""
+    rules = notifications(load_config(directory=CONFIG, stage=options.stage))
+    endpoints = {name: {"url": url, "events": ["*"]} for name, url in options.notified.items()}
+    waits = [int(part) for part in (options.notify_schedule or "").split(",") if part]
+    own = {"endpoints": endpoints, "allow_loopback": True}
+    return json.dumps(rules | own | ({"retry_schedule_seconds": waits} if waits else {}))
 
 
 def _links(options: RunOptions) -> str:

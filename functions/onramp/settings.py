@@ -12,6 +12,8 @@ from typing import Any, Final, NoReturn, Self, dataclass_transform
 
 NOTHING: Final = "{}"
 """What a variable says that a stage does without."""
+UNSET: Final = "None"
+"""The same of a variable that carries one value."""
 
 
 class SettingsError(Exception):
@@ -132,10 +134,12 @@ class SignupQueriesSettings(Settings):
 
 
 class ReconcilerSettings(Settings):
-    """`reconciler`: it only wakes. Of `hubs` it needs the names."""
+    """`reconciler`: it only wakes. `notifications` is a JSON object; of `hubs` it needs the names."""
 
     table_name: str
     jobs_queue_url: str
+    notifications: str
+    notifications_queue_url: str
     hubs: str = NOTHING
 
 
@@ -177,6 +181,7 @@ class OnboardingWorkerSettings(WorkerSettings):
     numbers_mend_keys: str
     numbers_mend_webhooks: str
     messaging_webhooks: str = NOTHING
+    partner_watch_balance: str = UNSET
 
     @property
     def mend_keys(self) -> bool:
@@ -187,6 +192,12 @@ class OnboardingWorkerSettings(WorkerSettings):
     def mend_webhooks(self) -> bool:
         """Whether a webhook that was set elsewhere is set back without being asked."""
         return _mends("numbers_mend_webhooks", self.numbers_mend_webhooks)
+
+    @property
+    def watched_balance(self) -> int | None:
+        """The amount below which the partner's balance is told; None when nobody asks for it."""
+        amount = self.partner_watch_balance
+        return None if amount == UNSET else positive("partner_watch_balance", amount)
 
     @property
     def budget_calls(self) -> int:
@@ -202,9 +213,9 @@ class OnboardingWorkerSettings(WorkerSettings):
 
 
 class OperatorDeskSettings(OnboardingWorkerSettings):
-    """`operator_desk`: what the worker has, where events and dead letters are, what holds for links.
+    """`operator_desk`: what the worker has, where all that waits is, what holds for links and notifications.
 
-    `signup_links` and `tenant_limits` are JSON objects.
+    `notifications`, `signup_links` and `tenant_limits` are JSON objects.
     """
 
     events_queue_url: str
@@ -220,6 +231,9 @@ class OperatorDeskSettings(OnboardingWorkerSettings):
     signup_links: str
     tenant_limits: str
     default_plan_tier: str
+    notifications: str
+    notifications_queue_url: str
+    notifications_dlq_url: str
 
 
 class PartnerEventWorkerSettings(WorkerSettings):
@@ -242,6 +256,15 @@ class EventRelaySettings(Settings):
     bodies_bucket: str
     bus_name: str
     secret_id: str
+
+
+class NotificationSenderSettings(StoringSettings):
+    """`notification_sender`. `notifications` is a JSON object: the endpoints, and how they are sent to."""
+
+    envelope_key_id: str
+    notifications: str
+    notifications_queue_url: str
+    notifications_dlq_url: str
 
 
 class EventPublisherSettings(Settings):

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aws_lambda_powertools import Logger, Metrics
 
-from onramp.adapters.aws import EventBridgeBus, KmsVault, Secret, SqsLetters, SqsQueue, Wrong
+from onramp.adapters.aws import (
+    EventBridgeBus,
+    KmsVault,
+    RememberingVault,
+    Secret,
+    SqsLetters,
+    SqsQueue,
+    Wrong,
+)
 from onramp.adapters.aws_client import Clients
 from onramp.adapters.dynamo import DynamoStore
 from onramp.adapters.outlets import AwsOutlets, SqsRelay
@@ -28,12 +36,24 @@ from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flow
 from onramp.domain.records import HUB
 from onramp.domain.relaying import Coexistence, RelayRules, Target
-from onramp.ports import Hub, Kept, LinkRules, NotWired, Ports, Rules, TenantLimits, Webhooks
+from onramp.ports import (
+    EndpointRule,
+    Hub,
+    Kept,
+    LinkRules,
+    NotificationRules,
+    NotWired,
+    Ports,
+    Rules,
+    TenantLimits,
+    Webhooks,
+)
 from onramp.ports.upstreams import ChannelWebhook, NamedWebhook
 from onramp.settings import (
     CodeExchangeSettings,
     EventPublisherSettings,
     EventRelaySettings,
+    NotificationSenderSettings,
     NumberSubmissionSettings,
     OnboardingWorkerSettings,
     OperatorDeskSettings,
@@ -56,7 +76,7 @@ if TYPE_CHECKING:
 
     from onramp.adapters.meta_graph import MetaGraph
     from onramp.adapters.upstream import Credential
-    from onramp.ports.outbound import Outbound
+    from onramp.ports.outbound import Outbound, Signer
     from onramp.ports.relaying import Bodies
     from onramp.ports.services import Vault
     from onramp.ports.storage import Store
@@ -271,6 +291,22 @@ def _links(value: str) -> LinkRules:
         raise SettingsError("SIGNUP_LINKS: has a member that is not known") from None
 
 
+def _notifications(value: str) -> NotificationRules:
+    """Who hears of what happens. Raises `SettingsError`."""
+    told = json_object("NOTIFICATIONS", value)
+    try:
+        return NotificationRules(
+            endpoints={
+                str(name): EndpointRule(str(one["url"]), tuple(map(str, one["events"])))
+                for name, one in told["endpoints"].items()
+            },
+            waits=tuple(map(int, told["retry_schedule_seconds"])),
+            loopback=told["allow_loopback"] is True,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise SettingsError("NOTIFICATIONS: cannot be read") from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubValues:
     """What the configuration says of a hub beside the default one; what it leaves out is as with that."""
@@ -282,6 +318,7 @@ class HubValues:
     budget_calls: int | None = None
     budget_window: int | None = None
     messaging: str | None = None
+    watch_balance: int | None = None
 
     def rules(self, stage: Rules) -> Rules:
         """What holds at this hub."""
@@ -293,7 +330,9 @@ class HubValues:
             flows={name: self._flow(flow) for name, flow in stage.flows.items()},
             plan_tier=self.plan_tier or stage.plan_tier,
             webhooks=replace(stage.webhooks, hub=self.messaging),
+            partner_id=self.partner_id,
             solution_id=self.solution_id,
+            watch_balance=self.watch_balance or stage.watch_balance,
         )
 
     def _flow(self, flow: Flow) -> Flow:
@@ -430,6 +469,9 @@ def onboarding_worker(runtime: Runtime, settings: OnboardingWorkerSettings) -> P
         webhooks=webhooks_of(settings.messaging_webhooks, partial(secret_headers, secret)),
         mend_keys=settings.mend_keys,
         mend_webhooks=settings.mend_webhooks,
+        partner_id=settings.partner_id,
+        solution_id=settings.solution_id,
+        watch_balance=settings.watched_balance,
     )
     default = HubValues(partner_id=settings.partner_id, solution_id=settings.solution_id)
     ports = replace(
@@ -468,9 +510,15 @@ def secret_headers(secret: Secret, name: str, wanted: Sequence[str]) -> Mapping[
 
 
 def _queue_of(runtime: Runtime, settings: OnboardingWorkerSettings) -> SqsQueue:
-    """The jobs with their dead letters; the desk has the events' queue as well."""
-    events = settings.events_queue_url if isinstance(settings, OperatorDeskSettings) else ""
-    return SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, events=events, dead_jobs=settings.jobs_dlq_url)
+    """The jobs with their dead letters; the desk has those of events and notifications as well."""
+    desk = settings if isinstance(settings, OperatorDeskSettings) else None
+    return SqsQueue(
+        runtime.sqs,
+        jobs=settings.jobs_queue_url,
+        events=desk.events_queue_url if desk else "",
+        dead_jobs=settings.jobs_dlq_url,
+        notifications=desk.notifications_queue_url if desk else "",
+    )
 
 
 def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
@@ -483,6 +531,7 @@ def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
         "jobs": (settings.jobs_dlq_url, settings.jobs_queue_url),
         "events": (settings.events_dlq_url, settings.events_queue_url),
         "relay": (settings.relay_dlq_url, settings.relay_queue_url),
+        "notifications": (settings.notifications_dlq_url, settings.notifications_queue_url),
         "schedules": (settings.schedules_dlq_url, None),
         "stream": (settings.stream_dlq_url, None),
     }
@@ -493,11 +542,13 @@ def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
         links=_links(settings.signup_links),
         limits=_limits(settings.tenant_limits),
         plan_tier=settings.default_plan_tier,
+        notifications=_notifications(settings.notifications),
     )
     desk = replace(
         ports,
         letters=SqsLetters(runtime.sqs, letters),
         meta=cast("Meta", _Late(lambda: _meta_with_system_user(runtime, settings))),
+        signer=cast("Signer", _Late(_signer)),
         rules=rules,
     )
     return with_hubs(desk, hubs_of(settings.hubs), lambda name, _: ports.hubs[name].partner)
@@ -507,6 +558,12 @@ def _meta_with_system_user(runtime: Runtime, settings: OperatorDeskSettings) -> 
     """Meta, as whoever recovers lost signups needs it."""
     system_user = runtime.credential(settings.secret_id, "meta_system_user_token")
     return replace(_meta(runtime, settings), system_user=system_user)
+
+
+def _signer() -> "Signer":
+    from onramp.adapters.signer import StandardSigner  # noqa: PLC0415 - loads a library of its own
+
+    return StandardSigner()
 
 
 def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings) -> Ports:
@@ -538,7 +595,7 @@ def event_relay(runtime: Runtime, settings: EventRelaySettings) -> Ports:
             events=lambda: cast("EventBridgeClient", runtime.aws("events")),
             bus_name=settings.bus_name,
             sqs=lambda: runtime.sqs,
-            outbound=cache(lambda: _outbound(settings.stage)),
+            outbound=cache(lambda: _outbound(loopback=settings.stage == LOCAL_STAGE)),
             secret=runtime.secret(settings.secret_id).maybe,
             clock=runtime.clock,
         ),
@@ -546,10 +603,10 @@ def event_relay(runtime: Runtime, settings: EventRelaySettings) -> Ports:
     )
 
 
-def _outbound(stage: str) -> "Outbound":
+def _outbound(*, loopback: bool) -> "Outbound":
     from onramp.adapters.outbound import GuardedOutbound  # noqa: PLC0415 - needs an HTTP client
 
-    return GuardedOutbound(loopback=stage == LOCAL_STAGE)
+    return GuardedOutbound(loopback=loopback)
 
 
 def _bodies(runtime: Runtime, bucket: str) -> "Bodies":
@@ -575,12 +632,32 @@ def relay_rules(value: str) -> RelayRules:
 
 
 def reconciler(runtime: Runtime, settings: ReconcilerSettings) -> Ports:
-    """The jobs queue."""
+    """The jobs queue, and that of the notifications."""
     ports = replace(
         runtime.ports(settings.table_name),
-        queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url),
+        queue=SqsQueue(
+            runtime.sqs, jobs=settings.jobs_queue_url, notifications=settings.notifications_queue_url
+        ),
+        rules=Rules(notifications=_notifications(settings.notifications)),
     )
     return with_hubs(ports, hubs_of(settings.hubs))
+
+
+def notification_sender(runtime: Runtime, settings: NotificationSenderSettings) -> Ports:
+    """The endpoints, their keys, and what signs with them."""
+    rules = _notifications(settings.notifications)
+    return replace(
+        runtime.ports(settings.table_name, settings.retention),
+        queue=SqsQueue(
+            runtime.sqs,
+            notifications=settings.notifications_queue_url,
+            dead_notifications=settings.notifications_dlq_url,
+        ),
+        vault=RememberingVault(runtime.vault(settings.envelope_key_id)),
+        outbound=_outbound(loopback=rules.loopback),
+        signer=_signer(),
+        rules=Rules(notifications=rules),
+    )
 
 
 def event_publisher(runtime: Runtime, settings: EventPublisherSettings) -> Ports:

@@ -152,6 +152,17 @@ ALARMS = (
         source=_dead_letters("relay_dlq"),
     ),
     AlarmSpec(
+        anchor="notifications-dead-letters",
+        about="An event could not be read, or not be handed to the sender of notifications.",
+        source=_dead_letters("notifications_dlq"),
+    ),
+    AlarmSpec(
+        anchor="endpoint-disabled",
+        about="An endpoint hears nothing any more: it is gone, or has failed for five days.",
+        source=_own("EndpointsDisabled"),
+        minutes=60,
+    ),
+    AlarmSpec(
         anchor="schedules-dead-letters",
         about="A run of the reconciler failed or could not start.",
         source=_dead_letters("schedules_dlq"),
@@ -325,6 +336,14 @@ ALARMS = (
         about="360dialog bills channels that belong to no number of ours.",
         source=_own("ChannelsUnknown"),
         minutes=60,
+    ),
+    # The balance is read once a day: what was found stays true until the next time.
+    AlarmSpec(
+        anchor="balance-low",
+        about="The partner's balance at 360dialog is below what the configuration watches.",
+        source=_own("BalanceLow", "Maximum"),
+        minutes=60,
+        silence=cloudwatch.TreatMissingData.IGNORE,
     ),
     AlarmSpec(
         anchor="census-silent",

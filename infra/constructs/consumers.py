@@ -13,10 +13,11 @@ from infra.cards import NewItems, Queue
 from infra.grants import QueueName
 
 # How many runs at once may work off a queue. A new account runs ten functions at once in all, and a person
-# and 360dialog wait for the others: together these take half of that (docs/decisions.md has the table). More
-# jobs at once would only wait for the partner budget; 2 is the least that Lambda takes.
+# and 360dialog wait for the others: together jobs and events take half of that (docs/decisions.md has the
+# table); relay and notifications come on top only where they are configured. More jobs at once would only
+# wait for the partner budget; 2 is the least that Lambda takes.
 MAX_CONCURRENCY: Mapping[QueueName, int] = MappingProxyType(
-    {"jobs_queue": 3, "events_queue": 2, "relay_queue": 2}
+    {"jobs_queue": 3, "events_queue": 2, "relay_queue": 2, "notifications_queue": 2}
 )
 # The stream keeps an item for 24 hours. Whatever could not be handed over shortly before is given up, so
 # that its place in the stream is told while it can still be read there; a shorter outage only delays.

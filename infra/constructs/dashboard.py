@@ -20,11 +20,12 @@ WIDTH = 24
 HEIGHT = 6
 BUSINESS = "# Is the business well?"
 PARTS = "# Which part is not?\nWhat each alarm means and what to do: `docs/runbook.md`"
-QUEUES: tuple[QueueName, ...] = ("jobs_queue", "events_queue", "relay_queue")
+QUEUES: tuple[QueueName, ...] = ("jobs_queue", "events_queue", "relay_queue", "notifications_queue")
 DEAD_LETTERS: tuple[QueueName, ...] = (
     "jobs_dlq",
     "events_dlq",
     "relay_dlq",
+    "notifications_dlq",
     "schedules_dlq",
     "stream_dlq",
 )
@@ -249,6 +250,11 @@ class Dashboard(Construct):
             _graph(
                 "Facts for the bus",
                 [measured.total("FactsPublished"), measured.total("FactsRefused")],
+                width=6,
+            ),
+            _graph(
+                "Notifications",
+                [measured.total(f"Notifications{name}") for name in ("Delivered", "Refused", "GivenUp")],
                 width=6,
             ),
             _graph(

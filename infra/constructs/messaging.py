@@ -2,6 +2,7 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -47,6 +48,10 @@ class Messaging(Construct):
         self.relay = self._queue(
             "Relay", name="relay", dead_letters=self.relay_dlq, max_bytes=LARGE_MESSAGE_BYTES
         )
+        self.notifications_dlq = self._dead_letters("NotificationsDlq", source="notifications")
+        self.notifications = self._queue(
+            "Notifications", name="notifications", dead_letters=self.notifications_dlq
+        )
         # EventBridge and Lambda put into it; no queue may name it as its own dead letters.
         self.schedules_dlq = self._dead_letters("SchedulesDlq", source=None)
         # Lambda puts into it what of the table's stream it gives up.
@@ -60,6 +65,22 @@ class Messaging(Construct):
         self._let_in(bus.readers)
         self.archive = self._archive(bus.archive_days)
 
+    def notify(self, source: str) -> None:
+        """Put what comes from a source on the bus into the notifications' queue."""
+        target = targets.SqsQueue(
+            self.notifications,
+            # EventBridge tries for a day; then it is a person's.
+            dead_letter_queue=self.notifications_dlq,
+        )
+        events.Rule(
+            self,
+            "Notify",
+            event_bus=self.bus,
+            description="What happens to signups, for the partner's endpoints",
+            event_pattern=events.EventPattern(source=[source]),
+            targets=[target],
+        )
+
     @property
     def by_name(self) -> dict[QueueName, sqs.Queue]:
         """All queues."""
@@ -70,6 +91,8 @@ class Messaging(Construct):
             "events_dlq": self.events_dlq,
             "relay_queue": self.relay,
             "relay_dlq": self.relay_dlq,
+            "notifications_queue": self.notifications,
+            "notifications_dlq": self.notifications_dlq,
             "schedules_dlq": self.schedules_dlq,
             "stream_dlq": self.stream_dlq,
         }

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from ops.commands import cost, mapping
+from ops.commands.hubs import Hub
 from ops.commands.keys import Keys
 from ops.commands.mapping import Rows, Whose
 from ops.console import DONE, FAILED, Columns
@@ -64,39 +65,42 @@ Only = Annotated[
 
 
 @command(app, "list", spends="one for each 200 channels")
-def listed(run: Run, only: Only = None) -> None:
+def listed(run: Run, *, only: Only = None, hub: Hub = None) -> None:
     """List 360dialog's channels beside your numbers: known, unknown or ended."""
     with run.desk() as desk:
-        cost.tell(run, desk)
-        found = (item for item in _channels(run, desk) if only in {None, item["ours"]})
+        cost.tell(run, desk, hub=hub)
+        found = (item for item in _channels(run, desk, hub) if only in {None, item["ours"]})
         run.console.items(found, COLUMNS)
 
 
 @command(app, "orphans", spends="one for each 200 channels")
-def orphans(run: Run) -> None:
+def orphans(run: Run, hub: Hub = None) -> None:
     """List channels that are billed and no number's of this stage: nobody here would ever end them."""
     with run.desk() as desk:
-        cost.tell(run, desk)
-        found = (item for item in _channels(run, desk) if item["orphan"])
+        cost.tell(run, desk, hub=hub)
+        found = (item for item in _channels(run, desk, hub) if item["orphan"])
         run.console.items(found, COLUMNS, none="every channel that is billed is a number of this stage")
 
 
 @command(app, "census", spends="one for each 200 channels, in the round that begins")
 def census(
-    run: Run, *, wake: Annotated[bool, typer.Option(help="Let a round begin, as soon as one may.")] = True
+    run: Run,
+    *,
+    wake: Annotated[bool, typer.Option(help="Let a round begin, as soon as one may.")] = True,
+    hub: Hub = None,
 ) -> None:
     """Let a census begin, and show what the last one found."""
     with run.desk() as desk:
         if wake:
-            cost.tell(run, desk)
-        found = desk.ask("channels.census", wake=wake)
+            cost.tell(run, desk, hub=hub)
+        found = desk.ask("channels.census", wake=wake, hub=hub)
         run.console.answer(found)
         if found["woken"] and found["not_before"]:
             run.console.note(f"a round begins at {found['not_before']} at the earliest")
 
 
-def _channels(run: Run, desk: Desk) -> Iterator[Json]:
-    for page in cost.pages(run, desk, "channels.list"):
+def _channels(run: Run, desk: Desk, hub: str | None) -> Iterator[Json]:
+    for page in cost.pages(run, desk, "channels.list", hub=hub):
         yield from page["items"]
 
 
@@ -132,6 +136,7 @@ def adopt(
     reference: Reference = None,
     dry_run: DryRun = False,
     keys: WithKeys = False,
+    hub: Hub = None,
 ) -> int:
     """Take channels that 360dialog has already into the stage, as numbers of your tenants.
 
@@ -144,8 +149,8 @@ def adopt(
     if reference is not None and tenant is None:
         raise UnusableError("--reference goes with --tenant")
     with run.desk() as desk:
-        cost.tell(run, desk, lists=(1 if dry_run else 2) + bool(rows.emails))
-        plan = Plan(rows.channels, _clients(run, desk, rows), _whose(tenant, reference))
+        cost.tell(run, desk, lists=(1 if dry_run else 2) + bool(rows.emails), hub=hub)
+        plan = Plan(rows.channels, _clients(run, desk, rows, hub), _whose(tenant, reference), hub)
         foretold = Adoption(run, desk, plan, _judge(run, desk, plan, dry_run=True))
         if dry_run:
             return foretold.end(dry_run=True)
@@ -157,11 +162,12 @@ def adopt(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Whose channels are to be: by channel, by client, and the rest."""
+    """Whose the channels of a hub are to be: by channel, by client, and the rest."""
 
     channels: dict[str, Whose]
     clients: dict[str, Whose]
     rest: Whose | None
+    hub: str | None = None
 
     def covers(self, item: Mapping[str, Any]) -> bool:
         """Whether a channel of ours is one of those that are meant."""
@@ -176,11 +182,11 @@ def _whose(tenant: str | None, reference: str | None) -> Whose | None:
     return {"tenant": tenant} | ({"reference": reference} if reference else {})
 
 
-def _clients(run: Run, desk: Desk, rows: Rows) -> dict[str, Whose]:
+def _clients(run: Run, desk: Desk, rows: Rows, hub: str | None) -> dict[str, Whose]:
     """The rows by client: emails are looked up in 360dialog's list of clients."""
     found: dict[str, str] = {}
     if rows.emails:
-        for page in cost.pages(run, desk, "channels.clients", emails=sorted(rows.emails)):
+        for page in cost.pages(run, desk, "channels.clients", emails=sorted(rows.emails), hub=hub):
             found |= {item["client_id"]: item["email"] for item in page["items"]}
     missing = rows.emails.keys() - found.values()
     if missing:
@@ -199,6 +205,7 @@ def _judge(run: Run, desk: Desk, plan: Plan, *, dry_run: bool) -> list[Json]:
             channels=plan.channels,
             clients=plan.clients,
             rest=plan.rest,
+            hub=plan.hub,
         )
         for page in pages:
             items += page["items"]
@@ -242,7 +249,7 @@ class Adoption:
     def make_keys(self) -> Json:
         """A key for each number that rests, one after the other, with spare calls alone."""
         names = [item["phone_number_id"] for item in self._without_keys()]
-        cost.tell(self.run, self.desk, calls=len(names))
+        cost.tell(self.run, self.desk, calls=len(names), hub=self.plan.hub)
         return Keys(self.run, self.desk).make(names)
 
     def _without_keys(self) -> list[Json]:

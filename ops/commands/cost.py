@@ -21,12 +21,14 @@ MARGIN: Final = 0.5
 """Seconds by which a call comes later than it was told."""
 
 
-def tell(run: Run, desk: Desk, *, calls: int | None = None, lists: int = 1) -> None:
+def tell(run: Run, desk: Desk, *, calls: int | None = None, lists: int = 1, hub: str | None = None) -> None:
     """One line on standard error: how many calls, how long they take, how many spare ones there are.
+
+    The budget is that of `hub`; without it that of the default one.
 
     `calls` is how many are made at most; without it, as many as `lists` lists of all channels take.
     """
-    budget = desk.ask("budget.show", calls=calls, times=lists)
+    budget = desk.ask("budget.show", calls=calls, times=lists, hub=hub)
     run.console.cost(calls if calls is not None else lists * int(budget["pages"]), budget)
 
 

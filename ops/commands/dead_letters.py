@@ -14,8 +14,10 @@ type Json = dict[str, Any]
 AT_ONCE: Final = 100
 """Letters that one call of the desk moves at most."""
 
-app = group("What was given up: jobs, events, what was relayed, schedules, facts that were not published.")
-Queue = Annotated[str, typer.Argument(metavar="QUEUE", help="jobs, events, relay, schedules or stream.")]
+app = group("What was given up: jobs, events, relay, notifications, schedules, and the stream's facts.")
+Queue = Annotated[
+    str, typer.Argument(metavar="QUEUE", help="jobs, events, relay, notifications, schedules or stream.")
+]
 Reason = Annotated[str | None, typer.Option(help="Of this reason alone.")]
 Letter = Annotated[str | None, typer.Option("--id", metavar="ID", help="This one alone.")]
 

@@ -7,6 +7,7 @@ import typer
 
 from onramp.domain.text import from_iso
 from ops.commands import hand_over
+from ops.commands.hubs import Hub
 from ops.commands.signups import spanned
 from ops.commands.watching import For, Pauses
 from ops.desk import Desk
@@ -43,6 +44,7 @@ def listed(
     number: Number = None,
     outcome: Outcome = None,
     named: Named = None,
+    hub: Hub = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
@@ -56,16 +58,17 @@ def listed(
             phone_number_id=number,
             outcome=outcome,
             name=named,
+            hub=hub,
             **spanned(since, until),
         )
         run.console.items(found, COLUMNS, none="no events")
 
 
 @command(app, "show")
-def show(run: Run, name: Id) -> None:
+def show(run: Run, name: Id, hub: Hub = None) -> None:
     """Show an event, and what of it is used; contacts and chats are shown to nobody."""
     with run.desk() as desk:
-        run.console.answer(desk.ask("events.show", event_id=name))
+        run.console.answer(desk.ask("events.show", event_id=name, hub=hub))
 
 
 @command(app, "replay")
@@ -74,10 +77,11 @@ def replay(
     name: Id,
     *,
     again: Annotated[bool, typer.Option("--again", help="Although it was given up.")] = False,
+    hub: Hub = None,
 ) -> None:
     """Let an event go through the queue again, under its id: one that has acted does nothing more."""
     with run.desk() as desk:
-        found = desk.ask("events.replay", event_id=name, again=again)
+        found = desk.ask("events.replay", event_id=name, again=again, hub=hub)
     outcome = "it may act" if found["may_act"] else f"it has acted already ({found['event']['outcome']})"
     run.console.answer(found, f"{name} is queued; {outcome}")
 
@@ -90,13 +94,20 @@ def tail(
     number: Number = None,
     outcome: Outcome = None,
     named: Named = None,
+    hub: Hub = None,
     since: Since = None,
     how_long: For = "1h",
 ) -> None:
     """Tell events as they come, until Ctrl-C or the end of --for."""
     pauses = Pauses(how_long)
     begin = moment(since) or datetime.now(UTC)
-    asked: Json = {"channel_id": channel, "phone_number_id": number, "outcome": outcome, "name": named}
+    asked: Json = {
+        "channel_id": channel,
+        "phone_number_id": number,
+        "outcome": outcome,
+        "name": named,
+        "hub": hub,
+    }
     with run.desk() as desk:
         tailed = _Tail(desk, asked, begin)
         while True:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ops.commands.hubs import Hub
 from ops.running import Run, command
 
 Account = Annotated[str, typer.Argument(metavar="WABA", help="Meta's id of the account.")]
@@ -40,6 +41,7 @@ def add_to(app: typer.Typer) -> None:
         user_name: Person = None,
         plan: Plan = None,
         reference: Reference = None,
+        hub: Hub = None,
     ) -> None:
         """Fetch a lost signup back from Meta, for a tenant (experimental). Said again it goes on."""
         run.consent(f"the account {waba}, and its numbers, become those of the tenant {tenant}")
@@ -55,5 +57,6 @@ def add_to(app: typer.Typer) -> None:
                     user_name=user_name,
                     plan_tier=plan,
                     reference=reference,
+                    hub=hub,
                 )
             )

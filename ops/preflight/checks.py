@@ -224,7 +224,7 @@ def left_over(stage: Stage) -> Finding:
             f"there is a queue {name}-{queue} without a stack",
             "Delete it, and wait a minute: SQS keeps the name for so long.",
         )
-        for queue in ("jobs", "events")
+        for queue in ("jobs", "events", "relay", "notifications")
         if _has_queue(stage, f"{name}-{queue}")
     ]
     if found(lambda: stage.aws.events.describe_event_bus(Name=name)):

@@ -10,6 +10,7 @@ from contract.routes import ROUTES
 from infra.cards import CARDS, counted_by
 from infra.config import overridable_values
 from infra.metrics import METRICS
+from onramp.domain.balance import Balance
 from onramp.domain.budget import BudgetState
 from onramp.domain.census import Census
 from onramp.domain.clients import ClientRecord
@@ -23,7 +24,19 @@ from onramp.domain.states import Attention, SignupStatus, Status
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMON = {"id", "at", "signup_id", "tenant", "reference", "phone_number_id", "channel_id"}
-RECORDS = (Signup, Exchange, Listed, Link, Remembered, Number, ClientRecord, EventRecord, BudgetState, Census)
+RECORDS = (
+    Signup,
+    Exchange,
+    Listed,
+    Link,
+    Remembered,
+    Number,
+    ClientRecord,
+    EventRecord,
+    BudgetState,
+    Balance,
+    Census,
+)
 GUARDS = {
     "public": "everybody",
     "jwt": "tenant",

@@ -15,8 +15,8 @@ from local.run import LocalStack
 type Outcome = Literal["done", "refused"]
 type Try = Callable[["Caller"], object]
 
-Purpose = Literal["business_token", "channel_key"]
-PURPOSES: tuple[Purpose | None, ...] = ("business_token", "channel_key", None)
+Purpose = Literal["business_token", "channel_key", "endpoint_key"]
+PURPOSES: tuple[Purpose | None, ...] = ("business_token", "channel_key", "endpoint_key", None)
 QUEUES = {
     "jobs_queue": "Jobs",
     "jobs_dlq": "JobsDlq",
@@ -24,6 +24,8 @@ QUEUES = {
     "events_dlq": "EventsDlq",
     "relay_queue": "Relay",
     "relay_dlq": "RelayDlq",
+    "notifications_queue": "Notifications",
+    "notifications_dlq": "NotificationsDlq",
     "schedules_dlq": "SchedulesDlq",
     "stream_dlq": "StreamDlq",
 }
@@ -138,6 +140,8 @@ def context(purpose: Purpose | None) -> dict[str, str]:
             return {"purpose": purpose, "signup": "probe", "tenant": "probe"}
         case "channel_key":
             return {"purpose": purpose, "number": "probe", "tenant": "probe"}
+        case "endpoint_key":
+            return {"purpose": purpose, "endpoint": "probe"}
         case None:
             return {}
 
@@ -321,6 +325,17 @@ CALLS: Mapping[str, Try] = {
     "sqs:DeleteMessage relay_dlq": delete("relay_dlq"),
     "sqs:ChangeMessageVisibility relay_dlq": put_off("relay_dlq"),
     "sqs:GetQueueAttributes relay_dlq": look_at("relay_dlq"),
+    "sqs:SendMessage notifications_queue": send("notifications_queue"),
+    "sqs:ReceiveMessage notifications_queue": receive("notifications_queue"),
+    "sqs:DeleteMessage notifications_queue": delete("notifications_queue"),
+    "sqs:ChangeMessageVisibility notifications_queue": put_off("notifications_queue"),
+    "sqs:GetQueueAttributes notifications_queue": look_at("notifications_queue"),
+    "sqs:PurgeQueue notifications_queue": purge("notifications_queue"),
+    "sqs:SendMessage notifications_dlq": send("notifications_dlq"),
+    "sqs:ReceiveMessage notifications_dlq": receive("notifications_dlq"),
+    "sqs:DeleteMessage notifications_dlq": delete("notifications_dlq"),
+    "sqs:ChangeMessageVisibility notifications_dlq": put_off("notifications_dlq"),
+    "sqs:GetQueueAttributes notifications_dlq": look_at("notifications_dlq"),
     "sqs:SendMessage schedules_dlq": send("schedules_dlq"),
     "sqs:ReceiveMessage schedules_dlq": receive("schedules_dlq"),
     "sqs:DeleteMessage schedules_dlq": delete("schedules_dlq"),
@@ -335,6 +350,8 @@ CALLS: Mapping[str, Try] = {
     "kms:Decrypt envelope_key business_token": decrypt("business_token"),
     "kms:Encrypt envelope_key channel_key": encrypt("channel_key"),
     "kms:Decrypt envelope_key channel_key": decrypt("channel_key"),
+    "kms:Encrypt envelope_key endpoint_key": encrypt("endpoint_key"),
+    "kms:Decrypt envelope_key endpoint_key": decrypt("endpoint_key"),
     "kms:Encrypt envelope_key without_context": encrypt(None),
     "kms:Decrypt envelope_key without_context": decrypt(None),
     "kms:GenerateDataKey envelope_key": lambda c: c.aws.kms.generate_data_key(
@@ -388,98 +405,112 @@ COLUMNS = (
     "operator_desk",
     "meta_receiver",
     "event_relay",
+    "notification_sender",
 )
 TABLE = """
-                                          code numb sign webh onbo part reco even host oper meta even
-                                          exch subm quer recv work work ncil publ page desk recv rela
-dynamodb:BatchGetItem table               +    +    +    -    +    +    -    -    -    +    -    -
-dynamodb:GetItem table                    +    +    +    -    +    +    -    -    -    +    -    -
-dynamodb:PutItem table                    +    +    -    -    +    +    -    -    -    +    -    -
-dynamodb:UpdateItem table                 +    +    -    -    +    +    +    -    -    +    -    -
-dynamodb:DeleteItem table                 -    -    -    -    -    -    -    -    -    +    -    -
-dynamodb:ConditionCheckItem table         -    -    -    -    -    -    -    -    -    -    -    -
-dynamodb:Query table                      +    +    +    -    -    -    -    -    -    +    -    -
-dynamodb:Query by_tenant                  -    -    +    -    -    -    -    -    -    +    -    -
-dynamodb:Query by_due                     -    -    -    -    -    -    +    -    -    +    -    -
-dynamodb:Query by_channel                 -    -    +    -    +    +    -    -    -    +    -    -
-dynamodb:Query by_digits                  -    -    -    -    +    +    -    -    -    +    -    -
-dynamodb:Query by_waba                    -    -    -    -    +    +    -    -    -    +    -    -
-dynamodb:Query by_place                   -    -    -    -    +    +    -    -    -    +    -    -
-dynamodb:Scan table                       -    -    -    -    -    -    -    +    -    +    -    -
-dynamodb:Scan by_tenant                   -    -    -    -    -    -    -    -    -    -    -    -
-dynamodb:BatchWriteItem table             -    -    -    -    -    -    -    -    -    -    -    -
-dynamodb:DescribeStream stream            -    -    -    -    -    -    -    +    -    -    -    -
-dynamodb:GetRecords stream                -    -    -    -    -    -    -    +    -    -    -    -
-dynamodb:GetShardIterator stream          -    -    -    -    -    -    -    +    -    -    -    -
-dynamodb:ListStreams stream               -    -    -    -    -    -    -    +    -    -    -    -
-sqs:SendMessage jobs_queue                -    +    -    -    +    +    +    -    -    +    -    -
-sqs:ReceiveMessage jobs_queue             -    -    -    -    +    -    -    -    -    -    -    -
-sqs:DeleteMessage jobs_queue              -    -    -    -    +    -    -    -    -    -    -    -
-sqs:ChangeMessageVisibility jobs_queue    -    -    -    -    +    -    -    -    -    -    -    -
-sqs:GetQueueAttributes jobs_queue         -    -    -    -    +    -    -    -    -    -    -    -
-sqs:PurgeQueue jobs_queue                 -    -    -    -    -    -    -    -    -    -    -    -
-sqs:SendMessage jobs_dlq                  -    -    -    -    +    -    -    -    -    -    -    -
-sqs:ReceiveMessage jobs_dlq               -    -    -    -    -    -    -    -    -    +    -    -
-sqs:DeleteMessage jobs_dlq                -    -    -    -    -    -    -    -    -    +    -    -
-sqs:ChangeMessageVisibility jobs_dlq      -    -    -    -    -    -    -    -    -    +    -    -
-sqs:GetQueueAttributes jobs_dlq           -    -    -    -    -    -    -    -    -    +    -    -
-sqs:SendMessage events_queue              -    -    -    +    -    -    -    -    -    +    +    -
-sqs:ReceiveMessage events_queue           -    -    -    -    -    +    -    -    -    -    -    -
-sqs:DeleteMessage events_queue            -    -    -    -    -    +    -    -    -    -    -    -
-sqs:ChangeMessageVisibility events_queue  -    -    -    -    -    +    -    -    -    -    -    -
-sqs:GetQueueAttributes events_queue       -    -    -    -    -    +    -    -    -    -    -    -
-sqs:PurgeQueue events_queue               -    -    -    -    -    -    -    -    -    -    -    -
-sqs:SendMessage events_dlq                -    -    -    -    -    +    -    -    -    -    -    -
-sqs:ReceiveMessage events_dlq             -    -    -    -    -    -    -    -    -    +    -    -
-sqs:DeleteMessage events_dlq              -    -    -    -    -    -    -    -    -    +    -    -
-sqs:ChangeMessageVisibility events_dlq    -    -    -    -    -    -    -    -    -    +    -    -
-sqs:GetQueueAttributes events_dlq         -    -    -    -    -    -    -    -    -    +    -    -
-sqs:SendMessage relay_queue               -    -    -    -    -    +    -    -    -    +    -    -
-sqs:ReceiveMessage relay_queue            -    -    -    -    -    -    -    -    -    -    -    +
-sqs:DeleteMessage relay_queue             -    -    -    -    -    -    -    -    -    -    -    +
-sqs:ChangeMessageVisibility relay_queue   -    -    -    -    -    -    -    -    -    -    -    +
-sqs:GetQueueAttributes relay_queue        -    -    -    -    -    -    -    -    -    -    -    +
-sqs:PurgeQueue relay_queue                -    -    -    -    -    -    -    -    -    -    -    -
-sqs:SendMessage relay_dlq                 -    -    -    -    -    -    -    -    -    -    -    +
-sqs:ReceiveMessage relay_dlq              -    -    -    -    -    -    -    -    -    +    -    -
-sqs:DeleteMessage relay_dlq               -    -    -    -    -    -    -    -    -    +    -    -
-sqs:ChangeMessageVisibility relay_dlq     -    -    -    -    -    -    -    -    -    +    -    -
-sqs:GetQueueAttributes relay_dlq          -    -    -    -    -    -    -    -    -    +    -    -
-sqs:SendMessage schedules_dlq             -    -    -    -    -    -    +    -    -    -    -    -
-sqs:ReceiveMessage schedules_dlq          -    -    -    -    -    -    -    -    -    +    -    -
-sqs:DeleteMessage schedules_dlq           -    -    -    -    -    -    -    -    -    +    -    -
-sqs:ChangeMessageVisibility schedules_dlq -    -    -    -    -    -    -    -    -    +    -    -
-sqs:GetQueueAttributes schedules_dlq      -    -    -    -    -    -    -    -    -    +    -    -
-sqs:SendMessage stream_dlq                -    -    -    -    -    -    -    +    -    -    -    -
-sqs:ReceiveMessage stream_dlq             -    -    -    -    -    -    -    -    -    +    -    -
-sqs:DeleteMessage stream_dlq              -    -    -    -    -    -    -    -    -    +    -    -
-sqs:ChangeMessageVisibility stream_dlq    -    -    -    -    -    -    -    -    -    +    -    -
-sqs:GetQueueAttributes stream_dlq         -    -    -    -    -    -    -    -    -    +    -    -
-kms:Encrypt envelope_key business_token   +    -    -    -    c    -    -    -    -    +    -    -
-kms:Decrypt envelope_key business_token   +    +    +    -    c    -    -    -    -    c    -    -
-kms:Encrypt envelope_key channel_key      c    -    -    -    +    -    -    -    -    +    -    -
-kms:Decrypt envelope_key channel_key      c    c    +    -    +    -    -    -    -    +    -    -
-kms:Encrypt envelope_key without_context  c    -    -    -    c    -    -    -    -    c    -    -
-kms:Decrypt envelope_key without_context  c    c    c    -    c    -    -    -    -    c    -    -
-kms:GenerateDataKey envelope_key          -    -    -    -    -    -    -    -    -    -    -    -
-kms:Decrypt table_key directly            -    -    -    -    -    -    -    -    -    -    -    -
-secretsmanager:GetSecretValue secret      +    +    +    +    +    -    -    -    -    +    +    -
-secretsmanager:PutSecretValue secret      -    -    -    -    -    -    -    -    -    -    -    -
-secretsmanager:GetSecretValue other       -    -    -    -    -    -    -    -    -    -    -    -
-events:PutEvents bus                      -    -    -    -    -    -    -    +    -    -    -    +
-events:PutEvents default_bus              -    -    -    -    -    -    -    -    -    -    -    -
-logs:CreateLogStream own_log              +    +    +    +    +    +    +    +    +    +    +    +
-logs:PutLogEvents own_log                 +    +    +    +    +    +    +    +    +    +    +    +
-logs:FilterLogEvents own_log              -    -    -    -    -    -    -    -    -    -    -    -
-logs:CreateLogStream other_log            -    -    -    -    -    -    -    -    -    -    -    -
-lambda:InvokeFunction other               -    -    -    -    -    -    -    -    -    -    -    -
-sts:AssumeRole other                      -    -    -    -    -    -    -    -    -    -    -    -
-iam:ListRoles account                     -    -    -    -    -    -    -    -    -    -    -    -
-s3:PutObject bodies                       -    -    -    -    -    +    -    -    -    -    -    -
-s3:GetObject bodies                       -    -    -    -    -    -    -    -    -    -    -    +
-s3:DeleteObject bodies                    -    -    -    -    -    -    -    -    -    -    -    -
-s3:ListBucket bodies                      -    -    -    -    -    -    -    -    -    -    -    -
-s3:ListAllMyBuckets account               -    -    -    -    -    -    -    -    -    -    -    -
+                                                cod num sig web onb par rec eve hos ope met eve not
+                                                exc sub que rec wor wor onc pub pag des rec rel sen
+dynamodb:BatchGetItem table                     +   +   +   -   +   +   -   -   -   +   -   -   -
+dynamodb:GetItem table                          +   +   +   -   +   +   -   -   -   +   -   -   +
+dynamodb:PutItem table                          +   +   -   -   +   +   -   -   -   +   -   -   -
+dynamodb:UpdateItem table                       +   +   -   -   +   +   +   -   -   +   -   -   +
+dynamodb:DeleteItem table                       -   -   -   -   -   -   -   -   -   +   -   -   -
+dynamodb:ConditionCheckItem table               -   -   -   -   -   -   -   -   -   -   -   -   -
+dynamodb:Query table                            +   +   +   -   -   -   -   -   -   +   -   -   -
+dynamodb:Query by_tenant                        -   -   +   -   -   -   -   -   -   +   -   -   -
+dynamodb:Query by_due                           -   -   -   -   -   -   +   -   -   +   -   -   -
+dynamodb:Query by_channel                       -   -   +   -   +   +   -   -   -   +   -   -   -
+dynamodb:Query by_digits                        -   -   -   -   +   +   -   -   -   +   -   -   -
+dynamodb:Query by_waba                          -   -   -   -   +   +   -   -   -   +   -   -   -
+dynamodb:Query by_place                         -   -   -   -   +   +   -   -   -   +   -   -   -
+dynamodb:Scan table                             -   -   -   -   -   -   -   +   -   +   -   -   -
+dynamodb:Scan by_tenant                         -   -   -   -   -   -   -   -   -   -   -   -   -
+dynamodb:BatchWriteItem table                   -   -   -   -   -   -   -   -   -   -   -   -   -
+dynamodb:DescribeStream stream                  -   -   -   -   -   -   -   +   -   -   -   -   -
+dynamodb:GetRecords stream                      -   -   -   -   -   -   -   +   -   -   -   -   -
+dynamodb:GetShardIterator stream                -   -   -   -   -   -   -   +   -   -   -   -   -
+dynamodb:ListStreams stream                     -   -   -   -   -   -   -   +   -   -   -   -   -
+sqs:SendMessage jobs_queue                      -   +   -   -   +   +   +   -   -   +   -   -   -
+sqs:ReceiveMessage jobs_queue                   -   -   -   -   +   -   -   -   -   -   -   -   -
+sqs:DeleteMessage jobs_queue                    -   -   -   -   +   -   -   -   -   -   -   -   -
+sqs:ChangeMessageVisibility jobs_queue          -   -   -   -   +   -   -   -   -   -   -   -   -
+sqs:GetQueueAttributes jobs_queue               -   -   -   -   +   -   -   -   -   -   -   -   -
+sqs:PurgeQueue jobs_queue                       -   -   -   -   -   -   -   -   -   -   -   -   -
+sqs:SendMessage jobs_dlq                        -   -   -   -   +   -   -   -   -   -   -   -   -
+sqs:ReceiveMessage jobs_dlq                     -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:DeleteMessage jobs_dlq                      -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:ChangeMessageVisibility jobs_dlq            -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:GetQueueAttributes jobs_dlq                 -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:SendMessage events_queue                    -   -   -   +   -   -   -   -   -   +   +   -   -
+sqs:ReceiveMessage events_queue                 -   -   -   -   -   +   -   -   -   -   -   -   -
+sqs:DeleteMessage events_queue                  -   -   -   -   -   +   -   -   -   -   -   -   -
+sqs:ChangeMessageVisibility events_queue        -   -   -   -   -   +   -   -   -   -   -   -   -
+sqs:GetQueueAttributes events_queue             -   -   -   -   -   +   -   -   -   -   -   -   -
+sqs:PurgeQueue events_queue                     -   -   -   -   -   -   -   -   -   -   -   -   -
+sqs:SendMessage events_dlq                      -   -   -   -   -   +   -   -   -   -   -   -   -
+sqs:ReceiveMessage events_dlq                   -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:DeleteMessage events_dlq                    -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:ChangeMessageVisibility events_dlq          -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:GetQueueAttributes events_dlq               -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:SendMessage relay_queue                     -   -   -   -   -   +   -   -   -   +   -   -   -
+sqs:ReceiveMessage relay_queue                  -   -   -   -   -   -   -   -   -   -   -   +   -
+sqs:DeleteMessage relay_queue                   -   -   -   -   -   -   -   -   -   -   -   +   -
+sqs:ChangeMessageVisibility relay_queue         -   -   -   -   -   -   -   -   -   -   -   +   -
+sqs:GetQueueAttributes relay_queue              -   -   -   -   -   -   -   -   -   -   -   +   -
+sqs:PurgeQueue relay_queue                      -   -   -   -   -   -   -   -   -   -   -   -   -
+sqs:SendMessage relay_dlq                       -   -   -   -   -   -   -   -   -   -   -   +   -
+sqs:ReceiveMessage relay_dlq                    -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:DeleteMessage relay_dlq                     -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:ChangeMessageVisibility relay_dlq           -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:GetQueueAttributes relay_dlq                -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:SendMessage notifications_queue             -   -   -   -   -   -   +   -   -   +   -   -   +
+sqs:ReceiveMessage notifications_queue          -   -   -   -   -   -   -   -   -   -   -   -   +
+sqs:DeleteMessage notifications_queue           -   -   -   -   -   -   -   -   -   -   -   -   +
+sqs:ChangeMessageVisibility notifications_queue -   -   -   -   -   -   -   -   -   -   -   -   +
+sqs:GetQueueAttributes notifications_queue      -   -   -   -   -   -   -   -   -   -   -   -   +
+sqs:PurgeQueue notifications_queue              -   -   -   -   -   -   -   -   -   -   -   -   -
+sqs:SendMessage notifications_dlq               -   -   -   -   -   -   -   -   -   -   -   -   +
+sqs:ReceiveMessage notifications_dlq            -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:DeleteMessage notifications_dlq             -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:ChangeMessageVisibility notifications_dlq   -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:GetQueueAttributes notifications_dlq        -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:SendMessage schedules_dlq                   -   -   -   -   -   -   +   -   -   -   -   -   -
+sqs:ReceiveMessage schedules_dlq                -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:DeleteMessage schedules_dlq                 -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:ChangeMessageVisibility schedules_dlq       -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:GetQueueAttributes schedules_dlq            -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:SendMessage stream_dlq                      -   -   -   -   -   -   -   +   -   -   -   -   -
+sqs:ReceiveMessage stream_dlq                   -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:DeleteMessage stream_dlq                    -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:ChangeMessageVisibility stream_dlq          -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:GetQueueAttributes stream_dlq               -   -   -   -   -   -   -   -   -   +   -   -   -
+kms:Encrypt envelope_key business_token         +   -   -   -   c   -   -   -   -   +   -   -   c
+kms:Decrypt envelope_key business_token         +   +   +   -   c   -   -   -   -   c   -   -   c
+kms:Encrypt envelope_key channel_key            c   -   -   -   +   -   -   -   -   +   -   -   c
+kms:Decrypt envelope_key channel_key            c   c   +   -   +   -   -   -   -   +   -   -   c
+kms:Encrypt envelope_key endpoint_key           c   -   -   -   c   -   -   -   -   +   -   -   +
+kms:Decrypt envelope_key endpoint_key           c   c   c   -   c   -   -   -   -   c   -   -   +
+kms:Encrypt envelope_key without_context        c   -   -   -   c   -   -   -   -   c   -   -   c
+kms:Decrypt envelope_key without_context        c   c   c   -   c   -   -   -   -   c   -   -   c
+kms:GenerateDataKey envelope_key                -   -   -   -   -   -   -   -   -   -   -   -   -
+kms:Decrypt table_key directly                  -   -   -   -   -   -   -   -   -   -   -   -   -
+secretsmanager:GetSecretValue secret            +   +   +   +   +   -   -   -   -   +   +   -   -
+secretsmanager:PutSecretValue secret            -   -   -   -   -   -   -   -   -   -   -   -   -
+secretsmanager:GetSecretValue other             -   -   -   -   -   -   -   -   -   -   -   -   -
+events:PutEvents bus                            -   -   -   -   -   -   -   +   -   -   -   +   -
+events:PutEvents default_bus                    -   -   -   -   -   -   -   -   -   -   -   -   -
+logs:CreateLogStream own_log                    +   +   +   +   +   +   +   +   +   +   +   +   +
+logs:PutLogEvents own_log                       +   +   +   +   +   +   +   +   +   +   +   +   +
+logs:FilterLogEvents own_log                    -   -   -   -   -   -   -   -   -   -   -   -   -
+logs:CreateLogStream other_log                  -   -   -   -   -   -   -   -   -   -   -   -   -
+lambda:InvokeFunction other                     -   -   -   -   -   -   -   -   -   -   -   -   -
+sts:AssumeRole other                            -   -   -   -   -   -   -   -   -   -   -   -   -
+iam:ListRoles account                           -   -   -   -   -   -   -   -   -   -   -   -   -
+s3:PutObject bodies                             -   -   -   -   -   +   -   -   -   -   -   -   -
+s3:GetObject bodies                             -   -   -   -   -   -   -   -   -   -   -   +   -
+s3:DeleteObject bodies                          -   -   -   -   -   -   -   -   -   -   -   -   -
+s3:ListBucket bodies                            -   -   -   -   -   -   -   -   -   -   -   -   -
+s3:ListAllMyBuckets account                     -   -   -   -   -   -   -   -   -   -   -   -   -
 """
 
 

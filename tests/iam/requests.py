@@ -21,6 +21,8 @@ LOGICAL: Mapping[str, tuple[str, str]] = {
     "events_dlq": ("AWS::SQS::Queue", "MessagingEventsDlq"),
     "relay_queue": ("AWS::SQS::Queue", "MessagingRelay"),
     "relay_dlq": ("AWS::SQS::Queue", "MessagingRelayDlq"),
+    "notifications_queue": ("AWS::SQS::Queue", "MessagingNotifications"),
+    "notifications_dlq": ("AWS::SQS::Queue", "MessagingNotificationsDlq"),
     "schedules_dlq": ("AWS::SQS::Queue", "MessagingSchedulesDlq"),
     "stream_dlq": ("AWS::SQS::Queue", "MessagingStreamDlq"),
 }
@@ -59,6 +61,8 @@ WRONG_CONTEXTS: Mapping[str, Mapping[str, str]] = {
     "a key of a signup": {"purpose": "channel_key", "signup": "1", "tenant": "1"},
     "a key with a word more": {"purpose": "channel_key", "number": "1", "tenant": "1", "more": "1"},
     "a key of a number and a signup": {"purpose": "channel_key", "number": "1", "signup": "1", "tenant": "1"},
+    "keys without their endpoint": {"purpose": "endpoint_key"},
+    "keys of an endpoint and a tenant": {"purpose": "endpoint_key", "endpoint": "1", "tenant": "1"},
     "no purpose": {"signup": "1", "tenant": "1"},
     "another purpose": {"purpose": "app_secret", "signup": "1", "tenant": "1"},
     "another spelling": {"purpose": "Business_Token", "signup": "1", "tenant": "1"},

@@ -46,6 +46,8 @@ SENDERS: Mapping[str, str] = {
     "events_dlq": "partner_event_worker",
     "relay_queue": "partner_event_worker",
     "relay_dlq": "event_relay",
+    "notifications_queue": "reconciler",
+    "notifications_dlq": "notification_sender",
     "schedules_dlq": "reconciler",
     "stream_dlq": "event_publisher",
 }

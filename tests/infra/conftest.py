@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -9,6 +10,12 @@ import pytest
 from infra.node import use_packaged_node
 
 use_packaged_node()
+
+
+NOTIFIED: Mapping[str, object] = MappingProxyType(
+    {"notifications.endpoints": '{"crm": {"url": "https://hooks.example.com/onramp"}}'}
+)
+"""What the example leaves to its reader, so that all there may be is in the template."""
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +42,7 @@ def synthesize(stage: str, folder: Path, values: Mapping[str, object] | None = N
     from infra.app import build_app  # noqa: PLC0415
     from infra.checks import synthesize as checked  # noqa: PLC0415
 
-    context = {"stage": stage, "skip_bundling": "true", **(values or {})}
+    context = {"stage": stage, "skip_bundling": "true", **NOTIFIED, **(values or {})}
     assembly = checked(build_app(context=context, outdir=str(folder)))
     template: Mapping[str, Any] = assembly.get_stack_by_name(f"Onramp-{stage}").template
     return template

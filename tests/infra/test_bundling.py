@@ -90,7 +90,7 @@ def test_a_foreign_import_below_the_receiver_is_refused(functions: Path) -> None
 
 def test_what_goes_into_which_bundle(functions: Path, lock: Path, tmp_path: Path) -> None:
     bundles = build_bundles(
-        local=False, sources=Sources(functions=functions, lock=lock, kept=tmp_path / "kept")
+        local=False, sources=Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "kept")
     )
     assert _names(bundles["receiver"].path) >= {"webhook_receiver.py", "onramp/adapters/signing.py"}
     assert not _names(bundles["receiver"].path) & {"onramp/ports.py", "h11/__init__.py", "reconciler.py"}
@@ -101,10 +101,15 @@ def test_what_goes_into_which_bundle(functions: Path, lock: Path, tmp_path: Path
 
 
 def test_the_same_input_gives_the_same_bytes_anywhere(functions: Path, lock: Path, tmp_path: Path) -> None:
-    first = build_bundles(local=False, sources=Sources(functions=functions, lock=lock, kept=tmp_path / "a"))
+    first = build_bundles(
+        local=False, sources=Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "a")
+    )
     moved = functions.rename(tmp_path / "moved")
     second = build_bundles(
-        local=False, sources=Sources(functions=moved, lock=lock, kept=tmp_path / "a" / "longer" / "path")
+        local=False,
+        sources=Sources(
+            functions=moved, lock=lock, sender_lock=lock, kept=tmp_path / "a" / "longer" / "path"
+        ),
     )
     for name in first:
         assert first[name].path.name == second[name].path.name
@@ -114,7 +119,7 @@ def test_the_same_input_gives_the_same_bytes_anywhere(functions: Path, lock: Pat
 def test_a_bundle_is_made_once_and_again_when_its_input_changes(
     functions: Path, lock: Path, tmp_path: Path
 ) -> None:
-    sources = Sources(functions=functions, lock=lock, kept=tmp_path / "kept")
+    sources = Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "kept")
     first = build_bundles(local=False, sources=sources)
     assert build_bundles(local=False, sources=sources) == first
     (functions / "reconciler.py").write_text("import h11  # changed\n", encoding="utf-8")
@@ -125,7 +130,7 @@ def test_a_bundle_is_made_once_and_again_when_its_input_changes(
 
 
 def test_old_bundles_go(functions: Path, lock: Path, tmp_path: Path) -> None:
-    sources = Sources(functions=functions, lock=lock, kept=tmp_path / "kept")
+    sources = Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "kept")
     for n in range(KEPT_BUNDLES + 2):
         (functions / "webhook_receiver.py").write_text(f"NUMBER = {n}\n", encoding="utf-8")
         bundle = build_bundles(local=False, sources=sources)["receiver"]
@@ -137,7 +142,7 @@ def test_bytecode_is_trusted_unchecked_and_names_no_folder_of_this_machine(
     functions: Path, lock: Path, tmp_path: Path
 ) -> None:
     bundles = build_bundles(
-        local=False, sources=Sources(functions=functions, lock=lock, kept=tmp_path / "kept")
+        local=False, sources=Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "kept")
     )
     compiled = [path for bundle in bundles.values() for path in bundle.path.rglob("*.pyc")]
     assert len(compiled) >= 10
@@ -164,14 +169,20 @@ def test_a_missing_input_is_named(
 ) -> None:
     (tmp_path / missing).unlink()
     with pytest.raises(BundleError, match=told):
-        build_bundles(local=False, sources=Sources(functions=functions, lock=lock, kept=tmp_path / "kept"))
+        build_bundles(
+            local=False,
+            sources=Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "kept"),
+        )
 
 
 def test_a_hash_that_does_not_match_stops_the_installer(functions: Path, lock: Path, tmp_path: Path) -> None:
     text = lock.read_text(encoding="utf-8")
     lock.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, text), encoding="utf-8")
     with pytest.raises(BundleError, match="uv failed"):
-        build_bundles(local=False, sources=Sources(functions=functions, lock=lock, kept=tmp_path / "kept"))
+        build_bundles(
+            local=False,
+            sources=Sources(functions=functions, lock=lock, sender_lock=lock, kept=tmp_path / "kept"),
+        )
 
 
 # --- the project's own bundles -----------------------------------------------------------------------

@@ -38,13 +38,14 @@ EVERYWHERE: Mapping[str, frozenset[str]] = {
     "AwsSolutions-SQS3": frozenset({"Messaging/SchedulesDlq", "Messaging/StreamDlq"}),
     "Serverless-LambdaDLQ": LAMBDAS,
     "Serverless-LambdaEventSourceMappingDestination": frozenset(
-        {"EventsConsumer/Source", "JobsConsumer/Source", "RelayConsumer/Source"}
+        {f"{name}Consumer/Source" for name in ("Events", "Jobs", "Notifications", "Relay")}
     ),
     "Serverless-LambdaLatestVersion": LAMBDAS,
     "Serverless-SQSRedrivePolicy": frozenset(
         {
             "Messaging/EventsDlq",
             "Messaging/JobsDlq",
+            "Messaging/NotificationsDlq",
             "Messaging/RelayDlq",
             "Messaging/SchedulesDlq",
             "Messaging/StreamDlq",

@@ -216,7 +216,12 @@ def test_a_wheel_holds_what_bundling_needs(installed: Path) -> None:
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert packed == whole | {"requirements/runtime.txt", "config/example.toml", "web/dist/onramp.js"}
+    assert packed == whole | {
+        "requirements/runtime.txt",
+        "requirements/sender.txt",
+        "config/example.toml",
+        "web/dist/onramp.js",
+    }
 
 
 def test_a_wheel_installs_no_names_but_these(installed: Path) -> None:

@@ -65,9 +65,14 @@ ALLOWED: Mapping[str, Allowed] = {
     | on("bodies", "s3:GetObject")
     | on("table key", "kms:Decrypt")
     | on("bus", "events:PutEvents"),
+    "notification_sender": items("GetItem", "UpdateItem")
+    | on("notifications", "sqs:SendMessage", *POLLING)
+    | on("notifications dead letters", "sqs:SendMessage")
+    | on("envelope key", "kms:Decrypt", "kms:Encrypt"),
     "reconciler": items("UpdateItem")
     | found_by("by_due")
     | on("jobs", "sqs:SendMessage")
+    | on("notifications", "sqs:SendMessage")
     | on("schedules dead letters", "sqs:SendMessage"),
     "event_publisher": items("Scan")
     | on(
@@ -83,8 +88,12 @@ ALLOWED: Mapping[str, Allowed] = {
     | found_by("by_tenant", "by_due", "by_channel", "by_digits", "by_waba", "by_place")
     | on("jobs", "sqs:SendMessage")
     | on("events", "sqs:SendMessage")
+    | on("notifications", "sqs:SendMessage")
     | on("jobs dead letters", *POLLING)
     | on("events dead letters", *POLLING)
+    | on("relay", "sqs:SendMessage")
+    | on("relay dead letters", *POLLING)
+    | on("notifications dead letters", *POLLING)
     | on("schedules dead letters", *POLLING)
     | on("stream dead letters", *POLLING)
     | on("envelope key", "kms:Decrypt", "kms:Encrypt")
@@ -104,6 +113,8 @@ RESOURCES = {
     "events dead letters": ("AWS::SQS::Queue", "MessagingEventsDlq"),
     "relay": ("AWS::SQS::Queue", "MessagingRelay"),
     "relay dead letters": ("AWS::SQS::Queue", "MessagingRelayDlq"),
+    "notifications": ("AWS::SQS::Queue", "MessagingNotifications"),
+    "notifications dead letters": ("AWS::SQS::Queue", "MessagingNotificationsDlq"),
     "bodies": ("AWS::S3::Bucket", "BodiesBucket"),
     "schedules dead letters": ("AWS::SQS::Queue", "MessagingSchedulesDlq"),
     "stream dead letters": ("AWS::SQS::Queue", "MessagingStreamDlq"),

@@ -80,6 +80,7 @@ OTHERS: Mapping[str, Json] = {
     "reconciler/census.json": {"task": "census"},
     "event_publisher/facts.json": {"batchItemFailures": []},
     "event_relay/batch.json": {"batchItemFailures": []},
+    "notification_sender/batch.json": {"batchItemFailures": []},
     "event_publisher/republish.json": {"published": 0, "cursor": None},
 }
 DESK = "operator_desk/show_number.json"

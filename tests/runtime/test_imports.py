@@ -123,6 +123,8 @@ def loaded(name: str) -> frozenset[str]:
         events_dlq_url="http://127.0.0.1/q",
         relay_queue_url="http://127.0.0.1/q",
         relay_dlq_url="http://127.0.0.1/q",
+        notifications_queue_url="http://127.0.0.1/q",
+        notifications_dlq_url="http://127.0.0.1/q",
         bodies_bucket="bodies",
         schedules_dlq_url="http://127.0.0.1/q",
         stream_dlq_url="http://127.0.0.1/q",

@@ -59,7 +59,10 @@ HEADER_SECRET: Final = f"{MARK}-header-secret"
 ECHO: Final = f"refused: {CODE} {TOKEN} {APP_SECRET} {PARTNER_KEY} {CHANNEL_KEY} {EMAIL} {PHONE}"
 """What a careless upstream says: everything it was told."""
 TENANT: Final = "tenant-1"
-QUEUES: Final = ("jobs", "jobs-dlq", "events", "events-dlq", "schedules-dlq", "stream-dlq")
+QUEUES: Final = (
+    *("jobs", "jobs-dlq", "events", "events-dlq", "relay", "relay-dlq", "notifications", "notifications-dlq"),
+    *("schedules-dlq", "stream-dlq"),
+)
 WORKERS: Final = {"jobs": "onboarding_worker", "events": "partner_event_worker"}
 CREDENTIALS: Final = frozenset(
     form
@@ -325,6 +328,8 @@ class Stage:
             events_dlq_url=self.queues["events-dlq"],
             relay_queue_url=self.queues["relay"],
             relay_dlq_url=self.queues["relay-dlq"],
+            notifications_queue_url=self.queues["notifications"],
+            notifications_dlq_url=self.queues["notifications-dlq"],
             bodies_bucket="bodies",
             schedules_dlq_url=self.queues["schedules-dlq"],
             stream_dlq_url=self.queues["stream-dlq"],

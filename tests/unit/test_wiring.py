@@ -28,14 +28,31 @@ FUNCTIONS: dict[str, tuple[type[settings.Settings], set[str]]] = {
     "partner_event_worker": (settings.PartnerEventWorkerSettings, {"queue", "relay", "bodies"}),
     "event_relay": (settings.EventRelaySettings, {"relay", "bodies", "outlets"}),
     "reconciler": (settings.ReconcilerSettings, {"queue"}),
+    "notification_sender": (
+        settings.NotificationSenderSettings,
+        {"queue", "vault", "outbound", "signer"},
+    ),
     "event_publisher": (settings.EventPublisherSettings, {"bus"}),
     "operator_desk": (
         settings.OperatorDeskSettings,
-        {"queue", "partner", "messaging", "meta", "vault", "letters"},
+        {"queue", "partner", "messaging", "meta", "vault", "letters", "signer"},
     ),
 }
 """The ports of each function beside the store, the clock and the telemetry, which all have."""
-CHOICE = {"queue", "partner", "messaging", "meta", "vault", "letters", "bus", "relay", "bodies", "outlets"}
+CHOICE = {
+    "queue",
+    "partner",
+    "messaging",
+    "meta",
+    "vault",
+    "letters",
+    "bus",
+    "relay",
+    "bodies",
+    "outlets",
+    "outbound",
+    "signer",
+}
 CALLS_NOBODY_AT_FIRST = (
     # These three call Meta by need.
     "code_exchange",
@@ -63,6 +80,13 @@ VALUES = {
     "SIGNUP_LINKS": '{"days": 7, "return_origins": [], "refresh_url": null}',
     "SIGNUP_FLOWS": '{"standard": {"config_id": "1", "extras": {}}}',
     "RELAY": '{"coexistence": "relay", "targets": {"own": {"to": "bus", "events": ["*"]}}}',
+    "NOTIFICATIONS": json.dumps(
+        {
+            "endpoints": {"crm": {"url": "https://hooks.example/onramp", "events": ["*"]}},
+            "retry_schedule_seconds": [5, 300],
+            "allow_loopback": False,
+        }
+    ),
     "RETRY_SCHEDULE_SECONDS": "5,30",
     "PARTNER_BASE_URL": "https://hub.example/api/v2/",
     "NUMBERS_MEND_KEYS": "mend",
@@ -142,7 +166,10 @@ def test_what_calls_upstreams_is_imported_only_by_functions_that_do(name: str) -
         check=True,
     )
     loaded = set(done.stdout.split())
-    if name in CALLS_NOBODY_AT_FIRST:
+    if name == "notification_sender":
+        # It calls others, and no upstream.
+        assert loaded == {"httpx"}
+    elif name in CALLS_NOBODY_AT_FIRST:
         assert loaded == set()
     else:
         assert "httpx" in loaded

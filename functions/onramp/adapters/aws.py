@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from onramp.adapters.aws_light import AwsError, fits_queue
 from onramp.adapters.wire import is_fresh
 from onramp.domain.errors import UnavailableError
-from onramp.domain.records import Fact
+from onramp.domain.records import HUB, Fact
 from onramp.domain.text import iso, whole
 from onramp.ports.services import Letter
 
@@ -32,6 +32,8 @@ RENEWED_SECONDS: Final = 30.0
 """A refused key or secret makes us read it anew, at most this often: rotation needs no deployment."""
 KMS_LIMIT: Final = 4_096
 """Bytes KMS encrypts in one call."""
+LONGEST_DELAY: Final = 900
+"""Seconds that SQS may hold a new message back."""
 MESSAGES: Final = 10
 """Messages in one SendMessageBatch call."""
 ENTRIES: Final = 10
@@ -50,15 +52,19 @@ class SqsQueue:
         client: "SQSClient",
         *,
         jobs: str = "",
-        events: str = "",
         dead_jobs: str = "",
         dead_events: str = "",
+        notifications: str = "",
+        dead_notifications: str = "",
+        events: str = "",
     ) -> None:
         self._client = client
         self._jobs = jobs
         self._events = events
         self._dead_jobs = dead_jobs
         self._dead_events = dead_events
+        self._notifications = notifications
+        self._dead_notifications = dead_notifications
 
     def wake_numbers(self, phone_number_ids: Sequence[str]) -> None:
         """One wake-up call for each number, ten in a request; what is refused is sent once more.
@@ -73,23 +79,47 @@ class SqsQueue:
         """One wake-up call for the census of a hub. Raises `UnavailableError`."""
         self._send(self._jobs, json.dumps({"census": hub}))
 
-    def replay_event(self, body: str) -> None:
+    def replay_event(self, body: str, hub: str = HUB) -> None:
         """An event's body once more, as the receiver queues it. Raises `UnavailableError`."""
         body, encoding = _carried(body, "utf-8")
-        self._send(self._events, body, encoding=encoding)
+        self._send(self._events, body, encoding=encoding, **_of_hub(hub))
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """A number given up; moved back to the jobs queue it is a retry. Raises `UnavailableError`."""
         job = {"phone_number_id": phone_number_id, "retry": True, "reason": reason}
         self._send(self._dead_jobs, json.dumps(job), reason=reason)
 
-    def bury_event(self, body: str, encoding: str, reason: str) -> None:
+    def bury_event(self, body: str, encoding: str, reason: str, hub: str = HUB) -> None:
         """A body for a person; `encoding` is `utf-8` or `base64`. What SQS cannot carry becomes base64.
 
         Raises `UnavailableError`.
         """
         body, encoding = _carried(body, encoding)
-        self._send(self._dead_events, body, reason=reason, encoding=encoding)
+        self._send(self._dead_events, body, reason=reason, encoding=encoding, **_of_hub(hub))
+
+    def wake_deliveries(self, deliveries: Sequence[tuple[str, ...]], seconds: int = 0) -> None:
+        """One message for each delivery, ten in a request. Raises `UnavailableError`, also for a part."""
+        for part in batched(deliveries, MESSAGES, strict=False):
+            try:
+                answer = self._client.send_message_batch(
+                    QueueUrl=self._notifications,
+                    Entries=[
+                        {
+                            "Id": str(index),
+                            "MessageBody": json.dumps({"delivery": delivery}),
+                            "DelaySeconds": min(seconds, LONGEST_DELAY),
+                        }
+                        for index, delivery in enumerate(part)
+                    ],
+                )
+            except AwsError as error:
+                raise UnavailableError("queue") from error
+            if answer.get("Failed"):
+                raise UnavailableError("queue")
+
+    def bury_notification(self, body: str, reason: str) -> None:
+        """A message for a person. Raises `UnavailableError`."""
+        self._send(self._dead_notifications, body, reason=reason)
 
     def _wake(self, phone_number_ids: Sequence[str]) -> list[str]:
         """Send the jobs, and give the numbers whose job was refused."""
@@ -117,6 +147,11 @@ class SqsQueue:
             )
         except AwsError as error:
             raise UnavailableError("queue") from error
+
+
+def _of_hub(hub: str) -> dict[str, str]:
+    """What a message says of its hub; the default one goes without saying, as releases before had it."""
+    return {} if hub == HUB else {"hub": hub}
 
 
 def _carried(body: str, encoding: str) -> tuple[str, str]:
@@ -346,6 +381,38 @@ class KmsVault:
         except AwsError as error:
             raise UnavailableError("keys") from error
         return answer["Plaintext"]
+
+
+class RememberingVault:
+    """`Vault` that remembers for some minutes what it has opened: each notification needs keys.
+
+    What is remembered lives in this process alone, by two clocks like the secret.
+    """
+
+    def __init__(
+        self,
+        vault: KmsVault,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._vault = vault
+        self._clocks = (wall, monotonic)
+        self._opened: dict[tuple[str, frozenset[tuple[str, str]]], tuple[tuple[float, ...], str]] = {}
+
+    def encrypt(self, plain: str, context: Mapping[str, str]) -> str:
+        """See `Vault.encrypt`."""
+        return self._vault.encrypt(plain, context)
+
+    def decrypt(self, secret: str, context: Mapping[str, str]) -> str:
+        """See `Vault.decrypt`."""
+        now = tuple(clock() for clock in self._clocks)
+        name = (secret, frozenset(context.items()))
+        self._opened = {
+            key: kept for key, kept in self._opened.items() if is_fresh(now, kept[0], SECRET_SECONDS)
+        }
+        if name not in self._opened:
+            self._opened[name] = (now, self._vault.decrypt(secret, context))
+        return self._opened[name][1]
 
 
 class Incomplete(UnavailableError):

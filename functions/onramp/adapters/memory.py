@@ -21,15 +21,16 @@ from onramp.domain.errors import Conflict, UnavailableError, Unreadable
 from onramp.domain.facts import FactType
 from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.link import Link
+from onramp.domain.notifications import Delivery
 from onramp.domain.number import Number
-from onramp.domain.records import Fact, Record, Stored
+from onramp.domain.records import HUB, Fact, Record, Stored
 from onramp.domain.relaying import Target
 from onramp.domain.signup import Signup
 from onramp.domain.states import Standing
 from onramp.domain.witness import Witness
 from onramp.ports.relaying import Handed, Taken
 from onramp.ports.services import Clock, Letter
-from onramp.ports.storage import Due, Found, Line, Position, Span, line_of
+from onramp.ports.storage import Due, Found, Line, Position, Span, delivery_name, line_of
 
 START: Final = datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 """When a manual clock begins: far enough ahead that no emulator takes an item's expiry for past."""
@@ -278,6 +279,22 @@ class MemoryStore:
         ]
         return _newest(found, before, limit)
 
+    def deliveries_for(self, subject: str, limit: int) -> list[Delivery]:
+        """See `Store.deliveries_for`."""
+        found = (delivery for delivery in self.records(Delivery) if delivery.subject == subject)
+        return sorted(found, key=lambda delivery: (delivery.fact_id, delivery.endpoint), reverse=True)[:limit]
+
+    def deliveries_of(
+        self, endpoint: str, state: str | None, since: datetime, before: Position | None, limit: int
+    ) -> Sequence[Position]:
+        """See `Store.deliveries_of`."""
+        found = [
+            Position(_milliseconds(one.created_at), delivery_name(one.subject, one.fact_id))
+            for one in self.records(Delivery)
+            if one.endpoint == endpoint and state in {None, one.state} and one.created_at >= since
+        ]
+        return _newest(found, before, limit)
+
     def numbers_of(
         self, tenant: str, standing: Standing | None, before: Position | None, limit: int
     ) -> Sequence[Position]:
@@ -384,8 +401,14 @@ def _json(record: Record, *name: str) -> str:
         raise Unreadable("/".join(name)) from error
 
 
+def _line(record: Stored) -> Line:
+    if isinstance(record, Delivery):
+        return Line.SEND
+    return line_of(record) if isinstance(record, Number) else Line.WORK
+
+
 def _item(record: Stored, content: str) -> _Item:
-    due_at = record.due_at if isinstance(record, Number | Census) else None
+    due_at = record.due_at if isinstance(record, Number | Census | Delivery) else None
     expires_at = record.forgotten_at
     return _Item(
         version=record.version,
@@ -393,7 +416,7 @@ def _item(record: Stored, content: str) -> _Item:
         # DynamoDB's expiry counts whole seconds.
         expires_at=expires_at.replace(microsecond=0) if expires_at else None,
         due_at=_milliseconds(due_at) if due_at else None,
-        line=line_of(record) if isinstance(record, Number) else Line.WORK,
+        line=_line(record),
     )
 
 
@@ -444,8 +467,12 @@ class MemoryQueue:
     numbers: list[str] = field(default_factory=list)
     censuses: list[str] = field(default_factory=list)
     replayed: list[str] = field(default_factory=list)
+    hubs: list[str] = field(default_factory=list)
+    """Those of the events that were replayed or buried."""
     buried_numbers: list[tuple[str, str]] = field(default_factory=list)
     buried_events: list[tuple[str, str, str]] = field(default_factory=list)
+    deliveries: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
+    buried_notifications: list[tuple[str, str]] = field(default_factory=list)
     broken: bool = False
 
     def wake_numbers(self, phone_number_ids: Sequence[str]) -> None:
@@ -458,20 +485,32 @@ class MemoryQueue:
         self._require_answer()
         self.censuses.append(hub)
 
-    def replay_event(self, body: str) -> None:
+    def wake_deliveries(self, deliveries: Sequence[tuple[str, ...]], seconds: int = 0) -> None:
+        """See `Queue.wake_deliveries`."""
+        self._require_answer()
+        self.deliveries.extend((delivery, seconds) for delivery in deliveries)
+
+    def bury_notification(self, body: str, reason: str) -> None:
+        """See `Queue.bury_notification`."""
+        self._require_answer()
+        self.buried_notifications.append((body, reason))
+
+    def replay_event(self, body: str, hub: str = HUB) -> None:
         """See `Queue.replay_event`."""
         self._require_answer()
         self.replayed.append(body)
+        self.hubs.append(hub)
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """See `Queue.bury_number`."""
         self._require_answer()
         self.buried_numbers.append((phone_number_id, reason))
 
-    def bury_event(self, body: str, encoding: str, reason: str) -> None:
+    def bury_event(self, body: str, encoding: str, reason: str, hub: str = HUB) -> None:
         """See `Queue.bury_event`."""
         self._require_answer()
         self.buried_events.append((body, encoding, reason))
+        self.hubs.append(hub)
 
     def _require_answer(self) -> None:
         if self.broken:

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -14,7 +15,7 @@ from onramp.domain.clients import mailbox
 from onramp.domain.errors import Ambiguous, Permanent, Transient
 from onramp.domain.partner_events import Channel, read_channel
 from onramp.domain.text import identifier, mapping, members, moment, text
-from onramp.ports.upstreams import Gate, NewKey, Page, RemoteClient, Submission
+from onramp.ports.upstreams import Amount, Gate, NewKey, Page, RemoteClient, Submission
 
 _COMMON: Final = (
     Rule(Kind.THROTTLED, "partner_unavailable", status=429),
@@ -37,6 +38,7 @@ def _upstream(*rules: Rule) -> Upstream:
 
 
 READ: Final = _upstream(Rule(Kind.PERMANENT, "channel_missing", status=404))
+READ_BALANCE: Final = _upstream()
 CREATE_CLIENT: Final = _upstream(
     Rule(Kind.PERMANENT, "client_rejected", status=400),
     Rule(Kind.PERMANENT, "client_rejected", status=409),
@@ -62,6 +64,7 @@ CANCEL: Final = _upstream(Rule(Kind.PERMANENT, "cancellation_rejected", status=(
 REACTIVATE: Final = _upstream(Rule(Kind.PERMANENT, "reactivation_rejected", status=(400, 428)))
 
 REFUSED: Final = 401
+LONGEST_CURRENCY: Final = 10
 PAGE: Final = 200
 """Items that one request asks for."""
 FARTHEST: Final = 1_000 * PAGE
@@ -164,6 +167,15 @@ class PartnerApi:
         path = f"{_control(client_id, channel_id)}/reactivate"
         self._call(REACTIVATE, "POST", path, gate, {}, wordless=True)
 
+    def read_balance(self, gate: Gate) -> Sequence[Amount]:
+        """What the partner has, a list of amounts [one]. Raises `Transient` when none can be read."""
+        answer = self._call(READ_BALANCE, "GET", "balance", gate)
+        entries = members(answer) if isinstance(answer, list) else [answer]
+        found = tuple(amount for entry in entries if (amount := _amount(mapping(entry))) is not None)
+        if not found:
+            raise Transient("partner_unavailable", status=200)
+        return found
+
     def _address(self, answered: str | None) -> str:
         """The host a key is for, if it is one that may see keys; else the configured one."""
         if answered is None or not _ADDRESS.fullmatch(answered):
@@ -251,6 +263,18 @@ def _client(entry: Mapping[str, object]) -> RemoteClient | None:
 def _channel(entry: Mapping[str, object]) -> Channel | None:
     channel = read_channel(entry)
     return channel if channel.id else None
+
+
+def _amount(entry: Mapping[str, object]) -> Amount | None:
+    """One amount; a number, or the text of one."""
+    currency, total = text(entry.get("currency")), entry.get("total")
+    if currency is None or isinstance(total, bool) or not isinstance(total, int | float | str):
+        return None
+    try:
+        amount = Decimal(str(total))
+    except InvalidOperation:
+        return None
+    return Amount(currency[:LONGEST_CURRENCY], amount) if amount.is_finite() else None
 
 
 def _next_offset(answer: Mapping[str, object], offset: int, count: int) -> int | None:

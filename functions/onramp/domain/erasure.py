@@ -36,7 +36,9 @@ FEWEST_DIGITS: Final = 9
 """Of a phone number with its country, so that no id holds one by chance."""
 COST: Final = 2**13
 """Of the digest of a name: some 20 ms, so that nobody tries all phone numbers."""
-NEVER: Final = frozenset({"BUDGET", "CENSUS", "TENANT", "ENDPOINT", "REQUEST", "RECEIPT", "DOSSIER", "SALT"})
+NEVER: Final = frozenset(
+    {"BALANCE", "BUDGET", "CENSUS", "TENANT", "ENDPOINT", "REQUEST", "RECEIPT", "DOSSIER", "SALT"}
+)
 """Kinds of items that hold nothing of a person."""
 
 
@@ -326,6 +328,13 @@ def _event(person: Person, content: Mapping[str, Any]) -> Act | None:
 
 def _is_traced(person: Person, meta_id: str) -> bool:
     return bool(person.traces) and trace(person.salt, meta_id) in person.traces
+
+
+def _delivery(person: Person, content: Mapping[str, Any]) -> Act | None:
+    """That of a signup is its person's; one of a whole hub, when what it tells names them."""
+    subject = str(content.get("subject"))
+    mine = person.is_in(content.get("body")) if subject.startswith("HUB#") else subject in person.signups
+    return Act.REMOVE if mine else None
 
 
 _RULES: Final = {"SIGNUP": _signup, "NUMBER": _number, "CLIENT": _client, "EVENT": _event}

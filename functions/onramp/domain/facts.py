@@ -62,6 +62,8 @@ class FactType(StrEnum):
     NUMBER_ADOPTED = "number.adopted"
     NUMBER_KEY_ROTATED = "number.key_rotated"
     CHANNELS_UNKNOWN = "channels.unknown"
+    BALANCE_LOW = "balance.low"
+    BALANCE_RECOVERED = "balance.recovered"
     SOLUTION_CHANGED = "solution.changed"
     DELETION_REQUESTED = "deletion.requested"
     DELETION_CARRIED_OUT = "deletion.carried_out"
@@ -159,6 +161,13 @@ FACTS: Final[Mapping[str, FactKind]] = {
     ),
     FactType.CHANNELS_UNKNOWN: FactKind(
         "360dialog bills channels that belong to no number of ours.", detail=("count", "channel_ids")
+    ),
+    FactType.BALANCE_LOW: FactKind(
+        "The partner's balance at 360dialog is below what the stage watches; told once until it recovers.",
+        detail=("total", "watched", "hub"),
+    ),
+    FactType.BALANCE_RECOVERED: FactKind(
+        "The balance is no longer below what the stage watches.", detail=("total", "watched", "hub")
     ),
     FactType.SOLUTION_CHANGED: FactKind(
         "Meta tells of the multi-partner solution; `status` is its word, in small letters.",

@@ -3,7 +3,7 @@
 `storage` is the table, `upstreams` are Meta and 360dialog, `services` is all the rest of our own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, Never, cast
@@ -11,9 +11,11 @@ from typing import Final, Never, cast
 from onramp.domain.budget import BudgetRule
 from onramp.domain.errors import UnknownHub
 from onramp.domain.launch import Flows
+from onramp.domain.notifications import TRY_SECONDS
 from onramp.domain.records import HUB
 from onramp.domain.relaying import NO_RELAY, RelayRules
 from onramp.domain.schedule import LOOK_AFTER, RETRY_SECONDS
+from onramp.ports.outbound import Outbound, Signer
 from onramp.ports.relaying import Bodies, Outlets, Relay
 from onramp.ports.services import Bus, Clock, Letters, Queue, Telemetry, Vault
 from onramp.ports.storage import Store
@@ -43,6 +45,29 @@ class LinkRules:
 
 
 NO_LINKS: Final = LinkRules()
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRule:
+    """An endpoint of the partner's: where it is, and of which events it hears, by `*` and `number.*`."""
+
+    url: str
+    events: Sequence[str] = ("*",)
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationRules:
+    """The endpoints by name, and the waits between tries in seconds.
+
+    `loopback`: this machine may be an endpoint, in a local run alone.
+    """
+
+    endpoints: Mapping[str, EndpointRule] = field(default_factory=dict)
+    waits: Sequence[int] = TRY_SECONDS
+    loopback: bool = False
+
+
+NO_NOTIFICATIONS: Final = NotificationRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +128,9 @@ class Rules:
     sets a webhook back. `flows`: what a popup can be opened with, by name. `links`: what holds for signup
     links. `redirect_uris`: the pages, exactly, that a signup without a popup may come back to. `limits`: what
     one tenant may have. `plan_tier`: of a signup that names none. `solution_id`: of the multi-partner
-    solution. `hears_meta`: whether Meta's own webhook is taken. `relay`: what is handed on of 360dialog's
-    events, and to whom.
+    solution. `watch_balance`: the amount below which the partner's balance is told; None watches nothing.
+    `hears_meta`: whether Meta's own webhook is taken. `notifications`: who hears of what happens. `relay`:
+    what is handed on of 360dialog's events, and to whom.
     """
 
     retry_seconds: Sequence[int] = RETRY_SECONDS
@@ -119,8 +145,11 @@ class Rules:
     limits: TenantLimits = NO_LIMITS
     plan_tier: str = "regular"
     webhooks: Webhooks = NO_NAMED
+    partner_id: str = ""
     solution_id: str = ""
+    watch_balance: int | None = None
     hears_meta: bool = False
+    notifications: NotificationRules = NO_NOTIFICATIONS
     relay: RelayRules = NO_RELAY
 
 
@@ -152,6 +181,8 @@ class Ports:
     relay: Relay = cast("Relay", NotWired("relay"))  # noqa: RUF009 - stateless
     bodies: Bodies = cast("Bodies", NotWired("bodies"))  # noqa: RUF009 - stateless
     outlets: Outlets = cast("Outlets", NotWired("outlets"))  # noqa: RUF009 - stateless
+    outbound: Outbound = cast("Outbound", NotWired("outbound"))  # noqa: RUF009 - stateless
+    signer: Signer = cast("Signer", NotWired("signer"))  # noqa: RUF009 - stateless
     rules: Rules = field(default_factory=Rules)
     kept: Kept = KEPT
     hub: str = HUB
@@ -161,6 +192,11 @@ class Ports:
     def hub_names(self) -> Sequence[str]:
         """All hubs of the stage; the default one is the first."""
         return tuple(self.hubs) or (self.hub,)
+
+    @property
+    def each(self) -> Iterator["Ports"]:
+        """The same as seen from each hub."""
+        return (self.at(hub) for hub in self.hub_names)
 
     def at(self, hub: str) -> "Ports":
         """The same as seen from another hub. Raises `UnknownHub`."""

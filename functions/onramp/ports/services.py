@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from onramp.domain.records import Fact
+from onramp.domain.records import HUB, Fact
 
 
 class Clock(Protocol):
@@ -36,14 +36,20 @@ class Queue(Protocol):
     def wake_census(self, hub: str) -> None:
         """Wake a worker for the census of a hub."""
 
-    def replay_event(self, body: str) -> None:
-        """Put an event's body into the events queue once more."""
+    def wake_deliveries(self, deliveries: Sequence[tuple[str, ...]], seconds: int = 0) -> None:
+        """Wake the sender for each delivery, by its identity; in so many seconds, 900 at most."""
+
+    def bury_notification(self, body: str, reason: str) -> None:
+        """Keep a message of the notifications' queue that cannot be read in its dead letters."""
+
+    def replay_event(self, body: str, hub: str = HUB) -> None:
+        """Put an event's body into the events queue once more, as its hub's."""
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         """Put the job of a number that is given up with its reason into the dead-letter queue."""
 
-    def bury_event(self, body: str, encoding: str, reason: str) -> None:
-        """Keep a body for a person in the dead-letter queue."""
+    def bury_event(self, body: str, encoding: str, reason: str, hub: str = HUB) -> None:
+        """Keep a body for a person in the dead-letter queue, as its hub's."""
 
 
 @dataclass(frozen=True, slots=True)

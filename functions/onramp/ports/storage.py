@@ -11,21 +11,23 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from onramp.domain.ledger import EventRecord
+from onramp.domain.notifications import Delivery
 from onramp.domain.number import Number
 from onramp.domain.records import Fact, Stored
 from onramp.domain.states import Standing, Step
 
 
 class Line(StrEnum):
-    """What is due waits in three lines, so that a long one never holds up another.
+    """What is due waits in lines, so that a long one never holds up another.
 
     `WORK`: calls that move something on. `LOOK`: numbers that wait for 360dialog. `CHECK`: connected numbers
-    by the time of their daily check.
+    by the time of their daily check. `SEND`: deliveries of notifications by their next try.
     """
 
     WORK = "WORK"
     LOOK = "LOOK"
     CHECK = "CHECK"
+    SEND = "SEND"
 
 
 _LINES: Final[Mapping[str, Line]] = {Step.LOOK: Line.LOOK, Step.CHECK: Line.CHECK}
@@ -69,6 +71,17 @@ class Position:
 
     at: datetime
     id: str
+
+
+def delivery_name(subject: str, fact_id: str) -> str:
+    """What a list of an endpoint's deliveries calls one of them."""
+    return f"{subject}/{fact_id}"
+
+
+def delivery_named(name: str, endpoint: str) -> tuple[str, str, str]:
+    """The identity of a delivery in a list of its endpoint's."""
+    subject, _, fact_id = name.rpartition("/")
+    return subject, fact_id, endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +138,9 @@ class Store(Protocol):
     def facts_of(self, subject: str, limit: int) -> list[Fact]:
         """The newest facts of a signup (or hub), oldest first."""
 
+    def deliveries_for(self, subject: str, limit: int) -> list[Delivery]:
+        """The newest deliveries of what happened to a signup (or hub), newest first."""
+
     def facts_since(
         self, since: datetime, until: datetime, cursor: str | None, limit: int
     ) -> tuple[list[Fact], str | None]:
@@ -133,7 +149,7 @@ class Store(Protocol):
     # -- through an index: what is found may lag, and is read again before anybody acts on it
 
     def due(self, before: datetime, limit: int, *, line: Line) -> Sequence[Due]:
-        """Numbers and censuses of one line whose due time has passed, oldest first."""
+        """Numbers, censuses and deliveries of one line whose due time has passed, oldest first."""
 
     def postpone(self, hit: Due, until: datetime) -> bool:
         """Move a hit's due time on, touching nothing else, unless it has moved already. Whether it did.
@@ -166,6 +182,11 @@ class Store(Protocol):
         self, tenant: str, status: str | None, before: Position | None, limit: int, now: datetime
     ) -> Sequence[Position]:
         """A tenant's links by the time of their end, the last to end first; that time is their position."""
+
+    def deliveries_of(
+        self, endpoint: str, state: str | None, since: datetime, before: Position | None, limit: int
+    ) -> Sequence[Position]:
+        """An endpoint's deliveries since a time, newest first; `delivery_named` reads their ids."""
 
     def opened(self, span: Span, limit: int) -> Sequence[Position]:
         """Signups of all tenants by the time they were opened at, newest first, as long as facts are kept."""

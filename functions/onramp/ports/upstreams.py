@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from onramp.domain.partner_events import Channel
@@ -96,6 +97,14 @@ class Submission:
     phone_number_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Money that a partner has at 360dialog, in a currency as 360dialog calls it."""
+
+    currency: str
+    total: Decimal
+
+
 type Gate = Callable[[], None]
 """Called right before each request: takes a slot of the budget, or raises `PutOff`."""
 
@@ -137,6 +146,9 @@ class Partner(Protocol):
 
     def reactivate(self, client_id: str, channel_id: str, gate: Gate) -> None:
         """The other way to take a channel's end back."""
+
+    def read_balance(self, gate: Gate) -> Sequence[Amount]:
+        """What the partner has, in each of its currencies; at least one amount."""
 
 
 @dataclass(frozen=True, slots=True)

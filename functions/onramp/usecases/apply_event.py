@@ -66,7 +66,7 @@ def _attempt(ports: Ports, event: PartnerEvent, *, again: bool) -> Outcome:
         ports.telemetry.count("RecordsCrashed")
         ports.telemetry.warn("record cannot be read", record=str(trouble), event_id=event.id)
         kept = event.raw if ports.rules.relay.keeps(event.name) else bare(event)
-        ports.queue.bury_event(kept, "utf-8", "unreadable_record")
+        ports.queue.bury_event(kept, "utf-8", "unreadable_record", ports.hub)
         return Done()
 
 
@@ -172,7 +172,7 @@ class EventWork:
             case AgainAt(waits=waits):
                 record.give_back(now, counted=True, waits=waits)
             case GivenUp(code=code):
-                self._ports.queue.bury_event(record.raw, "utf-8", code)
+                self._ports.queue.bury_event(record.raw, "utf-8", code, record.hub)
                 self._ports.telemetry.count("EventsGivenUp")
                 record.end(Ended.GIVEN_UP, reason=code)
             case Done():

@@ -26,6 +26,7 @@ from onramp.domain.records import Fact
 from onramp.domain.states import Progress
 from onramp.ports import Ports
 from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt, comes_back
+from onramp.usecases.balance import watch_balance
 from onramp.usecases.budgeting import spare_gate
 from onramp.usecases.changing import change_number, wake
 from onramp.usecases.resolve import read_numbers, resolve
@@ -87,6 +88,7 @@ class CensusWork:
     def do(self) -> None:
         """Some pages. Raises `PutOff` when there are more."""
         gate = spare_gate(self._ports, PATIENCE)
+        watch_balance(self._ports, self.record.began_at, gate)
         for _ in range(PAGES):
             page = self._ports.partner.list_channels({}, self.record.offset, gate)
             self._ports.telemetry.count("CensusPages")

@@ -13,6 +13,7 @@ receipt that there is, and removes what has come since.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import product
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -207,7 +208,7 @@ class _Search:
         if who.digits:
             digits = canonical(who.digits)
             person.learn(digits=digits)
-            numbers += ports.store.numbers_with(ports.hub, digits)
+            numbers += [name for hub in ports.hub_names for name in ports.store.numbers_with(hub, digits)]
         signups = [who.signup_id] if who.signup_id else []
         for number in read_numbers(ports, numbers):
             if number.erased_at is None:
@@ -326,13 +327,14 @@ class _Search:
         wabas = {signup.waba.id for signup in signups if signup.waba} | {number.waba.id for number in numbers}
         own = {number.phone_number_id for number in numbers}
         for waba_id in sorted(wabas):
-            if set(self._ports.store.numbers_in(self._ports.hub, waba_id, MOST_NUMBERS)) <= own:
+            store, hubs = self._ports.store, self._ports.hub_names
+            if {name for hub in hubs for name in store.numbers_in(hub, waba_id, MOST_NUMBERS)} <= own:
                 self._dossier.person.learn(waba=waba_id)
 
     def _know_clients(self) -> None:
         person, ports = self._dossier.person, self._ports
-        for email in list(person.emails):
-            client = ports.store.read(ClientRecord, ports.hub, email)
+        for hub, email in product(ports.hub_names, list(person.emails)):
+            client = ports.store.read(ClientRecord, hub, email)
             if client is None:
                 continue
             if self._who.email is not None and self._who.tenant is None:

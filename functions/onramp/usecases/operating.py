@@ -79,7 +79,7 @@ def signups_by_time(ports: Ports, sought: Sought, span: Span, limit: int) -> Lis
 
 def signups_of_digits(ports: Ports, phone: str) -> list[Whole]:
     """The signups that have a number with these digits, however they are written."""
-    numbers = read_numbers(ports, ports.store.numbers_with(ports.hub, canonical(phone))[:CANDIDATES])
+    numbers = _numbers_with(ports, phone)
     names = dict.fromkeys(number.signup_id for number in numbers)
     return together(ports, ports.store.read_all(Signup, [(name,) for name in names]))
 
@@ -99,11 +99,24 @@ def numbers_at(
 ) -> list[Number]:
     """The numbers with some digits, of a WABA, or with a channel; of the first that is given."""
     if digits is not None:
-        return read_numbers(ports, ports.store.numbers_with(ports.hub, canonical(digits))[:CANDIDATES])
+        return _numbers_with(ports, digits)
     if waba_id is not None:
-        return numbers_of_waba(ports, waba_id)
-    number = number_at(ports, channel_id)
+        return [number for at in ports.each for number in numbers_of_waba(at, waba_id)]
+    number = number_with(ports, channel_id)
     return [] if number is None else [number]
+
+
+def number_with(ports: Ports, channel_id: str | None) -> Number | None:
+    """The number that has a channel for its own, at whatever hub."""
+    found = (number_at(at, channel_id) for at in ports.each)
+    return next((number for number in found if number is not None), None)
+
+
+def _numbers_with(ports: Ports, phone: str) -> list[Number]:
+    """The numbers with some digits, at all hubs."""
+    digits = canonical(phone)
+    names = [name for hub in ports.hub_names for name in ports.store.numbers_with(hub, digits)]
+    return read_numbers(ports, names[:CANDIDATES])
 
 
 def give_up_number(ports: Ports, number: Number, *, forced: bool) -> Number:
@@ -141,8 +154,10 @@ def attempts(ports: Ports, span: Span, limit: int) -> Listing[Fact]:
 
 
 def event_of(ports: Ports, event_id: str) -> EventRecord:
-    """An event by 360dialog's id of it. Raises `Problem(not_found)`."""
-    record = ports.store.read(EventRecord, ports.hub, event_id)
+    """An event by 360dialog's id of it, of this hub, else of another one. Raises `Problem(not_found)`."""
+    hubs = dict.fromkeys((ports.hub, *ports.hub_names))
+    found = (ports.store.read(EventRecord, hub, event_id) for hub in hubs)
+    record = next((record for record in found if record is not None), None)
     if record is None:
         raise Problem("not_found", "There is no such event, or it came too long ago.")
     return record
@@ -167,13 +182,16 @@ class EventsSought:
 
 
 def events(ports: Ports, sought: EventsSought, span: Span, limit: int) -> Listing[EventRecord]:
-    """Events, the last first; of `limit` that are looked at those that fit."""
+    """Events of one hub, the last first; of `limit` that are looked at those that fit.
+
+    A number's are those of its own hub.
+    """
     if sought.channel_id is not None:
         places = ports.store.events_at(channel_place(ports.hub, sought.channel_id), span, limit)
         return _events(ports, places, sought.fits, limit)
     if sought.phone_number_id is not None:
         number = number_of(ports, sought.phone_number_id)
-        return _events_of_number(ports, number, sought, span, limit)
+        return _events_of_number(ports.at(number.hub), number, sought, span, limit)
     return _events(ports, ports.store.events(ports.hub, span, limit), sought.fits, limit)
 
 
@@ -209,7 +227,7 @@ def replay(ports: Ports, record: EventRecord, *, again: bool) -> bool:
     """
     if record.outcome == Outcome.GIVEN_UP and not again:
         raise Problem("event_given_up", f"It was given up ({record.reason or 'nobody said why'}).")
-    ports.queue.replay_event(record.raw)
+    ports.queue.replay_event(record.raw, record.hub)
     return record.may_act
 
 

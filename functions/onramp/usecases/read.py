@@ -152,7 +152,7 @@ def come_back_in(under_way: Iterable[Number], now: datetime) -> int | None:
 
 def channel_key(ports: Ports, channel_id: str) -> NewKey:
     """The channel's key in clear. Raises `Problem(not_found | not_connected)`."""
-    found = (number_at(ports.at(hub), channel_id) for hub in ports.hub_names)
+    found = (number_at(at, channel_id) for at in ports.each)
     number = next((number for number in found if number is not None), None)
     if number is None:
         raise Problem("not_found", "There is no such channel.")

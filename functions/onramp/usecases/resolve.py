@@ -28,6 +28,20 @@ def concerned(ports: Ports, event: PartnerEvent) -> list[str]:
     return [] if phone_number_id is None else [phone_number_id]
 
 
+def hubs_of(ports: Ports, event: PartnerEvent) -> list[Ports]:
+    """The ports of the hubs that one of Meta's own events is about, for Meta names none.
+
+    Those that have a number it concerns; every one while none has, so that it waits wherever the number may
+    come; that of the solution for what is said of a solution.
+    """
+    if len(ports.hub_names) == 1:
+        return [ports]
+    if not event.about_channel:
+        named = [at for at in ports.each if at.rules.solution_id == event.solution_id]
+        return named[:1] or [ports]
+    return [at for at in ports.each if concerned(at, event)] or list(ports.each)
+
+
 def resolve(ports: Ports, channel: Channel) -> str | None:
     """The number a channel belongs to, by Meta's id of it, or None."""
     number = number_at(ports, channel.id) or _by_id(ports, channel) or _by_digits(ports, channel)

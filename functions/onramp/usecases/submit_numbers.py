@@ -160,6 +160,7 @@ class _Taking:
         elif number.tenant != self._signup.tenant:
             self._inherit(number, listed)
         else:
+            self._move(number)
             self._lost_by_older(number)
             self._give(number, listed)
             life.reconnect(number, self._now)
@@ -190,10 +191,20 @@ class _Taking:
         self._owners.require_free(number)
         self._lost_by_older(number)
         life.hand_over(number, self._signup.tenant, self._now)
+        number.hub = self._signup.hub
         # When it came to somebody else is nobody's business.
         number.created_at = self._now
         self._give(number, listed)
         life.submit(number, self._now)
+
+    def _move(self, number: Number) -> None:
+        """To the hub of the signup, where nothing of it lives at its own. Raises `Problem(number_taken)`."""
+        if number.hub == self._signup.hub:
+            return
+        if not life.is_free(number):
+            detail = f"It is at the hub {number.hub}: end it there, or sign up for that hub."
+            raise Problem("number_taken", detail)
+        life.move(number, self._signup.hub)
 
     def _give(self, number: Number, listed: ListedNumber) -> None:
         """What this signup knows of the number."""

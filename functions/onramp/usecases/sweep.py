@@ -8,12 +8,13 @@ many numbers 360dialog should tell of soon.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from onramp.domain.census import Census
 from onramp.domain.crashes import told_of
 from onramp.domain.errors import SweepIncomplete, UnavailableError
+from onramp.domain.notifications import Delivery
 from onramp.domain.number import Number
 from onramp.ports import Ports
 from onramp.ports.storage import Due, Line
@@ -55,6 +56,7 @@ def sweep(ports: Ports, enough: Callable[[], bool] = lambda: False) -> None:
     missed += _postpone(ports, looks[SINGLE_LOOKS:], LATER)
     # What is left over is older at the next sweep, and comes first then.
     missed += _wake(ports, ports.store.due(now, CHECKS, line=Line.CHECK), LATER)
+    missed += _wake_deliveries(ports, now, enough)
     if missed:
         raise SweepIncomplete(f"{missed} hits")
 
@@ -65,6 +67,17 @@ def _wake_censuses(ports: Ports) -> None:
         ports.queue.wake_census(hub)
 
 
+def _wake_deliveries(ports: Ports, now: datetime, enough: Callable[[], bool]) -> int:
+    """Notifications that wait longer than a queue can, or whose wake-up was lost."""
+    missed = 0
+    while ports.rules.notifications.endpoints and not enough():
+        hits = ports.store.due(now, BATCH, line=Line.SEND)
+        missed += _wake(ports, hits, LATER)
+        if len(hits) < BATCH or missed:
+            break
+    return missed
+
+
 def _wake(ports: Ports, hits: Sequence[Due], later: timedelta) -> int:
     """Wake first, move on afterwards: a crash between the two wakes twice. Gives how many could not be."""
     numbers = [hit.identity[0] for hit in hits if hit.kind == Number.KIND]
@@ -73,6 +86,8 @@ def _wake(ports: Ports, hits: Sequence[Due], later: timedelta) -> int:
         for hit in hits:
             if hit.kind == Census.KIND and hit.identity[0] in ports.hub_names:
                 ports.queue.wake_census(hit.identity[0])
+        if deliveries := [hit.identity for hit in hits if hit.kind == Delivery.KIND]:
+            ports.queue.wake_deliveries(deliveries)
     except UnavailableError:
         ports.telemetry.warn("queue does not answer; the next sweep sends")
         return len(hits)

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from onramp.adapters.memory import (
@@ -29,6 +30,7 @@ from onramp.domain.signup import Client, Exchange, ListedNumber, Signup, Waba, p
 from onramp.domain.states import Progress
 from onramp.ports import Ports, Rules
 from onramp.ports.upstreams import (
+    Amount,
     ChannelWebhook,
     Gate,
     Grant,
@@ -108,6 +110,7 @@ class ScriptedPartner(Script):
     obeys: bool = True
     shows_end: bool = True
     revives: bool = True
+    balance: list[Amount] = field(default_factory=lambda: [Amount("EUR", Decimal(250))])
 
     def list_clients(self, offset: int, gate: Gate, *, email: str | None = None) -> Page[RemoteClient]:
         gate()
@@ -172,6 +175,11 @@ class ScriptedPartner(Script):
         self.begin("reactivate")
         self._control(client_id, channel_id, wanted=False)
         self.end("reactivate")
+
+    def read_balance(self, gate: Gate) -> Sequence[Amount]:
+        gate()
+        self.begin("read_balance")
+        return self.balance
 
     def _control(self, client_id: str, channel_id: str, *, wanted: bool) -> None:
         self.controlled.append((client_id, channel_id, wanted))

@@ -12,7 +12,10 @@
 | `ClientRecord` | `CLIENT#<hub>#<email or id>` / `CLIENT` |                                           |
 | `EventRecord`  | `EVENT#<hub>#<id>` / `EVENT`            | `by_place`; by its time: `by_tenant`      |
 | `BudgetState`  | `BUDGET#<hub>` / `BUDGET`               |                                           |
+| `Balance`      | `BALANCE#<hub>` / `BALANCE`             | its hub                                   |
 | `Census`       | `CENSUS#<hub>` / `CENSUS`               | `by_due`                                  |
+| `Endpoint`     | `ENDPOINT#<name>` / `ENDPOINT`          |                                           |
+| `Delivery`     | `SIGNUP#<id>` / `DELIVERY#<fact id>#…`  | its signup; `by_due`, `by_tenant`         |
 | `Remembered`   | `IDEMPOTENCY#<tenant>#<key>` / `KEY`    |                                           |
 | `Witness`      | `WITNESS#<WABA id>` / `WITNESS`         | `by_tenant`, while its signup is lost     |
 | `DeletionRequest` | `REQUEST#<code>` / `REQUEST`         | `by_tenant`, until it is carried out      |
@@ -37,13 +40,14 @@ from onramp.domain.errors import Unreadable
 from onramp.domain.facts import FactType
 from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.link import LONGEST, SHORTEST, Link, LinkStatus
+from onramp.domain.notifications import Delivery, DeliveryState
 from onramp.domain.number import Number, waba_place
 from onramp.domain.records import SCHEMA, Fact, Stored
 from onramp.domain.signup import SIGNUP_LIFETIME, Signup
 from onramp.domain.states import SignupStatus, Standing
 from onramp.domain.text import from_iso, iso
 from onramp.domain.witness import Witness
-from onramp.ports.storage import Due, Found, Line, Position, Span, line_of
+from onramp.ports.storage import Due, Found, Line, Position, Span, delivery_name, line_of
 
 EXPIRY: Final = "expires_at_epoch"
 LARGE: Final = 32_000
@@ -65,6 +69,9 @@ _SORT_KEYS: Final = {"IDEMPOTENCY": "KEY"}
 
 def key_of(kind: str, identity: tuple[str, ...]) -> Key:
     """Where a record is."""
+    if kind == Delivery.KIND:
+        subject, fact_id, endpoint = identity
+        return fact_place(subject), "#".join([kind, part(fact_id), part(endpoint)])
     if kind in _SIGNUP_PART:
         signup_id, *rest = identity
         return f"SIGNUP#{part(signup_id)}", "#".join([_SIGNUP_PART[kind], *rest])
@@ -185,6 +192,16 @@ def numbers_key(tenant: str, standing: str) -> str:
     return f"NUMBERS#{part(tenant)}#{standing}"
 
 
+def deliveries_key(endpoint: str, state: str) -> str:
+    """The partition of `by_tenant` with an endpoint's deliveries of one state."""
+    return f"DELIVERIES#{part(endpoint)}#{state}"
+
+
+def delivery_states_of(state: str | None, since: datetime) -> list[tuple[str, str, str]]:
+    """Which partitions of `by_tenant` hold deliveries of a state, and from when on."""
+    return [(word, iso(since), "~") for word in ([state] if state else DeliveryState)]
+
+
 # An index by time needs no index of its own: nothing of these has a tenant's key. Each entry is written once.
 
 
@@ -270,9 +287,11 @@ def standings_of(standing: Standing | None) -> list[tuple[str, str, str]]:
 
 def due_of(item: Item, line: Line) -> Due:
     """A hit of `by_due`, from its keys alone."""
+    at, _, since = str(item["due_at"]).partition("#")
+    if str(item["sk"]).startswith(f"{Delivery.KIND}#"):
+        return Due(Delivery.KIND, _delivery(item), from_iso(at), line, from_iso(since) if since else None)
     kind, *identity = str(item["pk"]).split("#")
     names = tuple(unpart(name) for name in identity)
-    at, _, since = str(item["due_at"]).partition("#")
     return Due(kind, names, from_iso(at), line, from_iso(since) if since else None)
 
 
@@ -322,6 +341,22 @@ def _event(record: EventRecord) -> dict[str, Value | None]:
     }
 
 
+def _deliver(record: Delivery) -> dict[str, Value | None]:
+    return {
+        "tenant_key": deliveries_key(record.endpoint, record.state),
+        "created_key": created_key(record.created_at, delivery_name(record.subject, record.fact_id)),
+        "due_shard": Line.SEND if record.due_at else None,
+        "due_at": iso(record.due_at) if record.due_at else None,
+    }
+
+
+def _delivery(item: Item) -> tuple[str, ...]:
+    """The identity of a delivery, from its keys alone."""
+    place = str(item["pk"])
+    subject = place if place.startswith("HUB#") else unpart(place.partition("#")[2])
+    return (subject, *(unpart(name) for name in str(item["sk"]).split("#")[1:]))
+
+
 def _census(record: Census) -> dict[str, Value | None]:
     return {
         "due_shard": Line.WORK if record.due_at else None,
@@ -356,6 +391,7 @@ _INDEXED: Final[Mapping[str, Callable[[Any], dict[str, Value | None]]]] = {
     Number.KIND: _number,
     EventRecord.KIND: _event,
     Census.KIND: _census,
+    Delivery.KIND: _deliver,
     Witness.KIND: _witness,
     DeletionRequest.KIND: _request,
 }

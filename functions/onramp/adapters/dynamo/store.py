@@ -17,6 +17,8 @@ from onramp.adapters.dynamo.items import (
     attributes_of,
     created_key,
     days_of,
+    deliveries_key,
+    delivery_states_of,
     digits_key,
     due_key,
     due_of,
@@ -50,6 +52,7 @@ from onramp.adapters.dynamo.table import (
 )
 from onramp.domain.errors import Conflict, UnavailableError, Unreadable
 from onramp.domain.ledger import EventRecord
+from onramp.domain.notifications import Delivery
 from onramp.domain.number import waba_place
 from onramp.domain.records import Fact, Stored
 from onramp.domain.states import Standing
@@ -197,6 +200,12 @@ class DynamoStore:
         items = islice(self._table.query(where, newest_first=True, page=limit), limit)
         return list(reversed(list(self._facts(items))))
 
+    def deliveries_for(self, subject: str, limit: int) -> list[Delivery]:
+        """See `Store.deliveries_for`."""
+        where = When.of("#pk = :pk AND begins_with(#sk, :kind)", pk=fact_place(subject), kind="DELIVERY#")
+        items = islice(self._table.query(where, newest_first=True, page=limit), limit)
+        return list(self._readable(Delivery, (item for item in items if not self._outlived(item))))
+
     def facts_since(
         self, since: datetime, until: datetime, cursor: str | None, limit: int
     ) -> tuple[list[Fact], str | None]:
@@ -280,6 +289,16 @@ class DynamoStore:
     ) -> Sequence[Position]:
         """See `Store.links_of`."""
         parts = [(links_key(tenant, word), low, high) for word, low, high in link_statuses_of(status, now)]
+        return self._newest(parts, before, limit)
+
+    def deliveries_of(
+        self, endpoint: str, state: str | None, since: datetime, before: Position | None, limit: int
+    ) -> Sequence[Position]:
+        """See `Store.deliveries_of`."""
+        parts = [
+            (deliveries_key(endpoint, word), low, high)
+            for word, low, high in delivery_states_of(state, since)
+        ]
         return self._newest(parts, before, limit)
 
     def numbers_of(

@@ -37,6 +37,7 @@ from onramp.domain.number.lives import (
     hand_over,
     is_alive,
     is_free,
+    move,
     reconnect,
     retry,
     submit,
@@ -96,7 +97,7 @@ __all__ = (
     "erase", "fail", "give_up", "granted", "hand_over", "hear", "held_up", "intend", "is_alive", "is_free",
     "is_of", "keep_key",
     "key_made", "looked", "looked_before", "match_late", "may_be_of", "may_mend", "mended", "missed",
-    "note", "overdue", "plan_again", "proved", "put_off", "reconnect", "refuse", "renew_client",
+    "move", "note", "overdue", "plan_again", "proved", "put_off", "reconnect", "refuse", "renew_client",
     "renew_key", "retry", "rotate", "schedule", "second_is_gone", "see", "set_back", "settle_notice",
     "submit", "submitted", "surely_absent", "take", "take_back", "waba_place",
 )  # fmt: skip

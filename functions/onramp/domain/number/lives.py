@@ -123,6 +123,13 @@ def hand_over(number: Number, tenant: str, now: datetime) -> None:
     number.rests = False
 
 
+def move(number: Number, hub: str) -> None:
+    """To another hub; what it was to the one before means nothing there. It must be free."""
+    number.hub = hub
+    number.client_id = number.listing = number.look_from = None
+    number.client_renewed = False
+
+
 def is_alive(number: Number) -> bool:
     """Whether 360dialog has, or may have, something of it that has not ended."""
     if number.cancelled_at is not None:

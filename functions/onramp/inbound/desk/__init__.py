@@ -47,6 +47,12 @@ class Nothing(Asked):
     """No arguments."""
 
 
+class AtHub(Asked):
+    """What is asked of one hub; of the default one, where none is named. The ports are that hub's then."""
+
+    hub: Annotated[str | None, Field(pattern=r"^[a-z][a-z0-9\-]{0,30}$")] = None
+
+
 class PageAsked(Asked):
     """A page of a list: at most `limit` items, behind `cursor`."""
 

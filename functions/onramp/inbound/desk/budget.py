@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from onramp.domain.census import Census
-from onramp.inbound.desk import Answer, Asked, Command
+from onramp.inbound.desk import Answer, AtHub, Command
 from onramp.ports import Ports
 from onramp.usecases.keys import MOST_CALLS, outlook
 
@@ -13,7 +13,7 @@ PAGE: Final = 200
 """Channels that one call lists."""
 
 
-class BudgetAsked(Asked):
+class BudgetAsked(AtHub):
     """What is asked of the budget: so many spare calls, or so many lists of all channels."""
 
     calls: Annotated[int, Field(ge=0, le=MOST_CALLS)] = 0

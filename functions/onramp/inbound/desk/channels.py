@@ -6,7 +6,7 @@ from pydantic import Field
 
 from onramp.domain.census import SOON
 from onramp.domain.text import iso
-from onramp.inbound.desk import Answer, Asked, Command, Name, PhoneNumberId
+from onramp.inbound.desk import Answer, Asked, AtHub, Command, Name, PhoneNumberId
 from onramp.inbound.models import Line
 from onramp.ports import Ports
 from onramp.usecases.adopt import Judged, Plan, Wanted, adopt_page
@@ -19,19 +19,19 @@ type Place = Annotated[str, Field(pattern=r"^[0-9]{1,7}$")]
 """Where a list of 360dialog's goes on: how many of its items lie before."""
 
 
-class PageOfChannels(Asked):
+class PageOfChannels(AtHub):
     """A page of 360dialog's channels, as many as it gives at once."""
 
     cursor: Place | None = None
 
 
-class CensusAsked(Asked):
+class CensusAsked(AtHub):
     """Whether a round shall begin, as soon as one may."""
 
     wake: bool = True
 
 
-class ClientsAsked(Asked):
+class ClientsAsked(AtHub):
     """A page of 360dialog's clients, in search of some emails."""
 
     emails: Annotated[list[Name], Field(min_length=1, max_length=MOST_NAMED)]
@@ -46,7 +46,7 @@ class Whose(Asked):
     phone_number_id: PhoneNumberId | None = None
 
 
-class AdoptionAsked(Asked):
+class AdoptionAsked(AtHub):
     """A page of an adoption: whose each channel is to be, by its id, else by its client's, else by `rest`."""
 
     dry_run: bool

@@ -9,7 +9,7 @@ from pydantic import Field
 from onramp.domain.errors import Unreadable
 from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.partner_events import PartnerEvent, reduced
-from onramp.inbound.desk import Answer, Asked, Command, Name, PhoneNumberId, SpanAsked
+from onramp.inbound.desk import Answer, AtHub, Command, Name, PhoneNumberId, SpanAsked
 from onramp.ports import Ports
 from onramp.usecases import operating
 from onramp.usecases.operating import EventsSought, event_of
@@ -17,7 +17,7 @@ from onramp.usecases.operating import EventsSought, event_of
 type EventId = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class ListAsked(SpanAsked):
+class ListAsked(SpanAsked, AtHub):
     """A page of events: of a channel or a number, with an outcome, of a name (``channel_*``)."""
 
     KEPT = timedelta(days=30)
@@ -28,7 +28,7 @@ class ListAsked(SpanAsked):
     name: Name | None = None
 
 
-class EventAsked(Asked):
+class EventAsked(AtHub):
     """One event, by 360dialog's id of it."""
 
     event_id: EventId

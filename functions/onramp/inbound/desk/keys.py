@@ -11,8 +11,7 @@ from onramp.domain.text import iso
 from onramp.inbound.desk import Answer, Asked, Command, Name, PhoneNumberId
 from onramp.ports import Ports
 from onramp.usecases.keys import check_key, outlook, rotate_key
-from onramp.usecases.operating import number_of
-from onramp.usecases.resolve import number_at
+from onramp.usecases.operating import number_of, number_with
 
 
 class KeyAsked(Asked):
@@ -38,7 +37,7 @@ def _number(desk: Ports, asked: KeyAsked) -> Number:
     """The number that is meant. Raises `Problem(not_found)`."""
     if asked.phone_number_id is not None:
         return number_of(desk, asked.phone_number_id)
-    number = number_at(desk, asked.channel_id)
+    number = number_with(desk, asked.channel_id)
     if number is None:
         raise Problem("not_found", "No number of this stage has that channel.")
     return number
@@ -46,11 +45,12 @@ def _number(desk: Ports, asked: KeyAsked) -> Number:
 
 def rotate(desk: Ports, asked: RotationAsked) -> Answer:
     """`keys.rotate`: the worker makes it; the number tells when it is there."""
+    number = _number(desk, asked)
     if asked.spare:
-        budget = outlook(desk, 1)
+        budget = outlook(desk.at(number.hub), 1)
         if not budget.spare:
             raise PutOff(desk.clock.now() + timedelta(seconds=budget.spare_in), "live signups first")
-    return _keyed(rotate_key(desk, _number(desk, asked)))
+    return _keyed(rotate_key(desk, number))
 
 
 def show(desk: Ports, asked: KeyAsked) -> Answer:
@@ -65,6 +65,7 @@ def _keyed(number: Number) -> dict[str, object]:
         "phone_number_id": number.phone_number_id,
         "channel_id": number.channel_id,
         "tenant": number.tenant,
+        "hub": number.hub,
         "status": number.status,
         "failure": number.failure.code if number.failure else None,
         "under_way": number.is_under_way,

@@ -8,15 +8,18 @@ from onramp.domain.errors import Problem
 from onramp.domain.signup import Client
 from onramp.domain.text import iso
 from onramp.domain.witness import Witness
-from onramp.inbound.desk import Answer, Asked, Command, Name, PageAsked
+from onramp.inbound.desk import Answer, AtHub, Command, Name, PageAsked
 from onramp.ports import Ports
 from onramp.usecases.open_signup import Wanted
 from onramp.usecases.read import cursor_at, place_of
 from onramp.usecases.recover import lost_signups, recover_signup
 
 
-class RecoverAsked(Asked):
-    """Which account, whose signup it becomes, and who the customer is at 360dialog."""
+class RecoverAsked(AtHub):
+    """Which account, whose signup it becomes, and who the customer is at 360dialog.
+
+    Without a hub it is that of the solution which Meta has named.
+    """
 
     waba_id: Annotated[str, Field(pattern=r"^[0-9]{5,32}$")]
     tenant: Name
@@ -39,6 +42,12 @@ def shown(witness: Witness) -> dict[str, Any]:
     }
 
 
+def _at_solution(desk: Ports, waba_id: str) -> Ports:
+    witness = desk.store.read(Witness, waba_id)
+    named = (at for at in desk.each if witness and at.rules.solution_id == witness.solution_id)
+    return next(named, desk)
+
+
 def lost(desk: Ports, asked: PageAsked) -> Answer:
     """`signups.lost`."""
     places = desk.store.lost(place_of(asked.cursor), asked.limit)
@@ -57,6 +66,8 @@ def recover(desk: Ports, asked: RecoverAsked) -> Answer:
             errors=[{"field": "client_id", "message": "or name, email and user_name must be given"}],
         )
     wanted = Wanted(client=client, plan_tier=asked.plan_tier, reference=asked.reference)
+    if asked.hub is None:
+        desk = _at_solution(desk, asked.waba_id)
     signup = recover_signup(desk, asked.waba_id, asked.tenant, wanted)
     return {
         "signup_id": signup.id,
