@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from onramp.domain.text import from_iso
+from ops.commands.hubs import Hub
 from ops.doctor.checks.queues import OUTPUTS
 from ops.running import Failed, Run, command, group
 from ops.stage.configuration import UnusableError
@@ -39,13 +40,13 @@ def number(
 
 
 @command(app, "census", spends="one for each 200 channels")
-def census(run: Run) -> None:
+def census(run: Run, hub: Hub = None) -> None:
     """Let a census begin, which compares all channels at 360dialog with ours.
 
     A round begins ten minutes after the last one ended, at the earliest; until then the job plans it.
     """
     with run.desk() as desk:
-        found = desk.ask("channels.census", wake=True)
+        found = desk.ask("channels.census", wake=True, hub=hub)
     if not found["woken"]:
         raise Failed("the jobs queue did not take it; the schedule sends one within a day")
     begins = found["not_before"]
