@@ -42,7 +42,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "KeysMade": Metric("A channel's API key was made."),
         "KeysFoundDead": Metric("A stored key was refused: somebody made another one."),
         "ChannelsUnknown": Metric("The census found billed channels that belong to no number of ours."),
-        "BalanceLow": Metric("1 when the partner's balance was found too low, 0 when it was not."),
+        "BalanceLow": Metric("Whether the partner's balance was found too low: 1, else 0."),
         "CensusPages": Metric("A page of the census was read."),
         "BudgetUsed": Metric("A call to the Partner API was started."),
         "BudgetWaited": Metric("A call was put off until its slot in the budget.", "Seconds"),

@@ -233,6 +233,7 @@ class Dashboard(Construct):
                         "RecordsCrashed",
                         "ServicesUnavailable",
                         "NumbersAttention",
+                        "BalanceLow",
                         "ChannelsUnknown",
                         "MetaConfigurationErrors",
                         "PartnerConfigurationErrors",

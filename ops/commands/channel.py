@@ -9,6 +9,7 @@ import typer
 
 from onramp.domain.number import Number, channel_place
 from onramp.domain.records import HUB
+from ops.commands.hubs import Hub
 from ops.doctor.findings import Stop
 from ops.doctor.http import new_client
 from ops.doctor.local import stage_of
@@ -36,19 +37,23 @@ Client = Annotated[
 
 
 @command(app, "cancel", asks=True)
-def cancel(run: Run, channel: Channel, client: Client = None) -> None:
+def cancel(run: Run, channel: Channel, client: Client = None, hub: Hub = None) -> None:
     """Ask 360dialog to end a channel. Billing runs to the end of the month."""
     run.consent(f"channel {channel} is ended at 360dialog")
-    _ask(run, channel, client, ending=True)
+    _ask(run, channel, (client, hub), ending=True)
 
 
 @command(app, "reactivate", asks=True)
-def reactivate(run: Run, channel: Channel, client: Client = None) -> None:
+def reactivate(run: Run, channel: Channel, client: Client = None, hub: Hub = None) -> None:
     """Take the end of a channel back, until it has ended."""
-    _ask(run, channel, client, ending=False)
+    _ask(run, channel, (client, hub), ending=False)
 
 
-def _ask(run: Run, channel: str, named: str | None, *, ending: bool) -> None:
+type Named = tuple[str | None, str | None]
+"""Client and hub, as far as somebody has named them."""
+
+
+def _ask(run: Run, channel: str, named: Named, *, ending: bool) -> None:
     run.console.cost(1)
     with run.reached() as found:
         client = _asked(found, channel, named, ending=ending)
@@ -58,12 +63,13 @@ def _ask(run: Run, channel: str, named: str | None, *, ending: bool) -> None:
     )
 
 
-def _asked(found: Reached, channel: str, named: str | None, *, ending: bool) -> str:
+def _asked(found: Reached, channel: str, named: Named, *, ending: bool) -> str:
     """Ask 360dialog; gives the client. Raises `Failed`, `UnusableError`."""
     with _staged(found) as stage:
         try:
-            client = named or _client_of(stage, channel)
-            answer = stage.partner.set_ending(client, channel, ending=ending)
+            client, hub = _where(stage, channel, named)
+            desk = stage.partner if hub == HUB else stage.hubs[hub]
+            answer = desk.set_ending(client, channel, ending=ending)
         except Stop as stop:
             raise Failed(stage.conceal(stop.finding.detail)) from None
     if answer.status_code == HTTPStatus.NOT_FOUND:
@@ -79,10 +85,17 @@ def _staged(found: Reached) -> Iterator[Stage]:
         yield stage_of(found, http, patience=PATIENCE)
 
 
-def _client_of(stage: Stage, channel: str) -> str:
+def _where(stage: Stage, channel: str, named: Named) -> tuple[str, str]:
+    """The client and the hub: as named, else as the channel's number has them. Raises `UnusableError`."""
+    client, hub = named
+    if hub is not None and hub != HUB and hub not in stage.hubs:
+        raise UnusableError(f"there is no hub {hub}; there are {', '.join((HUB, *stage.hubs))}")
+    if client is not None:
+        return client, hub or HUB
     store = ports_of(stage).store
-    names = store.numbers_at(channel_place(HUB, channel), 1)
-    number = store.read(Number, names[0]) if names else None
-    if number is None or number.client_id is None:
-        raise UnusableError(f"no number of ours has the channel {channel}: name its --client")
-    return number.client_id
+    for place in [hub] if hub else (HUB, *stage.hubs):
+        names = store.numbers_at(channel_place(place, channel), 1)
+        number = store.read(Number, names[0]) if names else None
+        if number is not None and number.client_id is not None:
+            return number.client_id, place
+    raise UnusableError(f"no number of ours has the channel {channel}: name its --client")

@@ -33,7 +33,7 @@ def rotate(run: Run, name: Name, *, wait: Wait = True) -> int:
     """Make a new key for a channel, set its webhook, and prove both. The key that is in use now dies."""
     with run.desk() as desk:
         there = desk.ask("keys.show", **_named(name))
-        cost.tell(run, desk, calls=1, hub=there["hub"])
+        cost.tell(run, desk, calls=1, hub=there.get("hub"))
         run.consent(f"the key of channel {there['channel_id']} is made anew: the one that is in use now dies")
         asked = desk.ask("keys.rotate", **_named(name))
         if not wait:

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ops.doctor.secret import OPTIONAL, PLATFORM, TEXTS, is_placeholder, read_secret
+from ops.commands.hubs import Hub
+from ops.doctor.secret import AT, OPTIONAL, PLATFORM, TEXTS, Names, is_placeholder, names_of, read_secret
 from ops.running import Failed, Run, command, group
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
@@ -43,11 +44,14 @@ def set_(
     """
     with run.reached() as found:
         content = _content(found)
-        meant = _names(names or (), content)
+        needed = names_of(found.values)
+        meant = _names(names or (), content, needed)
         changed = dict(content)
         for name in meant:
             value = _value(name)
-            changed[name] = _listed(value, content, only=only) if name == PLATFORM else value
+            changed[name] = (
+                _listed(value, content.get(name), only=only) if name in needed.platforms else value
+            )
         if meant:
             _write(found, changed)
     told = (
@@ -57,19 +61,20 @@ def set_(
 
 
 @command(app, "forget")
-def forget(run: Run) -> None:
+def forget(run: Run, hub: Hub = None) -> None:
     """Keep the newest platform secret only: the end of a rotation.
 
     Webhooks signed with the former platform secret are refused then.
     """
     with run.reached() as found:
         content = _content(found)
-        secrets = content.get(PLATFORM)
+        name = f"{PLATFORM}{AT}{hub}" if hub else PLATFORM
+        secrets = content.get(name)
         if not isinstance(secrets, list) or len(secrets) < KEPT:
             run.console.answer({"written": []}, "there is one platform secret only; nothing to forget")
             return
-        _write(found, {**content, PLATFORM: secrets[:1]})
-    run.console.answer({"written": [PLATFORM]}, "written: the newest platform secret only")
+        _write(found, {**content, name: secrets[:1]})
+    run.console.answer({"written": [name]}, "written: the newest platform secret only")
 
 
 @command(app, "undo")
@@ -109,15 +114,16 @@ def _content(found: Reached) -> Mapping[str, object]:
     return read_secret(found.aws, _secret_id(found), datetime.now(UTC)).content
 
 
-def _names(given: Sequence[str], content: Mapping[str, object]) -> list[str]:
-    if unknown := sorted(set(given) - set(FIELDS)):
-        raise UnusableError(f"nobody reads {', '.join(unknown)}; there are {', '.join(FIELDS)}")
-    return list(dict.fromkeys(given)) or missing(content)
+def _names(given: Sequence[str], content: Mapping[str, object], needed: Names) -> list[str]:
+    known = (*needed.needed, *OPTIONAL)
+    if unknown := sorted(set(given) - set(known)):
+        raise UnusableError(f"nobody reads {', '.join(unknown)}; there are {', '.join(known)}")
+    return list(dict.fromkeys(given)) or missing(content, needed)
 
 
-def missing(content: Mapping[str, object]) -> list[str]:
+def missing(content: Mapping[str, object], needed: Names) -> list[str]:
     """Names of what cannot be used, or is not there."""
-    return [name for name in (*TEXTS, PLATFORM) if not _is_usable(content.get(name))]
+    return [name for name in needed.needed if not _is_usable(content.get(name))]
 
 
 def _is_usable(value: object) -> bool:
@@ -143,16 +149,15 @@ def _value(name: str) -> str:
     return value
 
 
-def _listed(value: str, content: Mapping[str, object], *, only: bool) -> list[str]:
+def _listed(value: str, former: object, *, only: bool) -> list[str]:
     """The platform secrets, the new one first."""
-    former = content.get(PLATFORM)
     known = [former] if isinstance(former, str) else former if isinstance(former, list) else []
     usable = [item for item in known if isinstance(item, str) and _is_usable(item) and item != value]
     return [value] if only else [value, *usable][:KEPT]
 
 
 def _write(found: Reached, content: Mapping[str, Any]) -> None:
-    if lacking := missing(content):
+    if lacking := missing(content, Names()):
         raise UnusableError(
             f"the secret would be incomplete: {', '.join(lacking)}; nothing is written. "
             "Without names, `onramp secret set` asks for all that is missing"

@@ -10,6 +10,7 @@ import typer
 from onramp.domain.census import SOON
 from onramp.domain.records import HUB
 from onramp.domain.text import from_iso, iso
+from ops.commands.hubs import Hub
 from ops.doctor.checks.queues import OUTPUTS
 from ops.records import record_of
 from ops.running import Run, command, group
@@ -42,15 +43,15 @@ def number(
 
 
 @command(app, "census")
-def census(run: Run) -> None:
+def census(run: Run, hub: Hub = None) -> None:
     """Let a census begin, which compares all channels at 360dialog with ours.
 
     A round begins ten minutes after the last one ended, at the earliest; until then the job plans it.
     """
     with run.reached() as found:
         # Read before: the job may begin a round while we look.
-        record = record_of(found, "census") or {}
-        sent = _send(found, [{"census": HUB}])
+        record = record_of(found, "census", hub or HUB) or {}
+        sent = _send(found, [{"census": hub or HUB}])
     lines, ended, begins = [_told(sent)], record.get("ended_at"), None
     if isinstance(ended, str) and not record.get("began_at") and from_iso(ended) + SOON > _now():
         begins = iso(from_iso(ended) + SOON)

@@ -51,6 +51,7 @@ CHECKS: Final = (
     Check("flows", "what popups are given fits version 4 and the solution", flows.flows),
     Check("partner-key", "the Partner API takes the key", partner.partner_key),
     Check("partner-webhook", "360dialog sends its webhooks here (--fix)", partner.partner_webhook),
+    Check("hubs", "the key and the webhook of each further hub are right (--fix)", partner.hubs),
     Check("addresses", "one address leads to the API, and 360dialog uses it", partner.addresses),
     Check("webhook-event", "a signed event arrives and is counted", webhooks.webhook_event),
     Check("webhook-unsigned", "an unsigned event is refused", webhooks.webhook_unsigned),

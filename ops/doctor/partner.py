@@ -15,7 +15,8 @@ from onramp.domain.errors import PutOff, Throttled
 from onramp.usecases.budgeting import rest, spare_gate
 from ops.doctor.findings import Stop, skipped
 from ops.doctor.http import read_object, send
-from ops.doctor.records import ports_of
+from ops.doctor.records import of_hub, ports_of
+from ops.doctor.secret import AT
 from ops.stage.once import Once
 
 if TYPE_CHECKING:
@@ -32,10 +33,14 @@ class WebhookAddress:
 
 
 class PartnerDesk:
-    """Calls the Partner API. `calls` counts them, `uncounted` says why the budget does not know of them."""
+    """Calls the Partner API as one hub's partner, without `hub` as that of ``[partner]``.
 
-    def __init__(self, stage: "Stage") -> None:
+    `calls` counts them, `uncounted` says why the budget does not know of them.
+    """
+
+    def __init__(self, stage: "Stage", hub: str | None = None) -> None:
         self._stage = stage
+        self._hub = hub
         self._lock = threading.Lock()
         self.calls = 0
         self.uncounted = ""
@@ -64,8 +69,8 @@ class PartnerDesk:
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> httpx.Response:
         stage = self._stage
-        key = stage.secret().text("partner_api_key")
-        base, partner_id = stage.value("partner.base_url").rstrip("/"), stage.value("partner.partner_id")
+        key = stage.secret().text(f"partner_api_key{AT}{self._hub}" if self._hub else "partner_api_key")
+        base, partner_id = self._value("base_url").rstrip("/"), self._value("partner_id")
         self._wait_for_budget()
         with self._lock:
             self.calls += 1
@@ -80,16 +85,21 @@ class PartnerDesk:
         if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
             # What cannot be written down cannot be helped: the check tells of the refusal itself.
             rest(
-                ports_of(stage),
+                ports_of(stage, self._hub),
                 Throttled("partner_throttled", retry_after=retry_after(answer)),
                 everybody=True,
             )
         return answer
 
+    def _value(self, name: str) -> str:
+        """A value of the hub, else of [partner]. Raises `Stop` when it is missing."""
+        own = of_hub(self._stage.values, self._hub or "").get(name)
+        return own if isinstance(own, str) and own else self._stage.value(f"partner.{name}")
+
     def _wait_for_budget(self) -> None:
         """Take a slot that signups leave free; wait for one as long as the stage has patience."""
         try:
-            spare_gate(ports_of(self._stage), timedelta(seconds=self._stage.patience))()
+            spare_gate(ports_of(self._stage, self._hub), timedelta(seconds=self._stage.patience))()
         except PutOff as wait:
             if wait.bounded:  # the table does not answer, or is not ours to write
                 self.uncounted = str(wait.__cause__ or wait.reason)

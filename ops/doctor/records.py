@@ -1,13 +1,16 @@
 """The stage's records and its budget, read and written as its functions do it."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from onramp.adapters.dynamo import DynamoStore
 from onramp.domain.budget import BudgetRule
+from onramp.domain.records import HUB
 from onramp.ports import DEFAULT_BUDGET, Ports, Rules
+from ops.stage.configuration import Values
 from ops.stage.translated import translated
 
 if TYPE_CHECKING:
@@ -58,16 +61,30 @@ class Silent:
         """Say nothing."""
 
 
-def ports_of(stage: "Stage") -> Ports:
-    """What use cases need to read the stage's table and to keep its budget. Raises `Stop`."""
+def of_hub(values: Values, hub: str) -> Mapping[str, object]:
+    """What the configuration says of a hub beside the one of [partner]; nothing where there is none."""
+    hubs = values.raw.get("hubs")
+    own = hubs.get(hub) if isinstance(hubs, Mapping) else None
+    return own if isinstance(own, Mapping) else {}
+
+
+def _number(values: Values, hub: str | None, name: str, otherwise: int) -> int:
+    own = of_hub(values, hub or "").get(name)
+    return own if isinstance(own, int) and own > 0 else values.number(f"partner.{name}", otherwise)
+
+
+def ports_of(stage: "Stage", hub: str | None = None) -> Ports:
+    """What use cases need to read the stage's table and to keep the budget of a hub. Raises `Stop`."""
     values, clock = stage.values, AwsClock(stage)
-    window = values.number("partner.budget_window_seconds", int(DEFAULT_BUDGET.window.total_seconds()))
+    usual = int(DEFAULT_BUDGET.window.total_seconds())
     rule = BudgetRule(
-        calls=values.number("partner.budget_calls", DEFAULT_BUDGET.calls), window=timedelta(seconds=window)
+        calls=_number(values, hub, "budget_calls", DEFAULT_BUDGET.calls),
+        window=timedelta(seconds=_number(values, hub, "budget_window_seconds", usual)),
     )
     return Ports(
         store=DynamoStore(translated(stage.aws.dynamodb), stage.output("TableName"), clock),
         clock=clock,
         telemetry=Silent(),
         rules=Rules(budget=rule),
+        hub=hub or HUB,
     )

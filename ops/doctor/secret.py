@@ -11,11 +11,14 @@ from botocore.exceptions import ClientError
 from onramp.inbound.signature import usable_secrets
 from ops.doctor.findings import Finding, Stop, fail, skipped
 from ops.stage.aws import Aws
+from ops.stage.configuration import Values
 
 TEXTS = ("meta_app_secret", "partner_api_key")
 PLATFORM = "platform_secrets"
 OPTIONAL = ("meta_verify_token", "meta_system_user_token")
 """What only a stage with Meta's own webhook needs, and the recovery of lost signups."""
+AT = "@"
+"""Stands between what a value is and whose: `partner_api_key@emea`, `messaging_header@crm:Authorization`."""
 _CONCEALED = "•••"
 _SHORTEST_CONCEALED = 6
 _PLACEHOLDERS = frozenset(
@@ -54,6 +57,47 @@ class Secret:
         for value in sorted(_texts(self.content), key=len, reverse=True):
             text = text.replace(value, _CONCEALED)
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a stage needs in its secret: texts, and lists of platform secrets."""
+
+    texts: tuple[str, ...] = TEXTS
+    platforms: tuple[str, ...] = (PLATFORM,)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.texts, *self.platforms)
+
+
+def names_of(values: Values) -> Names:
+    """What the stage needs in its secret, with what its hubs and its messaging webhooks add."""
+    hubs = hub_names(values)
+    named = _table(_table(values.raw.get("messaging")).get("webhooks"))
+    headers = [
+        f"messaging_header{AT}{name}:{header}"
+        for name, webhook in named.items()
+        for header in _list(_table(webhook).get("headers"))
+    ]
+    return Names(
+        texts=(*TEXTS, *(f"partner_api_key{AT}{hub}" for hub in hubs), *headers),
+        platforms=(PLATFORM, *(f"{PLATFORM}{AT}{hub}" for hub in hubs)),
+    )
+
+
+def hub_names(values: Values) -> tuple[str, ...]:
+    """The hubs beside the one of [partner]."""
+    return tuple(_table(values.raw.get("hubs")))
+
+
+def _table(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def is_placeholder(value: str) -> bool:

@@ -14,7 +14,7 @@ from infra.environment import CONFIGURED
 from onramp.domain.text import mapping, members, text
 from ops.doctor.findings import Stop, skipped
 from ops.doctor.partner import PartnerDesk
-from ops.doctor.secret import Secret, read_secret
+from ops.doctor.secret import Secret, hub_names, read_secret
 from ops.stage.aws import Aws, DeployedFunction, StackFacts, list_resources, read_functions
 from ops.stage.configuration import Values
 from ops.stage.once import Once
@@ -68,6 +68,7 @@ class Stage:
     resources: Callable[[], dict[str, dict[str, str]]] = field(init=False)
     functions: Callable[[], dict[str, DeployedFunction]] = field(init=False)
     partner: PartnerDesk = field(init=False)
+    hubs: Mapping[str, PartnerDesk] = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare the facts; nothing is read yet."""
@@ -75,6 +76,7 @@ class Stage:
         self.resources = Once(lambda: list_resources(self.aws, self.stack_name))
         self.functions = Once(lambda: read_functions(self.aws, self.resources()))
         self.partner = PartnerDesk(self)
+        self.hubs = {hub: PartnerDesk(self, hub) for hub in hub_names(self.values)}
 
     @property
     def name(self) -> str:

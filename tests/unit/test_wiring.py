@@ -139,6 +139,9 @@ def test_the_workers_rules_are_what_is_configured() -> None:
         webhook=ChannelWebhook("https://hooks.example/in", {"X-Shared": "s", "X-Number": "1"}),
         mend_keys=True,
         mend_webhooks=False,
+        partner_id="7",
+        solution_id="7",
+        watch_balance=7,
     )
     events = ports_of("partner_event_worker").rules
     assert (events.retry_seconds, events.look_after) == ((5, 30), timedelta(seconds=7))

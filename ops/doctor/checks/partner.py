@@ -4,8 +4,9 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from ops.doctor.findings import Finding, Stop, fail, ok, skipped, warn
-from ops.doctor.partner import WebhookAddress
+from ops.doctor.findings import Finding, Stop, fail, ok, skipped, together, warn
+from ops.doctor.partner import PartnerDesk, WebhookAddress
+from ops.doctor.records import of_hub
 from ops.doctor.stage import Stage
 
 _KEY_ADVICE: Final = (
@@ -30,7 +31,7 @@ def _refusal(status: int, partner_id: str) -> Finding:
     if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return fail(
             f"the key is none of partner {partner_id} ({status})",
-            "Compare [partner] partner_id with the id in the Partner Hub; make the key for that partner.",
+            "Compare partner_id in the configuration with the Partner Hub; make the key for that partner.",
         )
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return warn(
@@ -65,7 +66,43 @@ def partner_webhook(stage: Stage) -> Finding:
         return fail(
             f"{_seen(found.url)}, not to {ours}", "Run it again with --fix, or set it in the Partner Hub."
         )
-    return _fixed(stage, found.url, ours)
+    return _fixed(stage.partner, found.url, ours)
+
+
+def hubs(stage: Stage) -> Finding:
+    """The same two things of each hub beside the one of [partner]: its key, and where its webhooks go."""
+    if not stage.hubs:
+        return ok("[partner] is the only hub")
+    found = [_of_hub(stage, hub, desk) for hub, desk in stage.hubs.items()]
+    bad = [one for one in found if one.level != "ok" or one.changed]
+    return together(bad, f"key and webhook are right of {', '.join(stage.hubs)}")
+
+
+def _of_hub(stage: Stage, hub: str, desk: PartnerDesk) -> Finding:
+    ours = f"{stage.output('WebhookUrl')}/{hub}"
+    try:
+        found = desk.webhook()
+        if not found.answer.is_success:
+            return _named(
+                hub, _refusal(found.answer.status_code, str(of_hub(stage.values, hub).get("partner_id")))
+            )
+        if not found.known:
+            told = warn("360dialog does not say where it sends webhooks", f"It has to be {ours}")
+        elif found.url == ours:
+            told = ok(f"partner webhooks go to {ours}")
+        elif stage.fix:
+            told = _fixed(desk, found.url, ours)
+        else:
+            told = fail(f"{_seen(found.url)}, not to {ours}", "Run it again with --fix.")
+    except Stop as stop:
+        told = stop.finding
+    return _named(hub, told)
+
+
+def _named(hub: str, found: Finding) -> Finding:
+    return Finding(
+        level=found.level, detail=f"{hub}: {found.detail}", advice=found.advice, changed=found.changed
+    )
 
 
 def addresses(stage: Stage) -> Finding:
@@ -115,10 +152,10 @@ def _answered(stage: Stage) -> WebhookAddress | None:
     return found if found.answer.is_success else None
 
 
-def _fixed(stage: Stage, former: str, ours: str) -> Finding:
-    answer = stage.partner.set_webhook(ours)
+def _fixed(desk: PartnerDesk, former: str, ours: str) -> Finding:
+    answer = desk.set_webhook(ours)
     if answer.answer.is_success and answer.url != ours:
-        answer = stage.partner.read_webhook_again()
+        answer = desk.read_webhook_again()
     if answer.answer.is_success and answer.url == ours:
         done = ok(f"set: partner webhooks go to {ours} now; before, {_seen(former)}")
         return Finding(level=done.level, detail=done.detail, changed=True)

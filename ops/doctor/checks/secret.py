@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ops.doctor.findings import Finding, fail, ok, together, warn
-from ops.doctor.secret import OPTIONAL, PLATFORM, TEXTS, fill_advice, is_placeholder
+from ops.doctor.secret import OPTIONAL, TEXTS, Names, fill_advice, is_placeholder, names_of
 from ops.doctor.stage import Stage
 
 MOST_SECRETS: Final = 2
@@ -19,7 +19,7 @@ def secret(stage: Stage) -> Finding:
     advice = fill_advice(stage.output("SecretArn"))
     found = [
         Finding(level=item.level, detail=item.detail, advice=item.advice or advice)
-        for item in _problems(read.content)
+        for item in _problems(read.content, names_of(stage.values))
     ]
     if found:
         return together(found, "")
@@ -27,8 +27,8 @@ def secret(stage: Stage) -> Finding:
     return ok(f"holds {', '.join(TEXTS)} and {count} platform secret{'s' if count > 1 else ''}")
 
 
-def _problems(content: Mapping[str, object]) -> Iterator[Finding]:
-    for name in TEXTS:
+def _problems(content: Mapping[str, object], names: Names) -> Iterator[Finding]:
+    for name in names.texts:
         if name not in content:
             yield fail(f"{name} is missing")
         else:
@@ -36,25 +36,26 @@ def _problems(content: Mapping[str, object]) -> Iterator[Finding]:
     for name in OPTIONAL:
         if name in content:
             yield from _value_problems(name, content[name])
-    yield from _platform_problems(content.get(PLATFORM))
-    known = (*TEXTS, PLATFORM, *OPTIONAL)
+    for name in names.platforms:
+        yield from _platform_problems(name, content.get(name))
+    known = (*names.needed, *OPTIONAL)
     if unknown := sorted(set(content) - set(known)):
         yield warn(f"nobody reads {len(unknown)} of its fields", f"Known are {', '.join(known)}.")
 
 
-def _platform_problems(value: object) -> Iterator[Finding]:
+def _platform_problems(name: str, value: object) -> Iterator[Finding]:
     if value is None:
-        yield fail(f"{PLATFORM} is missing")
+        yield fail(f"{name} is missing")
     elif isinstance(value, str):
-        yield warn(f"{PLATFORM} is one text; it should be a list of one or two")
-        yield from _value_problems(PLATFORM, value)
+        yield warn(f"{name} is one text; it should be a list of one or two")
+        yield from _value_problems(name, value)
     elif not isinstance(value, list) or not 1 <= len(value) <= MOST_SECRETS:
-        yield fail(f"{PLATFORM} must be a list of one or two secrets")
+        yield fail(f"{name} must be a list of one or two secrets")
     else:
         for number, item in enumerate(value, start=1):
-            yield from _value_problems(f"{PLATFORM} ({number} of {len(value)})", item)
+            yield from _value_problems(f"{name} ({number} of {len(value)})", item)
         if len(value) > 1 and value[0] == value[1]:
-            yield warn(f"{PLATFORM} holds the same secret twice")
+            yield warn(f"{name} holds the same secret twice")
 
 
 def _value_problems(name: str, value: object) -> Iterator[Finding]:

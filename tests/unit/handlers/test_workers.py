@@ -172,7 +172,7 @@ def test_a_webhook_that_comes_again_may_have_acted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, attributes: dict[str, Any], again: bool
 ) -> None:
     told: list[bool] = []
-    monkeypatch.setattr(partner_event_worker, "apply_event", lambda *_, again: told.append(again))
+    monkeypatch.setattr(partner_event_worker, "apply_event", lambda *_, again, body: told.append(again))
     partner_event_worker.apply_webhook(bench.ports, {"body": json.dumps(event("a"))} | attributes)
     assert told == [again]
 
