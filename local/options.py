@@ -65,6 +65,8 @@ class RunOptions:
         allowed_origins: Origins of pages that may call the API; empty keeps the stage's.
         notified: Endpoints that are notified, addresses by name; nobody is unless somebody listens.
         notify_schedule: Seconds between tries of a notification, separated by commas; None keeps the stage's.
+        relayed: Who is handed 360dialog's events, as ``[relay.targets]`` says it; None keeps the stage's.
+        relay_keys: What posts to the https addresses among them are signed with, by the target's name.
         emulator: How the emulator is started; its port is ``api_port``.
     """
 
@@ -96,6 +98,8 @@ class RunOptions:
     allowed_origins: tuple[str, ...] = ()
     notified: Mapping[str, str] = field(default_factory=dict)
     notify_schedule: str | None = None
+    relayed: Mapping[str, Mapping[str, Any]] | None = None
+    relay_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     emulator: EmulatorOptions = field(default_factory=EmulatorOptions)
 
 

@@ -18,7 +18,7 @@ import httpx
 
 from infra.config import load_config
 from infra.config_values import STANDARD_FLOW
-from infra.environment import notifications, signup_flows, signup_links
+from infra.environment import notifications, relay, signup_flows, signup_links
 from infra.paths import CONFIG
 from local import deploy, stack
 from local.aws import Aws
@@ -381,6 +381,7 @@ def _deploy(running: Emulator, assembly_folder: Path, options: RunOptions, upstr
             "platform_secrets": [options.platform_secret],
             "meta_verify_token": META_VERIFY_TOKEN,
             "meta_system_user_token": META_SYSTEM_USER,
+            **{f"relay_key_{name}": key for name, key in options.relay_keys.items()},
         },
     )
     return deployed
@@ -408,6 +409,7 @@ def function_environment(options: RunOptions, upstreams: Upstreams) -> dict[str,
         # The page at the root of each origin, as the local page is.
         "META_REDIRECT_URIS": json.dumps([f"{origin}/" for origin in options.allowed_origins]),
         "NOTIFICATIONS": _notifications(options),
+        "RELAY": _relay(options),
         "SIGNUP_FLOWS": _flows(options),
         "SIGNUP_LINKS": _links(options),
         "MESSAGING_WEBHOOK_URL": options.messaging_webhook_url,
@@ -437,6 +439,15 @@ def _notifications(options: RunOptions) -> str:
     waits = [int(part) for part in (options.notify_schedule or "").split(",") if part]
     own = {"endpoints": endpoints, "allow_loopback": True}
     return json.dumps(rules | own | ({"retry_schedule_seconds": waits} if waits else {}))
+
+
+def _relay(options: RunOptions) -> str:
+    """What the stage hands on of 360dialog's events, and to whom in this run."""
+    rules = relay(load_config(directory=CONFIG, stage=options.stage))
+    if options.relayed is None:
+        return json.dumps(rules)
+    targets = {name: {"events": ["*"], **target} for name, target in options.relayed.items()}
+    return json.dumps(rules | {"targets": targets})
 
 
 def _links(options: RunOptions) -> str:

@@ -322,6 +322,9 @@ CALLS: Mapping[str, Try] = {
     "sqs:PurgeQueue relay_queue": purge("relay_queue"),
     "sqs:SendMessage relay_dlq": send("relay_dlq"),
     "sqs:ReceiveMessage relay_dlq": receive("relay_dlq"),
+    "sqs:DeleteMessage relay_dlq": delete("relay_dlq"),
+    "sqs:ChangeMessageVisibility relay_dlq": put_off("relay_dlq"),
+    "sqs:GetQueueAttributes relay_dlq": look_at("relay_dlq"),
     "sqs:SendMessage notifications_queue": send("notifications_queue"),
     "sqs:ReceiveMessage notifications_queue": receive("notifications_queue"),
     "sqs:DeleteMessage notifications_queue": delete("notifications_queue"),
@@ -330,6 +333,9 @@ CALLS: Mapping[str, Try] = {
     "sqs:PurgeQueue notifications_queue": purge("notifications_queue"),
     "sqs:SendMessage notifications_dlq": send("notifications_dlq"),
     "sqs:ReceiveMessage notifications_dlq": receive("notifications_dlq"),
+    "sqs:DeleteMessage notifications_dlq": delete("notifications_dlq"),
+    "sqs:ChangeMessageVisibility notifications_dlq": put_off("notifications_dlq"),
+    "sqs:GetQueueAttributes notifications_dlq": look_at("notifications_dlq"),
     "sqs:SendMessage schedules_dlq": send("schedules_dlq"),
     "sqs:ReceiveMessage schedules_dlq": receive("schedules_dlq"),
     "sqs:DeleteMessage schedules_dlq": delete("schedules_dlq"),
@@ -446,14 +452,17 @@ sqs:ReceiveMessage events_dlq                   -   -   -   -   -   -   -   -   
 sqs:DeleteMessage events_dlq                    -   -   -   -   -   -   -   -   -   +   -   -   -
 sqs:ChangeMessageVisibility events_dlq          -   -   -   -   -   -   -   -   -   +   -   -   -
 sqs:GetQueueAttributes events_dlq               -   -   -   -   -   -   -   -   -   +   -   -   -
-sqs:SendMessage relay_queue                     -   -   -   -   -   +   -   -   -   -   -   -   -
+sqs:SendMessage relay_queue                     -   -   -   -   -   +   -   -   -   +   -   -   -
 sqs:ReceiveMessage relay_queue                  -   -   -   -   -   -   -   -   -   -   -   +   -
 sqs:DeleteMessage relay_queue                   -   -   -   -   -   -   -   -   -   -   -   +   -
 sqs:ChangeMessageVisibility relay_queue         -   -   -   -   -   -   -   -   -   -   -   +   -
 sqs:GetQueueAttributes relay_queue              -   -   -   -   -   -   -   -   -   -   -   +   -
 sqs:PurgeQueue relay_queue                      -   -   -   -   -   -   -   -   -   -   -   -   -
 sqs:SendMessage relay_dlq                       -   -   -   -   -   -   -   -   -   -   -   +   -
-sqs:ReceiveMessage relay_dlq                    -   -   -   -   -   -   -   -   -   -   -   -   -
+sqs:ReceiveMessage relay_dlq                    -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:DeleteMessage relay_dlq                     -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:ChangeMessageVisibility relay_dlq           -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:GetQueueAttributes relay_dlq                -   -   -   -   -   -   -   -   -   +   -   -   -
 sqs:SendMessage notifications_queue             -   -   -   -   -   -   +   -   -   +   -   -   +
 sqs:ReceiveMessage notifications_queue          -   -   -   -   -   -   -   -   -   -   -   -   +
 sqs:DeleteMessage notifications_queue           -   -   -   -   -   -   -   -   -   -   -   -   +
@@ -461,7 +470,10 @@ sqs:ChangeMessageVisibility notifications_queue -   -   -   -   -   -   -   -   
 sqs:GetQueueAttributes notifications_queue      -   -   -   -   -   -   -   -   -   -   -   -   +
 sqs:PurgeQueue notifications_queue              -   -   -   -   -   -   -   -   -   -   -   -   -
 sqs:SendMessage notifications_dlq               -   -   -   -   -   -   -   -   -   -   -   -   +
-sqs:ReceiveMessage notifications_dlq            -   -   -   -   -   -   -   -   -   -   -   -   -
+sqs:ReceiveMessage notifications_dlq            -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:DeleteMessage notifications_dlq             -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:ChangeMessageVisibility notifications_dlq   -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:GetQueueAttributes notifications_dlq        -   -   -   -   -   -   -   -   -   +   -   -   -
 sqs:SendMessage schedules_dlq                   -   -   -   -   -   -   +   -   -   -   -   -   -
 sqs:ReceiveMessage schedules_dlq                -   -   -   -   -   -   -   -   -   +   -   -   -
 sqs:DeleteMessage schedules_dlq                 -   -   -   -   -   -   -   -   -   +   -   -   -

@@ -1,5 +1,6 @@
 """The relay's queue, and its targets: the bus, queues of others, https endpoints."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,8 @@ LONGEST_TYPE: Final = 128
 """Characters of a `DetailType`."""
 NEVER: Final = frozenset({410, 413})
 """Statuses that asking again does not change: the endpoint is gone, or never takes so much."""
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""Of a header, as RFC 9110 has it."""
 
 
 class SqsRelay:
@@ -144,4 +147,8 @@ def queue_url(arn: str) -> str:
 def headers_in(text: str) -> dict[str, str]:
     """Headers as the secret holds them, `Name: value`, a line each; what is no header is left out."""
     pairs: Sequence[tuple[str, str, str]] = [line.partition(":") for line in text.splitlines()]
-    return {name.strip(): value.strip() for name, mark, value in pairs if mark and name.strip().isascii()}
+    return {
+        name.strip(): value.strip()
+        for name, mark, value in pairs
+        if mark and _NAME.fullmatch(name.strip()) and value.isprintable() and value.isascii()
+    }
