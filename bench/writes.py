@@ -100,9 +100,9 @@ class Standing:
 
     keys: int = 3
     secrets: int = 1
-    alarms: int = 67
+    alarms: int = 68
     dashboards: int = 1
-    metrics: int = 90
+    metrics: int = 91
 
 
 STANDING: Final = Standing()

@@ -379,7 +379,9 @@ _CARDS = (
             *table(GET, GET_MANY, QUERY, SCAN, UPDATE, PUT, DELETE),
             *indexes("by_tenant", "by_due", "by_channel", "by_digits", "by_waba", "by_place"),
             *sends("jobs_queue", "events_queue", "relay_queue"),
-            *reads_letters("jobs_dlq", "events_dlq", "relay_dlq", "schedules_dlq", "stream_dlq"),
+            *reads_letters(
+                "jobs_dlq", "events_dlq", "relay_dlq", "notifications_dlq", "schedules_dlq", "stream_dlq"
+            ),
             secrets_of("channel_key", DECRYPT, ENCRYPT),
             secrets_of("business_token", ENCRYPT),
             # New keys of an endpoint are shown as they are made: nobody reads old ones here.
@@ -396,6 +398,7 @@ _CARDS = (
             "RecordsCrashed",
             "ServicesUnavailable",
             "SignupsAuthorized",
+            "SignupsOpened",
         ),
     ),
 )

@@ -8,9 +8,9 @@ from typing import Final
 import typer
 from typer.main import get_command
 
-from ops import records
 from ops.commands import (
     attempts,
+    budget,
     channel,
     channels,
     clients,
@@ -18,12 +18,13 @@ from ops.commands import (
     dead_letters,
     deliveries,
     drill,
+    encryption,
     endpoints,
     events,
     facts,
     hubs,
     keys,
-    letters,
+    links,
     listen,
     logs,
     numbers,
@@ -49,8 +50,8 @@ ALONE: Final[Sequence[typer.Typer]] = (
     protect.app,
     status.app,
     logs.app,
-    records.app,
     pause.app,
+    budget.app,
     listen.app,
 )
 """What has commands of one word."""
@@ -66,13 +67,14 @@ AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
         "clients": clients.app,
         "hubs": hubs.app,
         "keys": keys.app,
+        "links": links.app,
         "endpoints": endpoints.app,
         "deliveries": deliveries.app,
         "requests": requests.app,
         "wake": wake.app,
-        "letters": letters.app,
         "facts": facts.app,
         "secret": secret.app,
+        "encryption": encryption.app,
         "channel": channel.app,
         "release": release.app,
         "retained": retained.app,

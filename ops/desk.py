@@ -46,10 +46,14 @@ class NoAnswer(Exception):
 
 @dataclass(kw_only=True)
 class Desk:
-    """The desk of one stage. `invoke` hands over an event and gives the answer, see `desk_of`."""
+    """The desk of one stage. `invoke` hands over an event and gives the answer, see `desk_of`.
+
+    `api` is the address of the stage's API, where it is known.
+    """
 
     invoke: Callable[[Json], Json]
     actor: str = LOCAL_ACTOR
+    api: str = ""
     _calls: int = field(default=0, repr=False)
 
     def ask(self, command: str, **arguments: object) -> Json:
@@ -108,7 +112,8 @@ def desk_of(found: Reached) -> Desk:
         )
         if function is None:
             raise UnusableError(f"{found.stack_name} has no {FUNCTION}: deploy it first")
-        return Desk(invoke=_caller(found.aws.functions, function), actor=_actor(found))
+        api = found.outputs.get("ApiUrl", "").rstrip("/")
+        return Desk(invoke=_caller(found.aws.functions, function), actor=_actor(found), api=api)
     except (ClientError, BotoCoreError) as error:
         raise UnusableError(
             f"the functions of {found.stack_name} cannot be read ({error_code(error)})"

@@ -116,6 +116,9 @@ def output_of(found: Reached, name: str) -> str:
 
 # --- making a command ------------------------------------------------------------------------------------
 
+SPENDS: Final = "Partner calls: "
+"""Before what the help says of a command's cost."""
+
 type Work[**P] = Callable[Concatenate[Run, P], int | None]
 
 
@@ -126,14 +129,16 @@ def command[**P](
     asks: bool = False,
     of: type[File] = Where,
     epilog: str | None = None,
+    spends: str = "",
 ) -> Callable[[Work[P]], Work[P]]:
     """Make a function a command of `app`.
 
     Its docstring is the help, its parameters behind the first one are the command's own arguments and
     options. Every command has the options of `of` and ``--json``; one that `asks` has ``--yes``. The function
     gives the exit code, None for 0; it may raise `UnusableError`, `Failed`, `Refused`, `NoAnswer` and
-    botocore's errors.
+    botocore's errors. `spends`: what it takes of the partner budget, for the help and docs/commands.md.
     """
+    told = " ".join(filter(None, [epilog, f"{SPENDS}{spends}." if spends else ""])) or None
 
     def register(work: Work[P]) -> Work[P]:
         signature = inspect.signature(work, eval_str=True)
@@ -158,7 +163,7 @@ def command[**P](
         parameters = [_named(item) for item in (*own, *extra, *shared)]
         called.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
         called.__annotations__ = {item.name: item.annotation for item in (context, *parameters)}
-        app.command(name, epilog=epilog)(called)
+        app.command(name, epilog=told)(called)
         return work
 
     return register

@@ -213,9 +213,9 @@ class OnboardingWorkerSettings(WorkerSettings):
 
 
 class OperatorDeskSettings(OnboardingWorkerSettings):
-    """`operator_desk`: what the worker has, and where events, notifications, and all dead letters are.
+    """`operator_desk`: what the worker has, where all that waits is, what holds for links and notifications.
 
-    `notifications` is a JSON object.
+    `notifications`, `signup_links` and `tenant_limits` are JSON objects.
     """
 
     events_queue_url: str
@@ -228,8 +228,12 @@ class OperatorDeskSettings(OnboardingWorkerSettings):
     graph_version: str
     graph_base_url: str
     meta_webhook: str
+    signup_links: str
+    tenant_limits: str
+    default_plan_tier: str
     notifications: str
     notifications_queue_url: str
+    notifications_dlq_url: str
 
 
 class PartnerEventWorkerSettings(WorkerSettings):

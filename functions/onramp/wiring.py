@@ -531,22 +531,27 @@ def operator_desk(runtime: Runtime, settings: OperatorDeskSettings) -> Ports:
         "jobs": (settings.jobs_dlq_url, settings.jobs_queue_url),
         "events": (settings.events_dlq_url, settings.events_queue_url),
         "relay": (settings.relay_dlq_url, settings.relay_queue_url),
+        "notifications": (settings.notifications_dlq_url, settings.notifications_queue_url),
         "schedules": (settings.schedules_dlq_url, None),
         "stream": (settings.stream_dlq_url, None),
     }
-    rules = replace(ports.rules, hears_meta=settings.meta_webhook == "True")
-    hubs = {
-        name: replace(hub, rules=replace(hub.rules, hears_meta=rules.hears_meta))
-        for name, hub in ports.hubs.items()
-    }
-    return replace(
+    rules = replace(
+        ports.rules,
+        hears_meta=settings.meta_webhook == "True",
+        solution_id=settings.solution_id,
+        links=_links(settings.signup_links),
+        limits=_limits(settings.tenant_limits),
+        plan_tier=settings.default_plan_tier,
+        notifications=_notifications(settings.notifications),
+    )
+    desk = replace(
         ports,
-        hubs=hubs,
         letters=SqsLetters(runtime.sqs, letters),
         meta=cast("Meta", _Late(lambda: _meta_with_system_user(runtime, settings))),
         signer=cast("Signer", _Late(_signer)),
-        rules=replace(rules, notifications=_notifications(settings.notifications)),
+        rules=rules,
     )
+    return with_hubs(desk, hubs_of(settings.hubs), lambda name, _: ports.hubs[name].partner)
 
 
 def _meta_with_system_user(runtime: Runtime, settings: OperatorDeskSettings) -> "MetaGraph":

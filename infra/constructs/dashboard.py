@@ -239,6 +239,7 @@ class Dashboard(Construct):
                         "PartnerConfigurationErrors",
                         "SolutionsDeactivated",
                         "DeletionsRequested",
+                        "EndpointsDisabled",
                     )
                 ],
                 width=8,

@@ -36,14 +36,14 @@ Client = Annotated[
 ]
 
 
-@command(app, "cancel", asks=True)
+@command(app, "cancel", asks=True, spends="one")
 def cancel(run: Run, channel: Channel, client: Client = None, hub: Hub = None) -> None:
     """Ask 360dialog to end a channel. Billing runs to the end of the month."""
     run.consent(f"channel {channel} is ended at 360dialog")
     _ask(run, channel, (client, hub), ending=True)
 
 
-@command(app, "reactivate", asks=True)
+@command(app, "reactivate", asks=True, spends="one")
 def reactivate(run: Run, channel: Channel, client: Client = None, hub: Hub = None) -> None:
     """Take the end of a channel back, until it has ended."""
     _ask(run, channel, (client, hub), ending=False)

@@ -64,7 +64,7 @@ Only = Annotated[
 ]
 
 
-@command(app, "list")
+@command(app, "list", spends="one for each 200 channels")
 def listed(run: Run, *, only: Only = None, hub: Hub = None) -> None:
     """List 360dialog's channels beside your numbers: known, unknown or ended."""
     with run.desk() as desk:
@@ -73,7 +73,7 @@ def listed(run: Run, *, only: Only = None, hub: Hub = None) -> None:
         run.console.items(found, COLUMNS)
 
 
-@command(app, "orphans")
+@command(app, "orphans", spends="one for each 200 channels")
 def orphans(run: Run, hub: Hub = None) -> None:
     """List channels that are billed and no number's of this stage: nobody here would ever end them."""
     with run.desk() as desk:
@@ -82,7 +82,7 @@ def orphans(run: Run, hub: Hub = None) -> None:
         run.console.items(found, COLUMNS, none="every channel that is billed is a number of this stage")
 
 
-@command(app, "census")
+@command(app, "census", spends="one for each 200 channels, in the round that begins")
 def census(
     run: Run,
     *,
@@ -122,7 +122,12 @@ WithKeys = Annotated[
 ]
 
 
-@command(app, "adopt", asks=True)
+@command(
+    app,
+    "adopt",
+    asks=True,
+    spends="one for each 200 channels, twice unless with --dry-run; with --keys one for each number",
+)
 def adopt(
     run: Run,
     *,

@@ -14,10 +14,10 @@ type Json = dict[str, Any]
 AT_ONCE: Final = 100
 """Letters that one call of the desk moves at most."""
 
-app = group(
-    "What was given up: jobs, events, events for a target of the relay, schedules, and facts not published."
-)
-Queue = Annotated[str, typer.Argument(metavar="QUEUE", help="jobs, events, relay, schedules or stream.")]
+app = group("What was given up: jobs, events, relay, notifications, schedules, and the stream's facts.")
+Queue = Annotated[
+    str, typer.Argument(metavar="QUEUE", help="jobs, events, relay, notifications, schedules or stream.")
+]
 Reason = Annotated[str | None, typer.Option(help="Of this reason alone.")]
 Letter = Annotated[str | None, typer.Option("--id", metavar="ID", help="This one alone.")]
 
@@ -55,13 +55,17 @@ def listed(
 
 
 @command(app, "show")
-def show(run: Run, queue: Queue, name: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def show(
+    run: Run,
+    queue: Queue,
+    name: Annotated[str, typer.Argument(metavar="ID", help="Its id, as the list has it.")],
+) -> None:
     """Show one dead letter, with ids alone of what it holds."""
     with run.desk() as desk:
         run.console.answer(desk.ask("dead-letters.show", queue=queue, letter_id=name)["letter"])
 
 
-@command(app, "redrive")
+@command(app, "redrive", spends="of jobs, five at most for each")
 def redrive(
     run: Run,
     queue: Queue,

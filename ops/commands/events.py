@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from onramp.domain.text import from_iso
+from ops.commands import hand_over
 from ops.commands.hubs import Hub
 from ops.commands.signups import spanned
 from ops.commands.watching import For, Pauses
@@ -138,3 +139,6 @@ class _Tail:
 
 def _key(event: Json) -> tuple[str, str]:
     return str(event["id"]), str(event["outcome"])
+
+
+hand_over.add_to(app)

@@ -41,7 +41,7 @@ def listed(run: Run) -> None:
         run.console.items(desk.items("hubs.list"), COLUMNS)
 
 
-@command(app, "balance")
+@command(app, "balance", spends="one")
 def balance(run: Run, hub: Hub = None) -> int:
     """Ask 360dialog what a partner has. Ends with 1 when that is below what the stage watches."""
     with run.desk() as desk:

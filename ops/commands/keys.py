@@ -28,7 +28,7 @@ Name = Annotated[
 Wait = Annotated[bool, typer.Option(help="Wait until the new key is made and proved.")]
 
 
-@command(app, "rotate", asks=True)
+@command(app, "rotate", asks=True, spends="one")
 def rotate(run: Run, name: Name, *, wait: Wait = True) -> int:
     """Make a new key for a channel, set its webhook, and prove both. The key that is in use now dies."""
     with run.desk() as desk:

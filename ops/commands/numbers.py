@@ -103,26 +103,26 @@ def _ended(state: Json) -> bool | None:
     return None if state["moves"] else _WELL.get(str(state["status"]))
 
 
-@command(app, "retry")
+@command(app, "retry", spends="five at most until it goes on")
 def retry(run: Run, name: Name) -> None:
     """Run a failed number again from the step that failed; prove and mend one that has drifted."""
     _ask(run, "numbers.retry", name, CALLS)
 
 
-@command(app, "check")
+@command(app, "check", spends="one")
 def check(run: Run, name: Name) -> None:
     """Prove a connected number now: channel, key, webhook. `numbers watch` tells what comes of it."""
     _ask(run, "numbers.check", name, 1)
 
 
-@command(app, "cancel", asks=True)
+@command(app, "cancel", asks=True, spends="two")
 def cancel(run: Run, name: Name) -> None:
     """End a number's channel at 360dialog. Billing runs to the end of the month."""
     run.consent(f"the channel of number {name} is ended at 360dialog")
     _ask(run, "numbers.cancel", name, 2)
 
 
-@command(app, "reactivate")
+@command(app, "reactivate", spends="two")
 def reactivate(run: Run, name: Name) -> None:
     """Take the end of a number's channel back, until it has ended."""
     _ask(run, "numbers.reactivate", name, 2)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 from botocore.exceptions import ClientError
 
-from ops.running import Run, command, group, only
+from ops.running import Failed, Run, command, group, only
 from ops.stage.aws import Aws, error_code, list_resources
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
@@ -55,17 +55,24 @@ def protect(
     run: Run,
     *,
     off: Annotated[bool, typer.Option("--off", help="Unlock them, before a stage is deleted.")] = False,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="With --off: empty the stack's own buckets, too.")
+    ] = False,
 ) -> None:
     """Lock table, user pool and stack against deletion.
 
     Switches on the deletion protection of the table, of the stack's own user pool, and the termination
-    protection of the stack. What is locked already stays as it is.
+    protection of the stack. What is locked already stays as it is. A bucket that is not empty cannot be
+    deleted with its stack: with --empty all that its buckets hold is thrown away.
     """
     on = not off
+    if empty and not off:
+        raise UnusableError("--empty goes with --off: only a stage that is to be deleted is emptied")
     with run.reached() as found:
         _require_stack(found)
         if off:
-            run.consent(f"table, user pool and stack {found.stack_name} can be deleted then")
+            more = "; all that its buckets hold is thrown away now" if empty else ""
+            run.consent(f"table, user pool and stack {found.stack_name} can be deleted then{more}")
         told = []
         # The stack first when they are unlocked, last when they are locked: half-way is the safer then.
         locks = list(locks_of(found))
@@ -74,7 +81,9 @@ def protect(
             if changed:
                 lock.turn(on)
             told.append({"what": lock.what, "protected": on, "changed": changed})
-    run.console.answer({"stack": found.stack_name, "locks": told}, "\n".join(map(_told, told)))
+        buckets = [emptied(found.aws, name) for name in _buckets(found)] if empty else []
+    lines = [*map(_told, told), *(f"bucket {one['bucket']}: {one['gone']} gone" for one in buckets)]
+    run.console.answer({"stack": found.stack_name, "locks": told, "buckets": buckets}, "\n".join(lines))
     if bool(found.values.get("stage.protected")) is not on:
         run.console.note(_HINT.format(place=found.values.place, value=str(on).lower()))
 
@@ -82,6 +91,26 @@ def protect(
 def _told(lock: Mapping[str, object]) -> str:
     state = "protected" if lock["protected"] else "not protected"
     return f"{lock['what']}: {state}{'' if lock['changed'] else ', as before'}"
+
+
+def _buckets(found: Reached) -> list[str]:
+    """The stack's own buckets. Raises botocore's errors."""
+    return list(list_resources(found.aws, found.stack_name).get("AWS::S3::Bucket", {}).values())
+
+
+def emptied(aws: Aws, bucket: str) -> dict[str, object]:
+    """Delete every version of every object of a bucket, a page at a time. Raises `Failed`."""
+    s3, gone = aws.client("s3"), 0
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        listed = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        named = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in listed]
+        if not named:
+            continue
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": named, "Quiet": True})
+        if refused := answer.get("Errors"):
+            raise Failed(f"{len(refused)} objects of {bucket} stay ({refused[0].get('Code')}); say it again")
+        gone += len(named)
+    return {"bucket": bucket, "gone": gone}
 
 
 def _require_stack(found: Reached) -> None:

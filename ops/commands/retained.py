@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from ops.commands import left
 from ops.running import Failed, Run, command, group
 from ops.stage.aws import Aws
 from ops.stage.configuration import UnusableError
@@ -36,7 +37,8 @@ CHANGE: Final = "onramp-import"
 _SECONDS: Final = 2.0
 _KEPT: Final = ("Retain", "RetainExceptOnCreate")
 _ENDED: Final = ("COMPLETE", "FAILED")
-app = group("Take what a deleted stage has left into a new stack; for stages with removal = retain.")
+app = group("What a stage with removal = retain leaves behind: noted, taken into a new stack, thrown away.")
+left.add_to(app)
 
 
 @command(app, "import", epilog="docs/restoring.md says when, and what else is to be done.")

@@ -110,7 +110,7 @@ def _state(found: Json) -> Json:
     }
 
 
-@command(app, "retry")
+@command(app, "retry", spends="five at most for each failed number")
 def retry(run: Run, name: Name) -> None:
     """Run the signup's failed numbers again, each from the step that failed."""
     with run.desk() as desk:

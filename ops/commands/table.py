@@ -2,6 +2,7 @@
 
 import json
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -9,10 +10,10 @@ from itertools import batched
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from boto3.dynamodb.types import TypeDeserializer
 
 from onramp.domain.errors import Unreadable
 from onramp.domain.text import iso
-from ops.records import plain, unpacked
 from ops.running import Failed, Run, command, group, moment, output_of
 from ops.stage.aws import Aws
 from ops.stage.configuration import UnusableError
@@ -276,3 +277,25 @@ def empty(run: Run) -> None:
 
 def _key(item: Mapping[str, Any]) -> dict[str, Any]:
     return {"pk": item["pk"], "sk": item["sk"]}
+
+
+# --- items -----------------------------------------------------------------------------------------------
+
+
+def plain(item: Mapping[str, Any]) -> Item:
+    """An item as DynamoDB answers it, without its types."""
+    read = TypeDeserializer().deserialize
+    return {name: read(value) for name, value in item.items()}
+
+
+def unpacked(item: Item) -> dict[str, Any]:
+    """What a record says, secrets included. Raises `Unreadable`, naming it and nothing more."""
+    packed = item.get("data_zlib")
+    try:
+        text = zlib.decompress(bytes(packed)) if packed is not None else str(item.get("data", "{}"))
+        content: Any = json.loads(text)
+    except (ValueError, TypeError, zlib.error):
+        content = None
+    if not isinstance(content, dict):
+        raise Unreadable(f"{item['pk']}/{item['sk']} cannot be read")
+    return content

@@ -7,13 +7,10 @@ from typing import Annotated
 
 import typer
 
-from onramp.domain.census import SOON
-from onramp.domain.records import HUB
-from onramp.domain.text import from_iso, iso
+from onramp.domain.text import from_iso
 from ops.commands.hubs import Hub
 from ops.doctor.checks.queues import OUTPUTS
-from ops.records import record_of
-from ops.running import Run, command, group
+from ops.running import Failed, Run, command, group
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
 
@@ -22,7 +19,7 @@ app = group(
 )
 
 
-@command(app, "number")
+@command(app, "number", spends="what its next step takes, five at most")
 def number(
     run: Run,
     *,
@@ -42,23 +39,23 @@ def number(
     run.console.answer({"jobs": sent}, _told(sent))
 
 
-@command(app, "census")
+@command(app, "census", spends="one for each 200 channels")
 def census(run: Run, hub: Hub = None) -> None:
     """Let a census begin, which compares all channels at 360dialog with ours.
 
     A round begins ten minutes after the last one ended, at the earliest; until then the job plans it.
     """
-    with run.reached() as found:
-        # Read before: the job may begin a round while we look.
-        record = record_of(found, "census", hub or HUB) or {}
-        sent = _send(found, [{"census": hub or HUB}])
-    lines, ended, begins = [_told(sent)], record.get("ended_at"), None
-    if isinstance(ended, str) and not record.get("began_at") and from_iso(ended) + SOON > _now():
-        begins = iso(from_iso(ended) + SOON)
+    with run.desk() as desk:
+        found = desk.ask("channels.census", wake=True, hub=hub)
+    if not found["woken"]:
+        raise Failed("the jobs queue did not take it; the schedule sends one within a day")
+    begins = found["not_before"]
+    lines = ["1 job sent"]
+    if begins and from_iso(begins) > _now():
         lines.append(
-            f"the last round ended at {iso(from_iso(ended))}; the next one begins at {begins} at the earliest"
+            f"the last round ended at {found['ended_at']}; the next one begins at {begins} at the earliest"
         )
-    run.console.answer({"jobs": sent, "begins_at": begins}, "\n".join(lines))
+    run.console.answer({"jobs": 1, "begins_at": begins}, "\n".join(lines))
 
 
 def _told(sent: int) -> str:

@@ -42,7 +42,12 @@ Strict = Annotated[bool, typer.Option("--strict", help="A warning counts as a fa
 Timeout = Annotated[float, typer.Option(metavar="S", help="Seconds a check waits for something to happen.")]
 
 
-@command(app, "doctor", epilog="Exit code 0: all well or warnings only; 1: something failed.")
+@command(
+    app,
+    "doctor",
+    epilog="Exit code 0: all well or warnings only; 1: something failed.",
+    spends="one or two; with --fix two or three more",
+)
 def doctor(
     run: Run,
     *,

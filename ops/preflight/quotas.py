@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from infra.cards import CARDS
 from ops.doctor.catalogue import Check
 from ops.doctor.findings import Finding, fail, ok, warn
 from ops.doctor.stage import Stage
@@ -118,8 +119,8 @@ USER_POOLS: Final = Quota(
     service="cognito-idp",
     code="L-66E6DF30",
 )
-ROLES: Final = 9
-"""Roles that the stack makes."""
+ROLES: Final = len(CARDS)
+"""Roles that the stack makes at most: one for each function."""
 
 
 def _for_new(about: str, check: Callable[[Stage], Finding]) -> Callable[[Stage], Finding]:

@@ -120,6 +120,19 @@ def test_facts_and_deliveries_of_a_signup_do_not_mix(stage: Stage) -> None:
     assert stage.store.facts_of("a1", 10) == []
 
 
+@pytest.mark.parametrize("subject", ["a1", "HUB#default"])
+def test_a_delivery_is_found_as_such_when_everything_is_read_and_can_be_removed(
+    stage: Stage, subject: str
+) -> None:
+    stage.store.commit(delivery(stage, "f1", subject=subject))
+    [found], _ = stage.store.browse(None, 10)
+    assert found.kind == Delivery.KIND
+    assert found.content is not None
+    assert found.content["subject"] == subject
+    stage.store.commit(gone=[found])
+    assert stage.store.browse(None, 10) == ([], None)
+
+
 def test_an_endpoint_is_one_record_by_its_name(stage: Stage) -> None:
     stage.store.commit(Endpoint(name="crm"))
     found = stage.store.read(Endpoint, "crm")

@@ -199,7 +199,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
         typed=(
             Type(
                 section="jobs-dead-letters",
-                command="onramp letters show jobs",
+                command="onramp dead-letters list jobs",
                 shows="partner_unavailable",
             ),
             Type(
@@ -210,7 +210,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
             ),
             Type(
                 section=REDRIVE,
-                command="onramp letters redrive jobs",
+                command="onramp dead-letters redrive jobs",
                 when=partner_answers_again,
                 shows="1 sent back to jobs",
             ),
@@ -221,13 +221,15 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
         broken=no_event,
         sign=Found("dead-letters", alarm="events-dead-letters"),
         typed=(
-            Type(section="events-dead-letters", command="onramp letters show events", shows="unreadable"),
+            Type(
+                section="events-dead-letters", command="onramp dead-letters list events", shows="unreadable"
+            ),
             Type(
                 section="events-dead-letters",
-                command="onramp letters purge events --containing '<html>'",
+                command="onramp dead-letters purge events --reason unreadable",
                 lines=lambda _: ["local"],
                 at_terminal=True,
-                shows="1 thrown away",
+                shows="1 of events thrown away",
             ),
         ),
         ends="the number is connected all the while",
@@ -246,7 +248,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
             ),
             Type(
                 section="Reading one signup",
-                command="onramp show number 106540352242922",
+                command="onramp numbers show 106540352242922",
                 status=1,
                 shows="cannot be read",
             ),
@@ -257,7 +259,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
                 "--key 'SIGNUP#01a2073c9b7d4f2e8c6a5b1d0e9f8a7b' --key 'NUMBER#106540352242922'",
             ),
             Type(section=RECORDS, command="onramp resume"),
-            Type(section=RECORDS, command="onramp show number 106540352242922", shows='"tenant"'),
+            Type(section=RECORDS, command="onramp numbers show 106540352242922", shows="tenant"),
         ),
         healed=checked_and_well,
         ends="the number is connected as before",
@@ -272,7 +274,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
             attention("webhook_drift"),
             Type(
                 section="numbers-attention",
-                command="onramp show number 106540352242922",
+                command="onramp numbers show 106540352242922",
                 shows="webhook_drift",
             ),
             Type(

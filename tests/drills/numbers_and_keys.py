@@ -1,17 +1,14 @@
 """Troubles with numbers and their channels, with keys, and with what the secret holds."""
 
 import secrets
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from types import MappingProxyType
 from typing import Final
 
 import httpx
 
 from local import deploy
 from local.journey import read_channel_key
-from tests.drills.book import printed
 from tests.drills.stage import Drill, eventually
 from tests.drills.steps import (
     CANCEL,
@@ -63,22 +60,6 @@ def partner_key_mistyped(drill: Drill) -> None:
 
 def enable_envelope_key(drill: Drill) -> None:
     drill.run.aws.kms.enable_key(KeyId=drill.run.deployed.outputs["EnvelopeKeyArn"])
-
-
-AWS_COMMANDS: Final[Mapping[str, Callable[[Drill], None]]] = MappingProxyType(
-    {'aws kms enable-key --key-id "$(out EnvelopeKeyArn)"': enable_envelope_key}
-)
-"""What the runbook does with AWS's own command line, which not every machine has: the same by its API."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TypeAws(Type):
-    """A command of AWS's that is typed as its section prints it."""
-
-    def run(self, drill: Drill) -> None:
-        """Do it. Raises `NotPrintedError`, and botocore's errors."""
-        assert printed(self.section, self.command)
-        AWS_COMMANDS[self.command](drill)
 
 
 def envelope_key_disabled(drill: Drill) -> None:
@@ -258,7 +239,12 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
                 "--by of,unavailable",
                 shows="unavailable=keys",
             ),
-            TypeAws(section="key-in-danger", command='aws kms enable-key --key-id "$(out EnvelopeKeyArn)"'),
+            Type(section="key-in-danger", command="onramp encryption show", status=1, shows="Disabled"),
+            Type(
+                section="key-in-danger",
+                command="onramp encryption enable",
+                shows="enabled: envelope",
+            ),
         ),
         healed=popup_again,
         ends="the customer goes through the popup again, on the same signup, and the number is connected",
@@ -277,7 +263,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
                 status=1,
                 shows="is dead",
             ),
-            Type(section=DEAD, command="onramp show number 106540352242922", shows="key_dead"),
+            Type(section=DEAD, command="onramp numbers show 106540352242922", shows="key_dead"),
             Type(
                 section=DEAD,
                 command="onramp wake number 106540352242922 --retry",
@@ -329,7 +315,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
             attention("second_channel"),
             Type(
                 section="numbers-attention",
-                command="onramp show number 106540352242922",
+                command="onramp numbers show 106540352242922",
                 shows="second_channel",
             ),
             CANCEL,
@@ -346,8 +332,8 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
         typed=(
             Type(
                 section="A number that belongs to somebody else",
-                command="onramp show number 106540352242922",
-                shows='"tenant"',
+                command="onramp numbers show 106540352242922",
+                shows="tenant",
             ),
             CANCEL,
         ),

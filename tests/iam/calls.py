@@ -333,6 +333,9 @@ CALLS: Mapping[str, Try] = {
     "sqs:PurgeQueue notifications_queue": purge("notifications_queue"),
     "sqs:SendMessage notifications_dlq": send("notifications_dlq"),
     "sqs:ReceiveMessage notifications_dlq": receive("notifications_dlq"),
+    "sqs:DeleteMessage notifications_dlq": delete("notifications_dlq"),
+    "sqs:ChangeMessageVisibility notifications_dlq": put_off("notifications_dlq"),
+    "sqs:GetQueueAttributes notifications_dlq": look_at("notifications_dlq"),
     "sqs:SendMessage schedules_dlq": send("schedules_dlq"),
     "sqs:ReceiveMessage schedules_dlq": receive("schedules_dlq"),
     "sqs:DeleteMessage schedules_dlq": delete("schedules_dlq"),
@@ -467,7 +470,10 @@ sqs:ChangeMessageVisibility notifications_queue -   -   -   -   -   -   -   -   
 sqs:GetQueueAttributes notifications_queue      -   -   -   -   -   -   -   -   -   -   -   -   +
 sqs:PurgeQueue notifications_queue              -   -   -   -   -   -   -   -   -   -   -   -   -
 sqs:SendMessage notifications_dlq               -   -   -   -   -   -   -   -   -   -   -   -   +
-sqs:ReceiveMessage notifications_dlq            -   -   -   -   -   -   -   -   -   -   -   -   -
+sqs:ReceiveMessage notifications_dlq            -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:DeleteMessage notifications_dlq             -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:ChangeMessageVisibility notifications_dlq   -   -   -   -   -   -   -   -   -   +   -   -   -
+sqs:GetQueueAttributes notifications_dlq        -   -   -   -   -   -   -   -   -   +   -   -   -
 sqs:SendMessage schedules_dlq                   -   -   -   -   -   -   +   -   -   -   -   -   -
 sqs:ReceiveMessage schedules_dlq                -   -   -   -   -   -   -   -   -   +   -   -   -
 sqs:DeleteMessage schedules_dlq                 -   -   -   -   -   -   -   -   -   +   -   -   -

@@ -1,6 +1,5 @@
-"""`onramp show`, `onramp find`, `onramp table`: records of a stage that has run, read and copied."""
+"""`onramp table`: records of a stage that has run, copied; and the keys that the doctor tries."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.table import make_table
-from harness.world import TENANT, World
+from harness.world import World
 from onramp.adapters.dynamo import DynamoStore
 from onramp.domain.number import Number
 from onramp.domain.signup import Signup
@@ -37,39 +36,6 @@ def connected(world: World) -> tuple[Signup, Number]:
     return signup, number
 
 
-def hits(desk: Desk) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in desk.out.splitlines()]
-
-
-# --- show and find ---------------------------------------------------------------------------------------
-
-
-def test_a_number_is_shown_without_its_key(desk: Desk, connected: tuple[Signup, Number]) -> None:
-    _, number = connected
-    assert desk.run("show", "number", number.phone_number_id) == 0
-    shown = json.loads(desk.out)
-    assert (shown["tenant"], shown["channel_id"]) == (TENANT, number.channel_id)
-    assert number.key is not None
-    assert number.key.secret not in desk.out
-    assert shown["key"]["address"] == number.key.address
-
-
-def test_an_exchange_is_shown_without_its_token(
-    desk: Desk, world: World, connected: tuple[Signup, Number]
-) -> None:
-    signup, _ = connected
-    assert desk.run("show", "exchange", signup.id) == 0
-    assert "token" not in json.loads(desk.out)
-
-
-def test_all_facts_of_a_signup_in_their_order(desk: Desk, connected: tuple[Signup, Number]) -> None:
-    signup, _ = connected
-    assert desk.run("show", "facts", signup.id) == 0
-    facts = [fact["type"] for fact in hits(desk)]
-    assert facts[0] == "signup.opened"
-    assert "number.connected" in facts
-
-
 SECRET_HALF = "cut-off-cipher-text"
 HALVES: dict[str, dict[str, Any]] = {
     "no JSON": {"data": {"S": f'{{"tenant": "t", "key": {{"secret": "{SECRET_HALF}'}},
@@ -85,99 +51,6 @@ def damage(case: Case, pk: str, sk: str, half: str) -> None:
     item = case.stage.aws.dynamodb.get_item(TableName=TABLE, Key=key)["Item"]
     kept = {name: value for name, value in item.items() if name not in {"data", "data_zlib"}}
     case.stage.aws.dynamodb.put_item(TableName=TABLE, Item=kept | HALVES[half])
-
-
-@pytest.mark.parametrize("half", HALVES)
-def test_a_damaged_record_is_named_and_its_rest_never_shown(
-    desk: Desk, case: Case, connected: tuple[Signup, Number], half: str
-) -> None:
-    _, number = connected
-    damage(case, f"NUMBER#{number.phone_number_id}", "NUMBER", half)
-    assert desk.run("show", "number", number.phone_number_id) == 1
-    shown = json.loads(desk.out)
-    assert (shown["pk"], shown["sk"]) == (f"NUMBER#{number.phone_number_id}", "NUMBER")
-    assert "cannot be read" in shown["problem"]
-    assert SECRET_HALF not in desk.out + desk.err
-
-
-def test_a_damaged_record_hides_no_other_one(
-    desk: Desk, case: Case, connected: tuple[Signup, Number]
-) -> None:
-    signup, number = connected
-    other = {"pk": {"S": "SIGNUP#other"}, "sk": {"S": "SIGNUP"}}
-    case.stage.aws.dynamodb.put_item(TableName=TABLE, Item=other | HALVES["no JSON"])
-    assert desk.run("find", "--email", signup.client.email or "") == 0
-    assert [hit["signup_id"] for hit in hits(desk)] == [signup.id]
-    assert "SIGNUP#other/SIGNUP cannot be read" in desk.err
-    damage(case, f"NUMBER#{number.phone_number_id}", "NUMBER", "no JSON")
-    assert desk.run("find", "--channel", number.channel_id or "") == 0
-    assert all("event_id" in hit for hit in hits(desk))
-    assert f"NUMBER#{number.phone_number_id}/NUMBER cannot be read" in desk.err
-    facts = facts_of(case, signup.id)
-    damage(case, f"SIGNUP#{signup.id}", facts[0], "no JSON")
-    assert desk.run("show", "facts", signup.id) == 1
-    assert len(hits(desk)) == len(facts)
-
-
-def facts_of(case: Case, signup_id: str) -> list[str]:
-    """Sort keys of a signup's facts."""
-    answer = case.stage.aws.dynamodb.query(
-        TableName=TABLE,
-        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-        ExpressionAttributeValues={":pk": {"S": f"SIGNUP#{signup_id}"}, ":sk": {"S": "FACT#"}},
-    )
-    return [item["sk"]["S"] for item in answer["Items"]]
-
-
-@pytest.mark.parametrize("kind", ["signup", "listed", "client", "event", "budget", "census"])
-def test_other_kinds(desk: Desk, connected: tuple[Signup, Number], kind: str) -> None:
-    signup, _ = connected
-    names = {
-        "signup": [signup.id],
-        "listed": [signup.id],
-        "client": [signup.client.email or ""],
-        "event": ["evt-0"],
-    }
-    assert desk.run("show", kind, *names.get(kind, [])) in {0, 1}
-    assert desk.out
-
-
-def test_what_is_not_there(desk: Desk) -> None:
-    assert desk.run("show", "number", "1") == 1
-    assert desk.run("show", "number") == 2
-
-
-def test_a_number_is_found_by_whatever_is_known_of_it(desk: Desk, connected: tuple[Signup, Number]) -> None:
-    signup, number = connected
-    for asked in (
-        ("--digits", number.display_phone_number),
-        ("--channel", number.channel_id or ""),
-        ("--waba", number.waba.id),
-    ):
-        assert desk.run("find", *asked) == 0, asked
-        found = hits(desk)[0]
-        assert (found["phone_number_id"], found["signup_id"]) == (number.phone_number_id, signup.id)
-
-
-def test_a_channels_events_are_found_with_it(desk: Desk, connected: tuple[Signup, Number]) -> None:
-    _, number = connected
-    desk.run("find", "--channel", number.channel_id or "")
-    assert "channel_live" in {hit.get("event_name") for hit in hits(desk)}
-
-
-def test_a_complaint_without_an_id_is_found_by_email_and_time(
-    desk: Desk, connected: tuple[Signup, Number]
-) -> None:
-    signup, number = connected
-    assert desk.run("find", "--email", (signup.client.email or "").upper()) == 0
-    [found] = hits(desk)
-    assert (found["signup_id"], found["numbers"]) == (signup.id, [number.phone_number_id])
-    opened = signup.created_at
-    span = [(opened + timedelta(hours=hours)).isoformat() for hours in (-1, 1)]
-    assert desk.run("find", "--since", span[0], "--until", span[1]) == 0
-    assert hits(desk) == [found]
-    assert desk.run("find", "--since", span[1], "--until", span[1]) == 1
-    assert desk.run("find") == 2
 
 
 # --- table -----------------------------------------------------------------------------------------------

@@ -59,7 +59,10 @@ HEADER_SECRET: Final = f"{MARK}-header-secret"
 ECHO: Final = f"refused: {CODE} {TOKEN} {APP_SECRET} {PARTNER_KEY} {CHANNEL_KEY} {EMAIL} {PHONE}"
 """What a careless upstream says: everything it was told."""
 TENANT: Final = "tenant-1"
-QUEUES: Final = ("jobs", "jobs-dlq", "events", "events-dlq", "schedules-dlq", "stream-dlq")
+QUEUES: Final = (
+    *("jobs", "jobs-dlq", "events", "events-dlq", "relay", "relay-dlq", "notifications", "notifications-dlq"),
+    *("schedules-dlq", "stream-dlq"),
+)
 WORKERS: Final = {"jobs": "onboarding_worker", "events": "partner_event_worker"}
 CREDENTIALS: Final = frozenset(
     form

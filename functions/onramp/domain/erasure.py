@@ -337,7 +337,13 @@ def _delivery(person: Person, content: Mapping[str, Any]) -> Act | None:
     return Act.REMOVE if mine else None
 
 
-_RULES: Final = {"SIGNUP": _signup, "NUMBER": _number, "CLIENT": _client, "EVENT": _event}
+_RULES: Final = {
+    "SIGNUP": _signup,
+    "NUMBER": _number,
+    "CLIENT": _client,
+    "EVENT": _event,
+    "DELIVERY": _delivery,
+}
 
 SECRETS: Final = frozenset(
     {"token", "secret", "secrets", "key", "keys", "code_sha256", "fingerprint", "visit", "lease", "owner"}

@@ -53,10 +53,12 @@ def _dead_advice(name: str, stage: Stage) -> str:
             "Facts did not reach the bus within the stream's day. Mend that, then publish them again: "
             f"{REPUBLISH.format(stage=stage.name)}"
         )
-    again = (
-        f" or `onramp letters redrive {name}`" if name in {"jobs", "events", "relay", "notifications"} else ""
+    back = {"jobs", "events", "relay", "notifications"}
+    again = f" or `onramp dead-letters redrive {name}`" if name in back else ""
+    return (
+        f"`onramp dead-letters list {name}` says why; mend that, then "
+        f"`onramp dead-letters purge {name}`{again}."
     )
-    return f"`onramp letters show {name}` says why; mend that, then `onramp letters purge {name}`{again}."
 
 
 def _count(stage: Stage, output: str) -> int:

@@ -16,10 +16,12 @@ from onramp.domain.errors import Conflict, Problem
 from onramp.domain.facts import FactType
 from onramp.domain.ledger import EventRecord
 from onramp.domain.link import Link
+from onramp.domain.notifications import Delivery
 from onramp.domain.number import Number
 from onramp.domain.partner_events import read_event
 from onramp.domain.records import Stored
 from onramp.domain.signup import Client, Remembered, Signup
+from onramp.ports.storage import Line
 from onramp.usecases.apply_event import apply_event
 from onramp.usecases.erase import Progress, erase, export, show
 from onramp.usecases.links import WantedLink, make_link
@@ -122,6 +124,36 @@ def test_nothing_of_the_person_is_left_and_nothing_of_others_is_touched(bench: B
     assert bench.told("s1") == []
 
 
+def delivery(bench: Bench, subject: str, fact_id: str, **data: str) -> Delivery:
+    """What an endpoint was told of something."""
+    now = bench.clock.now()
+    made = Delivery(
+        subject=subject,
+        fact_id=fact_id,
+        endpoint="crm",
+        type="number.connected",
+        body=json.dumps({"type": "number.connected", "data": data}),
+        created_at=now,
+        began_at=now,
+        due_at=now,
+        expires_at=now + timedelta(days=30),
+    )
+    bench.store.commit(made)
+    return made
+
+
+def test_what_endpoints_were_told_of_the_person_goes_and_is_not_sent_any_more(bench: Bench) -> None:
+    world(bench)
+    ended(bench)
+    delivery(bench, "s1", "f1", phone_number_id="1001")
+    delivery(bench, "HUB#default", "f2", channel_ids="c1")
+    others = [delivery(bench, "o1", "f3", reference="c1"), delivery(bench, "HUB#default", "f4", count="1")]
+    assert finished(lambda cursor: show(bench.ports, BY_EMAIL, cursor)).counts["DELIVERY"] == 2
+    assert erased(bench).removed["DELIVERY"] == 2
+    assert {one.identity for one in bench.store.records(Delivery)} == {one.identity for one in others}
+    assert len(bench.store.due(bench.clock.now(), 10, line=Line.SEND)) == 2
+
+
 def test_the_receipt_names_what_billing_keeps_and_nobody(bench: Bench) -> None:
     world(bench)
     ended(bench)
@@ -218,7 +250,7 @@ def test_an_event_of_an_account_that_others_use_too_is_theirs(bench: Bench) -> N
     ended(bench)
     erased(bench)
     assert bench.record(bench.event("x", event_id="evt-shared")).erased_at is None
-    assert bench.record(bench.event("x", event_id="evt-history")).erased_at is not None
+    assert bench.record(bench.event("x", event_id="evt-escaped")).erased_at is not None
 
 
 def test_an_erased_event_is_known_by_its_id_and_neither_acts_nor_is_kept_again(bench: Bench) -> None:

@@ -152,7 +152,8 @@ def found_of(item: Item) -> Found:
     """An item of any kind, also of one that only a later release knows."""
     place = str(item["pk"]), str(item["sk"])
     first, second = (key.partition("#")[0] for key in place)
-    kind = second if first == "SIGNUP" or second == "FACT" else first
+    # Facts and deliveries of a hub have a partition that is no record's.
+    kind = second if first == "SIGNUP" or second in {"FACT", Delivery.KIND} else first
     version = item.get("version")
     try:
         content = json.loads(_content(item))
