@@ -10,6 +10,7 @@ import typer
 from botocore.exceptions import ClientError
 
 from ops.commands.encryption import KEYS
+from ops.commands.protect import emptied
 from ops.running import Failed, Run, command
 from ops.stage.aws import Aws, error_code
 from ops.stage.configuration import UnusableError
@@ -18,7 +19,9 @@ from ops.stage.reaching import locate, read_outputs
 SECRET_DAYS: Final = 7
 KEY_DAYS: Final = 30
 """Days in which a deletion can be taken back: of the secret, of a key."""
-GONE: Final = frozenset({"ResourceNotFoundException", "NotFoundException", "KMSInvalidStateException"})
+GONE: Final = frozenset(
+    {"ResourceNotFoundException", "NotFoundException", "KMSInvalidStateException", "NoSuchBucket"}
+)
 """Errors of what is deleted already, or waits for it."""
 _GROUP: Final = "LogGroup"
 
@@ -45,9 +48,9 @@ def add_to(app: typer.Typer) -> None:
 
     @command(app, "delete", asks=True)
     def delete(run: Run) -> None:
-        """Throw away what a deleted stage has left: table, secret, keys, logs. Needs its --outputs.
+        """Throw away what a deleted stage has left: table, bucket, secret, keys, logs. Needs its --outputs.
 
-        The secret can be taken back for 7 days, the keys for 30; table and logs are gone at once.
+        The secret can be taken back for 7 days, the keys for 30; the rest is gone at once.
         """
         if run.where.outputs is None:
             raise UnusableError("the old stack's outputs name what is left: --outputs FILE")
@@ -56,7 +59,7 @@ def add_to(app: typer.Typer) -> None:
             if _is_there(aws, where.stack_name):
                 raise UnusableError(f"{where.stack_name} is still there: `cdk destroy` first")
             outputs = read_outputs(run.where.outputs, where.stack_name)
-            run.consent(f"table, secret, keys and logs that {where.stack_name} has left are deleted")
+            run.consent(f"table, bucket, secret, keys and logs that {where.stack_name} has left are deleted")
             gone = list(_deleted(aws, outputs))
         run.console.answer({"deleted": gone}, "\n".join(gone) or "nothing is left")
 
@@ -93,9 +96,15 @@ def _way(aws: Aws, output: str) -> Callable[[str], object] | None:
     ways: Mapping[str, Callable[[str], object]] = {
         "TableName": lambda name: aws.dynamodb.delete_table(TableName=name),
         "SecretArn": lambda arn: aws.secrets.delete_secret(SecretId=arn, RecoveryWindowInDays=SECRET_DAYS),
+        "BodiesBucket": lambda name: _bucket(aws, name),
         **dict.fromkeys(
             KEYS.values(),
             lambda arn: aws.client("kms").schedule_key_deletion(KeyId=arn, PendingWindowInDays=KEY_DAYS),
         ),
     }
     return ways.get(output)
+
+
+def _bucket(aws: Aws, name: str) -> None:
+    emptied(aws, name)
+    aws.client("s3").delete_bucket(Bucket=name)

@@ -81,9 +81,9 @@ def protect(
             if changed:
                 lock.turn(on)
             told.append({"what": lock.what, "protected": on, "changed": changed})
-        emptied = [_emptied(found.aws, name) for name in _buckets(found)] if empty else []
-    lines = [*map(_told, told), *(f"bucket {one['bucket']}: {one['gone']} gone" for one in emptied)]
-    run.console.answer({"stack": found.stack_name, "locks": told, "buckets": emptied}, "\n".join(lines))
+        buckets = [emptied(found.aws, name) for name in _buckets(found)] if empty else []
+    lines = [*map(_told, told), *(f"bucket {one['bucket']}: {one['gone']} gone" for one in buckets)]
+    run.console.answer({"stack": found.stack_name, "locks": told, "buckets": buckets}, "\n".join(lines))
     if bool(found.values.get("stage.protected")) is not on:
         run.console.note(_HINT.format(place=found.values.place, value=str(on).lower()))
 
@@ -98,7 +98,7 @@ def _buckets(found: Reached) -> list[str]:
     return list(list_resources(found.aws, found.stack_name).get("AWS::S3::Bucket", {}).values())
 
 
-def _emptied(aws: Aws, bucket: str) -> dict[str, object]:
+def emptied(aws: Aws, bucket: str) -> dict[str, object]:
     """Delete every version of every object of a bucket, a page at a time. Raises `Failed`."""
     s3, gone = aws.client("s3"), 0
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):

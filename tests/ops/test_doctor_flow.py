@@ -504,19 +504,19 @@ def test_a_signup_is_found_and_shown(operator: Operator) -> None:
     client = new_client()
     with operator.patient.run.front_end("tenant-found") as front_end:
         signup_id = front_end.open(client)["id"]
-    found = json.loads(operator.run("find", "--email", client["email"]))
-    assert found["signup_id"] == signup_id
-    assert json.loads(operator.run("show", "signup", signup_id))["tenant"] == "tenant-found"
-    assert '"signup.opened"' in operator.run("show", "facts", signup_id)
+    assert signup_id in operator.run("signups", "find", "--email", client["email"])
+    shown = operator.run("signups", "show", signup_id)
+    assert "tenant-found" in shown
+    assert "signup.opened" in shown
 
 
 def test_a_dead_letter_goes_back_and_the_number_is_looked_at(operator: Operator) -> None:
     run = operator.patient.run
     job = {"phone_number_id": "106540352242999", "retry": True}
     run.aws.sqs.send_message(QueueUrl=run.queue_url("JobsDlq"), MessageBody=json.dumps(job))
-    assert "106540352242999" in operator.run("letters", "show", "jobs")
-    assert operator.run("letters", "redrive", "jobs") == "1 sent back to jobs\n"
-    assert operator.run("letters", "show", "jobs") == "no dead letters of jobs\n"
+    assert "106540352242999" in operator.run("dead-letters", "list", "jobs")
+    assert operator.run("dead-letters", "redrive", "jobs").startswith("1 sent back to jobs")
+    assert operator.run("dead-letters", "list", "jobs") == "no dead letters of jobs\n"
 
 
 def test_a_stage_is_locked_and_unlocked(operator: Operator) -> None:
@@ -533,7 +533,7 @@ def test_a_table_is_restored_beside_itself_and_copied_back(operator: Operator) -
         signup_id = front_end.open(new_client())["id"]
     operator.run("table", "restore", "--at", "1m")
     operator.run("table", "copy", "Onramp-local-restored")
-    assert operator.run("show", "signup", signup_id)
+    assert operator.run("signups", "show", signup_id)
     operator.patient.run.aws.dynamodb.delete_table(TableName="Onramp-local-restored")
 
 
@@ -587,9 +587,10 @@ def test_a_dead_key_is_found_by_trying_some(operator: Operator) -> None:
     [number] = submitted(signup)
     _, report = patient.examine("--only", "channel-keys")
     assert report["findings"][0]["detail"] == "1 of the stored keys tried, all work"
-    assert json.loads(operator.run("show", "number", number["phone_number_id"]))["progress"] == "connected"
-    found = operator.run("find", "--digits", number["display_phone_number"])
-    assert json.loads(found)["channel_id"] == number["channel_id"]
+    shown = json.loads(operator.run("numbers", "show", number["phone_number_id"], "--json"))["result"]
+    assert shown["number"]["status"] == "connected"
+    found = operator.run("numbers", "list", "--digits", number["display_phone_number"])
+    assert number["channel_id"] in found
     Dialog(run).call("POST", f"channels/{number['channel_id']}/hub", {"action": "make_key"})
     _, levels, details = patient.levels("--only", "channel-keys")
     assert levels == {"channel-keys": "fail"}, details
