@@ -50,6 +50,7 @@ EVENTS: Mapping[str, str] = {
     "event_publisher": "facts.json",
     "operator_desk": "show_number.json",
     "event_relay": "batch.json",
+    "notification_sender": "batch.json",
 }
 EMPTY = "empty"
 SAMPLE = "sample_stack"

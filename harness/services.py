@@ -141,6 +141,8 @@ def _resources(aws: Aws) -> ResourceNames:
             "EventsDlq",
             "Relay",
             "RelayDlq",
+            "Notifications",
+            "NotificationsDlq",
             "SchedulesDlq",
             "StreamDlq",
         )

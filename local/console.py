@@ -27,7 +27,18 @@ from local.journey import Json, read_channel_key, send_message
 from local.run import LocalStack
 
 EXAMPLE_TENANT: Final = "acme"
-QUEUES: Final = ("Jobs", "JobsDlq", "Events", "EventsDlq", "Relay", "RelayDlq", "SchedulesDlq", "StreamDlq")
+QUEUES: Final = (
+    "Jobs",
+    "JobsDlq",
+    "Events",
+    "EventsDlq",
+    "Relay",
+    "RelayDlq",
+    "Notifications",
+    "NotificationsDlq",
+    "SchedulesDlq",
+    "StreamDlq",
+)
 """The stack's queues, as ``LocalStack.queue_url`` names them."""
 
 type Hear = Callable[[], Iterable[Json]]

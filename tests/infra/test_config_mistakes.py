@@ -30,6 +30,8 @@ RAW: Mapping[str, Mapping[str, Any]] = {
     "messaging": {"webhook_url": "https://messages.deployer.test/whatsapp"},
 }
 FLOW = {"config_id": "7876543210"}
+CRM = {"url": "https://crm.deployer.test/in"}
+EMEA = {"partner_id": "emeaPA", "solution_id": "323456789012345"}
 CERTIFICATE = "arn:aws:acm:eu-central-1:223456789012:certificate/ab-cd"
 KEY = "arn:aws:kms:eu-central-1:223456789012:key/ab-cd"
 TOPIC = "arn:aws:sns:eu-central-1:223456789012:alarms"
@@ -55,6 +57,39 @@ def told(
 
 def test_the_file_that_the_mistakes_are_put_into_has_none() -> None:
     assert told() == []
+
+
+def of_hubs(**hubs: object) -> list[str]:
+    """The lines of the mistakes of a file with these hubs."""
+    return [one.line("dev.toml") for one in mistakes_in({**json.loads(json.dumps(RAW)), "hubs": hubs})]
+
+
+def test_several_hubs_are_no_mistake() -> None:
+    latam = {"partner_id": "latamPA", "solution_id": "423456789012345", "budget_calls": 10}
+    assert of_hubs(emea=EMEA, latam=latam) == []
+
+
+@pytest.mark.parametrize(
+    ("hubs", "expected"),
+    [
+        ({"default": EMEA}, "'default' is the hub of [partner]: put its values there, or rename it"),
+        ({"EMEA": EMEA}, "'EMEA' is no name of a hub: 1 to 31 lower-case letters, digits and -"),
+        ({f"h{n}": EMEA for n in range(10)}, "holds 10 hubs; there may be 9 beside the one of [partner]"),
+        ({"emea": EMEA | {"partner_id": "acmePA"}}, "is 'acmePA', which [partner] has: a hub is a partner"),
+        ({"emea": EMEA, "latam": EMEA}, "is 'emeaPA', which [hubs.emea] has: a hub is a partner"),
+        ({"emea": {"partner_id": "emeaPA"}}, "emea.solution_id: is missing"),
+        ({"emea": EMEA | {"partner": "x"}}, "there is no such value; did you mean partner_id?"),
+        ({"emea": EMEA | {"base_url": "http://hub.test"}}, "must use https"),
+        ({"emea": EMEA | {"budget_calls": 0}}, "must be a whole number of calls from 1"),
+        ({"emea": EMEA | {"budget_calls": 1, "budget_window_seconds": 3600}}, "less than one call a minute"),
+        ({"emea": EMEA | {"messaging": "crm"}}, "is 'crm', and there is no [messaging.webhooks.crm]"),
+        ({"emea": EMEA | {"watch_balance": -1}}, "must be a whole amount from 1"),
+    ],
+)
+def test_a_mistake_in_a_hub_is_told_with_its_name(hubs: Mapping[str, object], expected: str) -> None:
+    lines = of_hubs(**hubs)
+    assert any(expected in line for line in lines), lines
+    assert not any(FOREIGN.search(line) for line in lines)
 
 
 ONE_VALUE: tuple[tuple[str, object, str], ...] = (
@@ -156,6 +191,17 @@ ONE_VALUE: tuple[tuple[str, object, str], ...] = (
     ("meta.redirect_uris", ["https://a.test/x"] * 2, "names 'https://a.test/x' more than once"),
     ("meta.redirect_uris", [f"https://a.test/{n}" for n in range(21)], "must be a list of at most 20"),
     ("meta.redirect_uris", ["https://app.example.com/x"], "is an example's; put your own"),
+    ("partner.watch_balance", 0, "must be a whole amount from 1 to 1000000000, without a currency"),
+    ("messaging.webhooks", {"CRM": CRM}, "'CRM' is no name of a webhook"),
+    ("messaging.webhooks", {f"w{n}": CRM for n in range(21)}, "holds 21 webhooks; there may be 20"),
+    ("messaging.webhooks", {"crm": {}}, "webhooks.crm.url: is missing"),
+    ("messaging.webhooks", {"crm": CRM | {"headers": ["a", "A"]}}, "webhooks.crm.headers"),
+    ("messaging.webhooks", {"crm": CRM | {"header": 1}}, "there is no such value; did you mean headers?"),
+    (
+        "messaging.tenants",
+        {"acme": "crm"},
+        "acme: is 'crm', and there is no [messaging.webhooks.crm]",
+    ),
     ("meta.flows", "x", "is 'x', must be a table of flows, each [meta.flows.<name>] with its config_id"),
     ("meta.flows", {"agency": "x"}, "is text; flows must be a table of flows"),
     ("meta.flows", {"standard": FLOW}, "'standard' is the flow of [meta] config_id and extras"),
@@ -449,13 +495,15 @@ def test_every_field_says_what_it_must_be(name: str) -> None:
     class Strange:
         """Fits nowhere."""
 
-    content = {section: dict(table) for section, table in RAW.items()}
+    content: dict[str, Any] = {section: dict(table) for section, table in RAW.items()}
     section, _, key = name.partition(".")
-    content.setdefault(section, {})[key] = Strange()
+    if key:
+        content.setdefault(section, {})[key] = Strange()
+    else:
+        content[section] = Strange()
+    place = f"dev.toml: [{section}]{f' {key}' if key else ''}: is "
     lines = [one.line("dev.toml") for one in mistakes_in(content)]
-    assert any(
-        line.startswith(f"dev.toml: [{section}] {key}: is ") and ", must be " in line for line in lines
-    )
+    assert any(line.startswith(place) and ", must be " in line for line in lines)
 
 
 @pytest.mark.parametrize("odd", [None, True, 5, "text", [], [{"name": "dev"}]])

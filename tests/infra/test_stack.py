@@ -13,7 +13,7 @@ from contract.routes import META
 from infra.bundling import empty_bundles
 from infra.cards import CARDS, Queue, logical_id
 from infra.config import load_config
-from infra.environment import ResourceNames, environment_of
+from infra.environment import OPTIONAL, ResourceNames, environment_of
 from infra.paths import CONFIG
 from onramp.inbound.signature import HEADER
 from tests.infra.conftest import synthesize
@@ -85,6 +85,25 @@ def test_metas_own_webhook_has_its_routes_where_it_is_enabled(tmp_path: Path) ->
     assert set(stage["RouteSettings"]) == keys
     assert stage["RouteSettings"]["POST /v1/webhooks/meta"]["ThrottlingRateLimit"] == 200
     assert "MetaWebhookUrl" in having["Outputs"]
+
+
+def test_a_stage_has_the_route_and_the_variables_of_hubs_only_where_it_has_any(
+    template: Template, tmp_path: Path
+) -> None:
+    hubs = {"emea": {"partner_id": "emeaPA", "solution_id": "223456789012345"}}
+    having = synthesize("example", tmp_path, {"hubs": json.dumps(hubs), "partner.watch_balance": "100"})
+    route = "POST /v1/webhooks/360dialog/{hub}"
+    keys = {route["RouteKey"] for route in of_type(having, "AWS::ApiGatewayV2::Route").values()}
+    assert keys - {route["RouteKey"] for route in of_type(template, "AWS::ApiGatewayV2::Route").values()} == {
+        route
+    }
+    (stage,) = of_type(having, "AWS::ApiGatewayV2::Stage").values()
+    assert set(stage["RouteSettings"]) == keys
+    for name in CARDS:
+        before = set(function_of(template, name)["Environment"]["Variables"])
+        after = set(function_of(having, name)["Environment"]["Variables"])
+        assert after - before == CARDS[name].variables & {"HUBS", "PARTNER_WATCH_BALANCE"}
+    assert of_type(having, "AWS::IAM::Policy").keys() == of_type(template, "AWS::IAM::Policy").keys()
 
 
 def test_only_the_configured_origins_may_call(template: Template) -> None:
@@ -241,7 +260,7 @@ def test_how_a_function_is_deployed(template: Template, name: str, timeout: int)
 @pytest.mark.parametrize("name", CARDS)
 def test_a_function_has_exactly_the_environment_that_its_card_names(template: Template, name: str) -> None:
     variables = function_of(template, name)["Environment"]["Variables"]
-    assert set(variables) == CARDS[name].variables
+    assert set(variables) == CARDS[name].variables - OPTIONAL
     assert "" not in variables.values()
 
 
