@@ -29,7 +29,7 @@ from infra.cards import CARDS
 from onramp.adapters.aws import ENTRIES
 from onramp.adapters.dynamo import DynamoStore
 from onramp.adapters.memory import MemoryBus, MemoryTelemetry, MemoryVault
-from onramp.domain.records import Fact
+from onramp.domain.records import HUB, Fact
 from onramp.domain.signup import Signup
 from onramp.ports import Ports
 from onramp.usecases import read
@@ -241,11 +241,11 @@ class CountedQueue(WorldQueue):
 
     counts: Counts
 
-    def put(self, kind: str, body: str, encoding: str = "utf-8", source: str = "") -> None:
+    def put(self, kind: str, body: str, encoding: str = "utf-8", *, source: str = "", hub: str = HUB) -> None:
         """One message."""
         self.counts.now.sqs += 1
         self.counts.now.own_sqs += 1
-        super().put(kind, body, encoding, source)
+        super().put(kind, body, encoding, source=source, hub=hub)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Self
@@ -20,7 +20,7 @@ import httpx
 
 import partner_event_worker
 from harness.killing import Killed, Killer, Watched
-from local.simulators import ManualClock, Seams, Settings, Simulators, SyncRunner, build
+from local.simulators import ManualClock, OtherPartner, Seams, Settings, Simulators, SyncRunner, build
 from onramp.adapters.memory import MemoryBus, MemoryStore, MemoryTelemetry, MemoryVault
 from onramp.adapters.messaging_api import MessagingApi
 from onramp.adapters.meta_graph import MetaGraph
@@ -29,13 +29,13 @@ from onramp.adapters.upstream import Credential, new_client
 from onramp.domain.budget import BudgetRule
 from onramp.domain.errors import Problem, SweepIncomplete, UnavailableError, UpstreamError
 from onramp.domain.number import Number
-from onramp.domain.records import Fact
+from onramp.domain.records import HUB, Fact
 from onramp.domain.signup import Client, Signup
 from onramp.domain.states import Status
 from onramp.inbound import receiving, signed_request
 from onramp.inbound.batch import seconds_until
 from onramp.inbound.signature import META_HEADER, is_signed
-from onramp.ports import Ports, Rules
+from onramp.ports import Hub, Ports, Rules
 from onramp.ports.upstreams import ChannelWebhook, NewKey
 from onramp.usecases.census import work_on_census
 from onramp.usecases.connect import key_context
@@ -55,6 +55,7 @@ PLATFORM_SECRET = "platform-secret"
 TENANT = "tenant-1"
 WEBHOOK = ChannelWebhook(url="https://partner.example.com/whatsapp", headers={"X-Secret": "header-secret"})
 META_WEBHOOK = "http://127.0.0.1/v1/webhooks/meta"
+PARTNER_WEBHOOK = "http://127.0.0.1/v1/webhooks/360dialog"
 VISIBILITY = 360.0
 """Seconds until a message of a dead function comes back."""
 
@@ -94,6 +95,7 @@ class Message:
     body: str = field(compare=False)
     encoding: str = field(compare=False, default="utf-8")
     source: str = field(compare=False, default="")
+    hub: str = field(compare=False, default=HUB)
     receives: int = field(compare=False, default=0)
 
 
@@ -105,13 +107,13 @@ class WorldQueue:
         self._order = 0
         self.messages: list[Message] = []
         self.dead_jobs: list[Json] = []
-        self.dead_events: list[tuple[str, str]] = []
+        self.dead_events: list[tuple[str, str, str]] = []
         self.sends_to_lose = 0
 
-    def put(self, kind: str, body: str, encoding: str = "utf-8", source: str = "") -> None:
+    def put(self, kind: str, body: str, encoding: str = "utf-8", *, source: str = "", hub: str = HUB) -> None:
         self._order += 1
         at = self._clock.now().timestamp()
-        self.messages.append(Message(at, self._order, kind, body, encoding, source))
+        self.messages.append(Message(at, self._order, kind, body, encoding, source, hub))
 
     def wake_numbers(self, phone_number_ids: Sequence[str]) -> None:
         for phone_number_id in phone_number_ids:
@@ -126,16 +128,16 @@ class WorldQueue:
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         self.dead_jobs.append({"phone_number_id": phone_number_id, "retry": True, "reason": reason})
 
-    def bury_event(self, body: str, encoding: str, reason: str) -> None:
+    def bury_event(self, body: str, encoding: str, reason: str, hub: str = HUB) -> None:
         text = body if encoding == "utf-8" else base64.b64decode(body).decode("utf-8", "replace")
-        self.dead_events.append((text, reason))
+        self.dead_events.append((text, reason, hub))
 
     def redrive(self) -> None:
         """Move the dead letters back, as an operator does."""
         for job in self.dead_jobs:
             self.put("job", json.dumps(job))
-        for body, _ in self.dead_events:
-            self.put("event", body)
+        for body, _, hub in self.dead_events:
+            self.put("event", body, hub=hub)
         self.dead_jobs, self.dead_events = [], []
 
 
@@ -166,6 +168,17 @@ class Options:
     mend_keys: bool = False
     mend_webhooks: bool = True
     hears_meta: bool = False
+    hubs: tuple[str, ...] = ()
+
+
+def partner_of(hub: str) -> str:
+    """360dialog's id of a further hub's partner."""
+    return f"{hub}PA"
+
+
+def solution_of(place: int) -> str:
+    """The solution of the hub at that place."""
+    return str(223456789012345 + place)
 
 
 class World:
@@ -191,10 +204,20 @@ class World:
                 seed=options.seed,
                 step_seconds=options.step_seconds,
                 budget_calls=options.simulated_budget or options.budget_calls,
+                other_partners={
+                    partner_of(hub): OtherPartner(
+                        partner_key=f"{PARTNER_KEY}@{hub}",
+                        platform_secret=f"{PLATFORM_SECRET}@{hub}",
+                        solution_id=solution_of(place),
+                    )
+                    for place, hub in enumerate(options.hubs)
+                },
             ),
             seams=Seams(now=time, sleep=time.sleep, deliver=self._deliver),
         )
-        self.sims.hub.webhook_url = "http://127.0.0.1/v1/webhooks/360dialog"
+        self.sims.hub.webhook_url = PARTNER_WEBHOOK
+        for hub in options.hubs:
+            self.sims.partners[partner_of(hub)].hub.webhook_url = f"{PARTNER_WEBHOOK}/{hub}"
         if options.hears_meta:
             self.sims.meta_sender.url = META_WEBHOOK
         self.runner = SyncRunner()
@@ -237,7 +260,7 @@ class World:
             app_secret=Credential(lambda: APP_SECRET),
             system_user=Credential(lambda: self.sims.settings.system_user_token),
         )
-        return Ports(
+        ports = Ports(
             store=watched("store", self.store),
             queue=watched("queue", self.queue),
             bus=watched("bus", self.bus),
@@ -258,6 +281,19 @@ class World:
                 hears_meta=self.options.hears_meta,
             ),
         )
+        table = {HUB: Hub(ports.rules, ports.partner)}
+        for place, hub in enumerate(self.options.hubs):
+            partner = PartnerApi(
+                client=dialog,
+                base_url=urls.partner,
+                partner_id=partner_of(hub),
+                partner_key=Credential(partial(str, f"{PARTNER_KEY}@{hub}")),
+                solution_id=solution_of(place),
+                messaging_url=urls.messaging,
+            )
+            rules = replace(ports.rules, solution_id=solution_of(place))
+            table[hub] = Hub(rules, watched("partner", partner))
+        return replace(ports, hubs=table if self.options.hubs else {})
 
     def _client(self, app: Any) -> httpx.Client:
         return new_client(_LockedTransport(self, self.runner.transport(app)))
@@ -274,14 +310,18 @@ class World:
         """What the receivers do with a webhook."""
         if url.startswith(META_WEBHOOK):
             return self._deliver_metas(url, body, headers)
-        secrets = receiving.PlatformSecrets(lambda: {"platform_secrets": [PLATFORM_SECRET]}, lambda: 0.0)
+        hub = url.removeprefix(PARTNER_WEBHOOK).removeprefix("/") or HUB
+        if hub not in self.ports.hub_names:
+            return 401
+        signed_with = PLATFORM_SECRET if hub == HUB else f"{PLATFORM_SECRET}@{hub}"
+        secrets = receiving.PlatformSecrets(lambda: {"platform_secrets": [signed_with]}, lambda: 0.0)
         if not receiving.signed(body, receiving.signature_of({"headers": dict(headers)}), secrets):
             return 401
         text, encoding = receiving.for_queue(body)
         if self.lose_webhook(text):
             self.webhooks_lost += 1
             return 200
-        self.queue.put("event", text, encoding)
+        self.queue.put("event", text, encoding, hub=hub)
         return 200
 
     def _deliver_metas(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
@@ -359,11 +399,13 @@ class World:
                 self.clock.sleep(problem.retry_after or 1)
         raise AssertionError("the front end gives up")
 
-    def opened(self, email: str = "owner@example.com", tenant: str = TENANT, key: str = "k") -> Signup:
+    def opened(
+        self, email: str = "owner@example.com", tenant: str = TENANT, key: str = "k", hub: str = HUB
+    ) -> Signup:
         """A signup, opened with an idempotency key."""
         return self.patiently(
             lambda: open_signup(
-                self.ports,
+                self.ports.at(hub),
                 tenant=tenant,
                 wanted=Wanted(
                     client=Client(name="Example", email=email, user_name="Owner"),
@@ -476,7 +518,8 @@ class World:
 
     def census(self) -> None:
         """What the schedule does once a day: begin a census."""
-        self.queue.wake_census(self.ports.hub)
+        for hub in self.ports.hub_names:
+            self.queue.wake_census(hub)
 
     def handle(self, message: Message) -> None:
         """One delivery of a message; what is not done comes back as SQS brings it back."""
@@ -497,12 +540,13 @@ class World:
         if message.kind == "event":
             attributes = {"encoding": {"stringValue": message.encoding}}
             attributes |= {"source": {"stringValue": message.source}} if message.source else {}
+            attributes |= {"hub": {"stringValue": message.hub}} if message.hub != HUB else {}
             received = {"ApproximateReceiveCount": str(message.receives)}
             record = {"body": message.body, "messageAttributes": attributes, "attributes": received}
             return partner_event_worker.apply_webhook(self.ports, record)
         job = json.loads(message.body)
         if "census" in job:
-            return work_on_census(self.ports)
+            return work_on_census(self.ports.at(job["census"]))
         return work_on_number(self.ports, job["phone_number_id"], retry=job.get("retry") is True)
 
     # -- what must hold

@@ -187,7 +187,7 @@ def environment_of(*, function: str, config: DeploymentConfig, resources: Resour
         **{name: _text(made.make(config)) for name, made in MADE.items()},
         **{name.upper(): value for name, value in asdict(resources).items()},
     }
-    left_out = {name for name in OPTIONAL if values[name] in {settings.NOTHING, settings.UNSET}}
+    left_out = {name for name in OPTIONAL if values[name] in {settings.NOTHING, ""}}
     return {name: values[name] for name in sorted(CARDS[function].variables - left_out)}
 
 

@@ -10,6 +10,6 @@ In tests build them in one process with `build` and a `ManualClock`; to serve th
 from local.simulators.app import Seams, Simulators, build
 from local.simulators.clock import ManualClock
 from local.simulators.inprocess import SyncRunner
-from local.simulators.settings import Settings, Urls
+from local.simulators.settings import OtherPartner, Settings, Urls
 
-__all__ = ["ManualClock", "Seams", "Settings", "Simulators", "SyncRunner", "Urls", "build"]
+__all__ = ["ManualClock", "OtherPartner", "Seams", "Settings", "Simulators", "SyncRunner", "Urls", "build"]

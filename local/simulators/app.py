@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import httpx
@@ -18,6 +19,7 @@ from local.simulators.lifecycle import Lifecycle
 from local.simulators.meta import MetaServer
 from local.simulators.meta_admin import MetaAdmin
 from local.simulators.meta_webhooks import MetaSender
+from local.simulators.partners import Switchboard
 from local.simulators.sdk import BrowserSide, is_for_browsers
 from local.simulators.settings import Settings, Urls
 from local.simulators.traffic import TrafficLayer
@@ -62,6 +64,8 @@ class Simulators:
     meta_sender: MetaSender
     meta_faults: FaultBook
     dialog_faults: FaultBook
+    partners: Mapping[str, DialogServer]
+    """360dialog's side of each partner, by id; `dialog_server` is the first."""
 
     async def advance(self, seconds: float) -> None:
         """Move a ManualClock on by `seconds`, doing everything that falls due on the way, in order.
@@ -114,29 +118,33 @@ class _Builder:
 
     def build(self) -> Simulators:
         world = World(now=self.seams.now, rng=self.rng)
-        hub = _fresh_hub(self.settings)
-        sender = WebhookSender(
-            hub=hub, agenda=self.agenda, now=self.seams.now, rng=self.rng, deliver=self.seams.deliver
-        )
         meta = MetaServer(world=world, settings=self.settings, urls=self.urls)
-        dialog = self._dialog(hub, world, sender)
-        meta_book, dialog_book = FaultBook(self.rng), FaultBook(self.rng)
+        meta_book = FaultBook(self.rng)
         meta_traffic = self._traffic(meta.app(), meta_book, meta, self.urls.meta)
-        dialog_traffic = self._traffic(dialog.app(), dialog_book, dialog, self.urls.dialog)
-        dialog_traffic.guard = dialog.guard
+        partners = [self._partner(own, world) for own in self.settings.of_partners().values()]
+        first = partners[0]
 
         meta_sender = MetaSender(server=meta, agenda=self.agenda, deliver=self.seams.deliver)
 
         def reset() -> None:
             meta_sender.clear()
-            _reset(meta, dialog, [meta_book, dialog_book], [meta_traffic, dialog_traffic])
+            _reset_meta(meta, meta_book, meta_traffic)
+            for one in partners:
+                _reset(one)
 
         meta_admin = MetaAdmin(
             server=meta, book=meta_book, traffic=meta_traffic, sender=meta_sender, reset_all=reset
         )
-        dialog_admin = DialogAdmin(
-            server=dialog, meta=meta, book=dialog_book, traffic=dialog_traffic, reset_all=reset
-        )
+        fronts = {
+            one.server.settings.partner_id: Front(
+                admin=DialogAdmin(
+                    server=one.server, meta=meta, book=one.book, traffic=one.traffic, reset_all=reset
+                ).app(),
+                api=one.traffic,
+            )
+            for one in partners
+        }
+        servers = {name: one.server for name, one in zip(fronts, partners, strict=True)}
         issuer = Issuer(settings=self.settings, urls=self.urls, now=self.seams.now)
         return Simulators(
             meta=Front(
@@ -144,34 +152,39 @@ class _Builder:
                 api=meta_traffic,
                 browser=BrowserSide(server=meta, sleep=self.seams.sleep).app(),
             ),
-            dialog=Front(admin=dialog_admin.app(), api=dialog_traffic),
+            dialog=Switchboard(fronts=fronts, hubs={name: server.hub for name, server in servers.items()}),
             issuer=issuer.app(),
             urls=self.urls,
             settings=self.settings,
             now=self.seams.now,
             agenda=self.agenda,
             world=world,
-            hub=hub,
+            hub=first.server.hub,
             meta_server=meta,
-            dialog_server=dialog,
-            sender=sender,
+            dialog_server=first.server,
+            sender=first.server.lifecycle.sender,
             meta_sender=meta_sender,
             meta_faults=meta_book,
-            dialog_faults=dialog_book,
+            dialog_faults=first.book,
+            partners=servers,
         )
 
-    def _dialog(self, hub: Hub, world: World, sender: WebhookSender) -> DialogServer:
-        now = self.seams.now
-        lifecycle = Lifecycle(hub=hub, agenda=self.agenda, now=now, sender=sender)
-        return DialogServer(
+    def _partner(self, settings: Settings, world: World) -> "_Partner":
+        now, hub = self.seams.now, _fresh_hub(settings)
+        sender = WebhookSender(hub=hub, agenda=self.agenda, now=now, rng=self.rng, deliver=self.seams.deliver)
+        server = DialogServer(
             hub=hub,
             world=world,
-            lifecycle=lifecycle,
-            settings=self.settings,
+            lifecycle=Lifecycle(hub=hub, agenda=self.agenda, now=now, sender=sender),
+            settings=settings,
             urls=self.urls,
             now=now,
             rng=self.rng,
         )
+        book = FaultBook(self.rng)
+        traffic = self._traffic(server.app(), book, server, self.urls.dialog)
+        traffic.guard = server.guard
+        return _Partner(server, book, traffic)
 
     def _traffic(
         self, app: ASGIApp, book: FaultBook, server: MetaServer | DialogServer, base_url: str
@@ -196,10 +209,27 @@ def _fresh_hub(settings: Settings) -> Hub:
     )
 
 
-def _reset(
-    meta: MetaServer, dialog: DialogServer, books: list[FaultBook], traffic: list[TrafficLayer]
-) -> None:
-    """Forget customers, clients, channels, faults and logs; put the options back."""
+@dataclass(frozen=True, slots=True)
+class _Partner:
+    """360dialog's side of one partner, with its faults and its log."""
+
+    server: DialogServer
+    book: FaultBook
+    traffic: TrafficLayer
+
+
+def _reset_meta(meta: MetaServer, book: FaultBook, traffic: TrafficLayer) -> None:
+    """Forget customers, faults and the log; put the options back."""
+    meta.world.clear()
+    meta.options = meta.first_options()
+    meta.trap_hits = 0
+    book.clear()
+    traffic.log.clear()
+
+
+def _reset(partner: _Partner) -> None:
+    """Forget clients, channels, faults and the log; put the options back."""
+    dialog = partner.server
     fresh = _fresh_hub(dialog.settings)
     hub = dialog.hub
     hub.options = fresh.options
@@ -209,10 +239,5 @@ def _reset(
     dialog.budget.clear()
     dialog.lifecycle.agenda.clear()
     dialog.lifecycle.sender.clear()
-    meta.world.clear()
-    meta.options = meta.first_options()
-    meta.trap_hits = 0
-    for book in books:
-        book.clear()
-    for layer in traffic:
-        layer.log.clear()
+    partner.book.clear()
+    partner.traffic.log.clear()

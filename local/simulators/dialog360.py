@@ -127,6 +127,7 @@ class DialogServer:
         table: list[tuple[str, str, Handler]] = [
             ("GET", "", self.partner),
             ("PATCH", "", self.change_partner),
+            ("GET", "/balance", self.balance),
             ("GET", "/webhook_url", self.webhook_url),
             ("POST", "/webhook_url", self.change_webhook_url),
             ("POST", "/account_sharing/clients", self.create_client),
@@ -213,6 +214,10 @@ class DialogServer:
         if "partner_redirect_url" in body:
             self.hub.redirect_url = _url(body, "partner_redirect_url")
         return JSONResponse(self._partner_view())
+
+    async def balance(self, _request: Request) -> Response:
+        """Read what the partner has, in its one currency."""
+        return JSONResponse([{"currency": "EUR", "total": self.hub.options.balance}])
 
     async def webhook_url(self, _request: Request) -> Response:
         """Read the partner webhook address."""

@@ -61,6 +61,7 @@ class DialogOptions:
     words: Literal["lower", "upper", "title"] = "lower"
     null_lists: bool = False
     webhook_url_shown: Literal["as_set", "equivalent"] = "as_set"
+    balance: float = 250.0
 
 
 @dataclass(slots=True, kw_only=True)

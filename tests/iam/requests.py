@@ -35,12 +35,12 @@ ELSEWHERE: Mapping[str, str] = {
 # What the emulator cannot try: AWS's own use of the table's key, in the function's name.
 THROUGH_AWS = read_rows(
     """
-kms:Decrypt table_key through_dynamodb    +     +     +     -     +     +     +     +     -     +     -
-kms:Encrypt table_key through_dynamodb    -     -     -     -     -     -     -     -     -     -     -
-kms:Decrypt table_key through_elsewhere   -     -     -     -     -     -     -     -     -     -     -
-kms:Decrypt table_key through_s3          -     -     -     -     -     -     -     -     -     -     +
-kms:GenerateDataKey table_key through_s3  -     -     -     -     -     +     -     -     -     -     -
-kms:Decrypt table_key through_secrets     -     -     -     -     -     -     -     -     -     -     -
+kms:Decrypt table_key through_dynamodb          +   +   +   -   +   +   +   +   -   +   -   -   +
+kms:Encrypt table_key through_dynamodb          -   -   -   -   -   -   -   -   -   -   -   -   -
+kms:Decrypt table_key through_elsewhere         -   -   -   -   -   -   -   -   -   -   -   -   -
+kms:Decrypt table_key through_s3                -   -   -   -   -   -   -   -   -   -   -   +   -
+kms:GenerateDataKey table_key through_s3        -   -   -   -   -   +   -   -   -   -   -   -   -
+kms:Decrypt table_key through_secrets           -   -   -   -   -   -   -   -   -   -   -   -   -
 """
 )
 SERVICES: Mapping[str, str] = {

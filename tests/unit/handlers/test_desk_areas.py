@@ -27,7 +27,7 @@ EMAIL = "owner@bakery.example.com"
 DIGITS = "15550100123"
 CHANNEL = "smplA1CH"
 WABA = "102290129340398"
-QUEUES = {"jobs": True, "events": True, "schedules": False, "stream": False}
+QUEUES = {"jobs": True, "events": True, "relay": True, "schedules": False, "stream": False}
 
 
 class DeskBench(Bench):
@@ -343,6 +343,9 @@ def test_dead_letters_are_shown_without_what_they_hold_of_persons(desk: DeskBenc
     desk.letters.put("events", encoded, reason="unreadable_record", encoding="base64")
     desk.letters.put("events", f"not json {EMAIL}", reason="unreadable", encoding="utf-8")
     desk.letters.put("jobs", json.dumps({"phone_number_id": PHONE, "retry": True, "reason": "x"}), reason="x")
+    handed = {"id": "e1", "event": "history", "resolution": {"phone_number_id": PHONE}, "body": EMAIL}
+    desk.letters.put("relay", json.dumps({"target": "own", "envelope": handed}), reason="refused")
+    desk.letters.put("relay", EMAIL, reason="unreadable")
     desk.letters.put(
         "schedules", json.dumps({"requestPayload": {"task": "census"}, "responsePayload": EMAIL})
     )
@@ -350,12 +353,14 @@ def test_dead_letters_are_shown_without_what_they_hold_of_persons(desk: DeskBenc
     told = [desk.ask("dead-letters.list", queue=queue) for queue in QUEUES]
     for secret in (DIGITS, EMAIL):
         assert secret not in json.dumps(told)
-    jobs, events, schedules, stream = (page["items"] for page in told)
+    jobs, events, relay, schedules, stream = (page["items"] for page in told)
     assert jobs[0]["body"] == {"phone_number_id": PHONE, "retry": True, "reason": "x"}
     assert [letter["body"].get("events") for letter in events][:2] == [
         [{"id": "e1", "name": "channel_live", "channel_id": CHANNEL, "waba_id": None}]
     ] * 2
     assert events[2]["body"]["unreadable"] is True
+    assert relay[0]["body"] == {"target": "own", "id": "e1", "name": "history", "phone_number_id": PHONE}
+    assert relay[1]["body"] == {"unreadable": True}
     assert schedules[0]["body"] == {"task": "census"}
     assert stream[0]["body"] == {"shardId": "s", "batchSize": 1}
     assert told[1]["reasons"] == {"internal_error": 1, "unreadable_record": 1, "unreadable": 1}
@@ -363,6 +368,7 @@ def test_dead_letters_are_shown_without_what_they_hold_of_persons(desk: DeskBenc
     assert {queue["queue"]: queue["count"] for queue in queues} == {
         "jobs": 1,
         "events": 3,
+        "relay": 2,
         "schedules": 1,
         "stream": 1,
     }

@@ -15,6 +15,7 @@ from onramp.inbound.desk import Answer, Asked, Command, Name
 from onramp.ports import Ports
 from onramp.ports.services import Letter
 from onramp.usecases import letters
+from onramp.usecases.hand_on import read_message
 from onramp.usecases.letters import MOST, Meant
 
 AT_ONCE: Final = 100
@@ -173,6 +174,21 @@ def _told(envelope: object) -> Mapping[str, Any]:
     }
 
 
+def _handed_on(letter: Letter) -> dict[str, Any]:
+    """Whom an event was for, which it is, and whose; nothing of its body."""
+    try:
+        target, envelope = read_message(letter.body)
+    except Unreadable:
+        return {"unreadable": True}
+    resolution = envelope.get("resolution")
+    return {
+        "target": mask_text(target),
+        "id": mask_text(str(envelope["id"])),
+        "name": mask_text(str(envelope.get("event"))),
+        **_ids(resolution),
+    }
+
+
 def _position(letter: Letter) -> dict[str, Any]:
     """Where in the stream it stands; the stream's own message holds no item."""
     try:
@@ -185,6 +201,7 @@ def _position(letter: Letter) -> dict[str, Any]:
 
 _READERS: Final[Mapping[str, Callable[[Letter], dict[str, Any]]]] = {
     "events": _webhook,
+    "relay": _handed_on,
     "stream": _position,
 }
 """How a queue's bodies are read, where it is more than ids."""
