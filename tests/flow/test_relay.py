@@ -9,7 +9,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -50,6 +50,7 @@ class Stage:
     receiver: Receiver
     queue_url: str
     bus_url: str
+    heard: dict[str, list[Json]] = field(default_factory=dict)
 
     def told(self, name: str, **data: Any) -> str:
         """360dialog tells of something; gives the event's id."""
@@ -71,17 +72,23 @@ class Stage:
         return [one for one in self.receiver.received(HOOKS) if one.content["id"] == event_id]
 
     def _awaited(self, url: str, chosen: Callable[[Json], Json | None]) -> Json:
-        deadline, sqs = time.monotonic() + PATIENCE, self.run.aws.sqs
+        deadline, heard = time.monotonic() + PATIENCE, self.heard.setdefault(url, [])
         while time.monotonic() < deadline:
-            answer = sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0, WaitTimeSeconds=1
-            )
-            for message in answer.get("Messages", []):
-                found = chosen(json.loads(message["Body"]))
-                if found:
-                    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                    return found
+            found = next(filter(None, map(chosen, heard)), None)
+            if found:
+                return found
+            heard += self._taken(url)
         raise TimeoutError("it did not come")
+
+    def _taken(self, url: str) -> Iterator[Json]:
+        """What has come to a queue since the last time; it is taken out, for a queue shows ten at a time."""
+        sqs = self.run.aws.sqs
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get(
+            "Messages", []
+        ):
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            body: Json = json.loads(message["Body"])
+            yield body
 
 
 def _named(envelope: Json, event_id: str) -> Json | None:
