@@ -54,8 +54,10 @@ def _own(name: str, statistic: str = "Sum") -> Source:
     def metrics(measured: Measured) -> Iterator[tuple[str, Watched]]:
         counting = counted_by(name)
         for function in counting:
-            part = logical_id(function) if len(counting) > 1 else ""
-            yield part, measured.own(name, function, statistic=statistic)
+            # Nobody watches what the configuration does without.
+            if function in measured.functions:
+                part = logical_id(function) if len(counting) > 1 else ""
+                yield part, measured.own(name, function, statistic=statistic)
 
     return metrics
 

@@ -12,6 +12,7 @@ import yaml  # type: ignore[import-untyped]
 from infra.acknowledged import ACKNOWLEDGED
 from infra.cards import CARDS
 from infra.paths import ROOT
+from tests.infra.conftest import NOTIFIED
 
 LAMBDAS = frozenset(f"Functions/{card.logical_id}" for card in CARDS.values())
 ROLES = frozenset(f"{path}Role" for path in LAMBDAS)
@@ -131,7 +132,7 @@ def test_all_of_them_are_really_found(
     from infra.app import build_app  # noqa: PLC0415 - the CDK takes long to load
     from infra.checks import FindingsError, synthesize  # noqa: PLC0415
 
-    context = {"stage": stage, "skip_bundling": "true", **values}
+    context = {"stage": stage, "skip_bundling": "true", **NOTIFIED, **values}
     app = build_app(context=context, outdir=str(tmp_path), acknowledged=())
     with pytest.raises(FindingsError) as caught:
         synthesize(app)

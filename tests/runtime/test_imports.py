@@ -44,8 +44,8 @@ EVERYWHERE = frozenset(
         "unittest",
     }
 )
-CALLS_UPSTREAMS = frozenset({"onboarding_worker", "operator_desk"})
-"""Those that speak to 360dialog; those that speak to Meta load an HTTP client by need."""
+CALLS_UPSTREAMS = frozenset({"onboarding_worker", "operator_desk", "notification_sender"})
+"""Those that speak to 360dialog or to endpoints of the partner's; who speaks to Meta loads one by need."""
 HTTP_CLIENT = frozenset({"anyio", "h11", "httpcore", "httpx", "onramp.adapters.upstream"})
 EXCHANGE = frozenset({"onramp.usecases.exchange_code"})
 PARTNER = frozenset(
@@ -89,11 +89,13 @@ FORBIDDEN: dict[str, frozenset[str]] = {
     "signup_queries": EVERYWHERE | HTTP_CLIENT | EXCHANGE | PARTNER,
     # An HTTP client brings some of what nobody else has.
     "onboarding_worker": EVERYWHERE - {"asyncio", "http.client"} | HTTP_API | EXCHANGE,
-    # It shows records as the API does, and its answers are none of HTTP's.
-    "operator_desk": EVERYWHERE - {"asyncio", "http.client"} | EXCHANGE | {"onramp.inbound.http"},
+    # It shows records as the API does, recovers signups as an exchange does, and answers nothing of HTTP's.
+    "operator_desk": EVERYWHERE - {"asyncio", "http.client"} | {"onramp.inbound.http"},
     "partner_event_worker": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     "event_relay": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     "reconciler": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
+    # An HTTP client, as above.
+    "notification_sender": EVERYWHERE - {"asyncio", "http.client"} | HTTP_API | EXCHANGE | PARTNER,
     "event_publisher": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     # Beside what they may have, see below.
     "hosted_page": ALONE - {"pathlib", "urllib.parse"},

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from onramp.domain import number as life
 from onramp.domain.errors import Conflict, UnavailableError, Unreadable
 from onramp.domain.ledger import EventRecord, Outcome
 from onramp.domain.number import Number
@@ -216,13 +217,27 @@ def test_in_any_order_and_repetition_each_event_is_handed_on_once(bench: Bench) 
 
 
 def test_an_erased_persons_event_is_handed_to_nobody(bench: Bench) -> None:
-    relaying(bench)
     bench.submit()
     bench.work()
+    apply_event(bench.ports, bench.event("channel_created"))
     number = bench.number()
-    number.__pydantic_extra__ = {"erased_at": "2026-11-27T00:00:00Z"}
+    life.erase(number, bench.now)
     bench.store.commit(number)
-    apply_event(bench.ports, bench.event("channel_live"))
+    relaying(bench)
+    late = bench.event("channel_live")
+    for event in (late, late, of_waba("history", "h1", metadata={"phone_number_id": "1001"})):
+        apply_event(bench.ports, event)
+    assert bench.relay.sent == []
+
+
+def test_a_copy_of_an_event_that_an_erasure_has_emptied_is_handed_to_nobody(bench: Bench) -> None:
+    event = of_waba("never_heard_of")
+    apply_event(bench.ports, event)
+    record = bench.record(event)
+    record.erase(bench.now)
+    bench.store.commit(record)
+    relaying(bench)
+    apply_event(bench.ports, event)
     assert bench.relay.sent == []
 
 
