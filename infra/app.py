@@ -95,8 +95,11 @@ def _config(app: cdk.App) -> DeploymentConfig:
 
 
 def _is_value(name: str) -> bool:
-    """Whether a name of the context is meant as ``section.key``; the CDK's have a colon, a slash or an @."""
-    return "." in name and not set(name) & set(":/@")
+    """Whether a name of the context is meant as ``section.key``, or a table such as ``hubs``.
+
+    The CDK's have a colon, a slash or an @.
+    """
+    return name in overridable_values() or ("." in name and not set(name) & set(":/@"))
 
 
 def _refuse_strangers(context: Mapping[str, object]) -> None:

@@ -21,7 +21,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from local.simulators.app import Seams, build
-from local.simulators.settings import Settings, Urls
+from local.simulators.settings import OtherPartner, Settings, Urls
 from local.simulators.webhooks import http_deliver
 
 LOOPBACK = "127.0.0.1"
@@ -63,6 +63,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--flow", type=_flow, action="append", default=[], help="NAME=ID of one more login configuration"
     )
+    parser.add_argument(
+        "--other-partner",
+        type=_partner,
+        action="append",
+        default=[],
+        help="ID:KEY:SECRET:SOLUTION of one more partner",
+    )
     for name in ("app-secret", "partner-key", "platform-secret"):
         parser.add_argument(f"--{name}", help="made up and printed when left out")
     parser.add_argument("--issuer-name", help="value of iss; the issuer's own address when left out")
@@ -83,6 +90,14 @@ def _flow(text: str) -> tuple[str, str]:
     return name, config_id
 
 
+def _partner(text: str) -> tuple[str, OtherPartner]:
+    parts = text.split(":")
+    if len(parts) != len(("id", "key", "secret", "solution")) or not all(parts):
+        raise argparse.ArgumentTypeError("ID:KEY:SECRET:SOLUTION is needed")
+    name, key, secret, solution = parts
+    return name, OtherPartner(partner_key=key, platform_secret=secret, solution_id=solution)
+
+
 def _settings(given: argparse.Namespace) -> tuple[Settings, dict[str, str]]:
     """Return the settings, and the secrets that had to be made up."""
     made: dict[str, str] = {}
@@ -98,6 +113,7 @@ def _settings(given: argparse.Namespace) -> tuple[Settings, dict[str, str]]:
         other_flows=dict(given.flow),
         partner_id=given.partner_id,
         solution_id=given.solution_id,
+        other_partners=dict(given.other_partner),
         audience=given.audience,
         issuer_name=given.issuer_name,
         seed=given.seed,
