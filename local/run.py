@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -35,6 +35,8 @@ type Progress = Callable[[str], contextlib.AbstractContextManager[None]]
 WEBHOOK_PATH = "/v1/webhooks/360dialog"
 META_WEBHOOK_PATH = "/v1/webhooks/meta"
 META_VERIFY_TOKEN = "local-verify-token"
+CRM_AUTHORIZATION = "Bearer local-crm"
+"""What the messaging webhook `crm` of the stage is sent with."""
 META_SYSTEM_USER = "EAAlocalSystemUser"
 """What the simulated Meta takes for a system user of ours."""
 
@@ -321,6 +323,7 @@ def _simulators(folder: Path, options: RunOptions) -> Iterator[Child]:
         arguments=[
             *(str(part) for pair in arguments.items() if pair[1] is not None for part in pair),
             *(f"--flow={name}={flow['config_id']}" for name, flow in _other_flows(options)),
+            *(f"--other-partner={':'.join(hub)}" for hub in hubs_of(options).values()),
         ],
         environment=clean_environment({"PYTHONUNBUFFERED": "1"}),
         log=folder / "simulators.log",
@@ -382,9 +385,35 @@ def _deploy(running: Emulator, assembly_folder: Path, options: RunOptions, upstr
             "meta_verify_token": META_VERIFY_TOKEN,
             "meta_system_user_token": META_SYSTEM_USER,
             **{f"relay_key_{name}": key for name, key in options.relay_keys.items()},
+            **{f"partner_api_key@{name}": hub.key for name, hub in hubs_of(options).items()},
+            **{f"platform_secrets@{name}": [hub.secret] for name, hub in hubs_of(options).items()},
+            "messaging_header@crm:Authorization": CRM_AUTHORIZATION,
         },
     )
     return deployed
+
+
+class HubOfRun(NamedTuple):
+    """A hub beside the default one: its partner's id, key, secret and solution."""
+
+    partner_id: str
+    key: str
+    secret: str
+    solution_id: str
+
+
+def hubs_of(options: RunOptions) -> dict[str, HubOfRun]:
+    """The stage's hubs beside the default one, by name; their secrets follow from the run's own."""
+    hubs = load_config(directory=CONFIG, stage=options.stage).hubs
+    return {
+        name: HubOfRun(
+            hub.partner_id,
+            f"{options.partner_key}-{name}",
+            f"{options.platform_secret}-{name}",
+            hub.solution_id,
+        )
+        for name, hub in hubs.items()
+    }
 
 
 def function_environment(options: RunOptions, upstreams: Upstreams) -> dict[str, str]:
@@ -474,6 +503,12 @@ def _set_partner_webhook(run: LocalStack) -> None:
         url, json={"webhook_url": run.webhook_url}, headers={"X-API-Key": run.options.partner_key}
     )
     answer.raise_for_status()
+    if run.options.partner_base_url is not None:
+        return
+    for name, hub in hubs_of(run.options).items():
+        url = f"{run.upstreams.partner}/partners/{hub.partner_id}/webhook_url"
+        body = {"webhook_url": f"{run.webhook_url}/{name}"}
+        run.http.post(url, json=body, headers={"X-API-Key": hub.key}).raise_for_status()
 
 
 def _memory_of(groups: set[str]) -> int:

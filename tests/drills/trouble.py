@@ -114,7 +114,7 @@ class Type:
         answer = drill.stage.onramp(words, self.lines(drill), at_terminal=self.at_terminal)
         told = f"{self.command}\nended with {answer.returncode}\n{answer.stdout}\n{answer.stderr}"
         assert answer.returncode == self.status, told
-        assert self.shows in answer.stdout, told
+        assert self.shows in answer.stdout + answer.stderr, told
         return True
 
 
