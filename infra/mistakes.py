@@ -197,7 +197,8 @@ def meant(model: Model, name: str) -> str | None:
         own = nearest(key, tuple(model.sections[section].model_fields))
         if own is not None:
             return f"{section}.{own}"
-    elsewhere = [one for one in model.names if one.partition(".")[2] == key.lower()]
+    wanted = (key or section).lower()
+    elsewhere = [one for one in model.names if one.partition(".")[2] == wanted]
     return elsewhere[0] if elsewhere else nearest(name, model.names)
 
 

@@ -71,11 +71,34 @@ NOT_NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "logs:PutDataProtectionPolicy",
             "logs:PutIndexPolicy",
             "logs:PutLogEvents",
-            "s3:REST.PUT.OBJECT",
-            "s3:getObject",
+            "s3:*Metadata*TableConfiguration",
+            "s3:DeleteBucketAnalyticsConfiguration",
+            "s3:DeleteBucketCors",
+            "s3:DeleteBucketMetricsConfiguration",
+            "s3:DeleteBucketReplication",
+            "s3:DeleteBucketWebsite",
+            "s3:DeleteObject",
             "s3:GetObjectMetadata",
             "s3:ListBucket",
+            "s3:PutAccelerateConfiguration",
+            "s3:PutAnalyticsConfiguration",
+            "s3:PutBucketAbac",
+            "s3:PutBucketCORS",
+            "s3:PutBucketLogging",
+            "s3:PutBucketNotification",
+            "s3:PutBucketObjectLockConfiguration",
+            "s3:PutBucketReplication",
+            "s3:PutBucketWebsite",
+            "s3:PutIntelligentTieringConfiguration",
+            "s3:PutInventoryConfiguration",
+            "s3:PutMetricsConfiguration",
+            "s3:PutObjectAcl",
+            "s3:PutObjectLockConfiguration",
+            "s3:PutReplicationConfiguration",
+            "s3:REST.PUT.OBJECT",
+            "s3:getObject",
             "s3files:*",
+            "s3tables:*",
             "secretsmanager:*Replicat*",
             "secretsmanager:GetRandomPassword",
             "codedeploy:RegisterOnPremisesInstance",
@@ -125,6 +148,11 @@ class Place:
         return f"arn:{self.partition}:{service}:{'' if everywhere else self.region}:{self.account}:{resource}"
 
     @property
+    def buckets(self) -> str:
+        """How the ARNs of the stack's buckets begin: their names have no capitals."""
+        return f"arn:{self.partition}:s3:::{self.own.lower()}"
+
+    @property
     def own(self) -> str:
         """How names that CloudFormation makes begin: it cuts a long stack's name."""
         return f"{self.stack}-*" if len(self.stack) < CUT else f"{self.stack[:CUT]}*"
@@ -146,7 +174,7 @@ def scopes(place: Place) -> tuple[Scope, ...]:
     functions = arn("lambda", f"function:{own}")
     gateway = f"arn:{place.partition}:apigateway:{place.region}::/"
     keys = (arn("kms", "key/*"),)
-    bucket = f"arn:{place.partition}:s3:::cdk-{place.qualifier}-assets-{place.account}-{place.region}/*"
+    code = f"arn:{place.partition}:s3:::cdk-{place.qualifier}-assets-{place.account}-{place.region}/*"
     return (
         Scope(
             ("iam:CreateServiceLinkedRole",),
@@ -222,7 +250,8 @@ def scopes(place: Place) -> tuple[Scope, ...]:
         ),
         Scope(("logs:*",), (arn("logs", f"log-group:{own}"),)),
         Scope(("route53:*",), (f"arn:{place.partition}:route53:::hostedzone/*",)),
-        Scope(("s3:*",), (bucket,)),
+        Scope(("s3:GetObject",), (code,)),
+        Scope(("s3:*",), (place.buckets,)),
         Scope(("secretsmanager:*",), tuple(arn("secretsmanager", f"secret:{one}*") for one in place.secrets)),
         Scope(("sns:*",), (arn("sns", own),)),
         Scope(("sqs:*",), (arn("sqs", own),)),

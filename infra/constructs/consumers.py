@@ -1,8 +1,5 @@
 """Which function works off which queue, and which is handed what is new in the table."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
@@ -10,15 +7,10 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.cards import NewItems, Queue
-from infra.grants import QueueName
 
-# How many runs at once may work off a queue. A new account runs ten functions at once in all, and a person
-# and 360dialog wait for the others: together jobs and events take half of that (docs/decisions.md has the
-# table); relay and notifications come on top only where they are configured. More jobs at once would only
-# wait for the partner budget; 2 is the least that Lambda takes.
-MAX_CONCURRENCY: Mapping[QueueName, int] = MappingProxyType(
-    {"jobs_queue": 3, "events_queue": 2, "relay_queue": 2, "notifications_queue": 2}
-)
+# How many runs at once may work off a queue: the least that Lambda takes. A new account runs ten functions at
+# once in all, and a person and 360dialog wait for the others (docs/decisions.md has the table).
+AT_ONCE = 2
 # The stream keeps an item for 24 hours. Whatever could not be handed over shortly before is given up, so
 # that its place in the stream is told while it can still be read there; a shorter outage only delays.
 GIVEN_UP_AFTER = cdk.Duration.minutes(23 * 60 + 45)
@@ -43,7 +35,7 @@ class QueueConsumer(Construct):
             target=function,
             event_source_arn=queue.queue_arn,
             batch_size=trigger.batch,
-            max_concurrency=MAX_CONCURRENCY[trigger.name],
+            max_concurrency=AT_ONCE,
             report_batch_item_failures=True,
         )
         _call(mapping, function)

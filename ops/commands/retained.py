@@ -30,6 +30,7 @@ IDENTIFIED_BY: Final[Mapping[str, str]] = MappingProxyType(
         "AWS::SecretsManager::Secret": "Id",
         "AWS::Cognito::UserPool": "UserPoolId",
         "AWS::Logs::LogGroup": "LogGroupName",
+        "AWS::S3::Bucket": "BucketName",
     }
 )
 """What CloudFormation wants to know of a resource that it shall import, by its type."""

@@ -91,7 +91,7 @@ QUOTAS: Final = (
         usual=300,
         service="events",
         code="L-244521F2",
-        needs=3,
+        needs=4,
     ),
     Quota(
         name="tables",

@@ -16,6 +16,7 @@ import pytest
 from infra.bundling import empty_bundles
 from infra.config import load_config
 from infra.paths import CONFIG, ROOT
+from tests.infra.conftest import synthesize
 from tests.infra.reading import Template, actions_in, of_type
 
 EXAMPLE = ROOT / "examples" / "cdk_app"
@@ -37,6 +38,13 @@ def run(code_or_file: list[str], folder: Path, **environment: str) -> subprocess
         text=True,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """The template of our own stack with no more than the example has: it tells nobody outside."""
+    nobody = {"notifications.endpoints": "{}", "relay.targets": "{}"}
+    return synthesize("example", tmp_path_factory.mktemp("ours"), nobody)
 
 
 @pytest.fixture(scope="module")

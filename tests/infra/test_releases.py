@@ -11,7 +11,7 @@ import pytest
 from infra import rights
 from infra.cards import CARDS, Queue, Routes, logical_id
 from infra.config import load_config
-from infra.constructs.consumers import MAX_CONCURRENCY
+from infra.constructs.consumers import AT_ONCE
 from infra.paths import CONFIG
 from tests.infra.conftest import synthesize
 from tests.infra.reading import Template, actions_in, function_of, of_type, one_named
@@ -53,7 +53,8 @@ def test_a_function_is_called_by_an_alias_of_its_version(template: Template, nam
 def test_whatever_starts_a_function_names_its_alias(template: Template) -> None:
     aliases = {alias_of(template, name)["LogicalId"]: name for name in CARDS}
     started = {aliases[called["Ref"]] for called in callers(template)}
-    assert started == set(CARDS)
+    # The desk is invoked by people, and where nothing comes from Meta no route leads to its receiver.
+    assert started == set(CARDS) - {"operator_desk", "meta_receiver"}
     functions = {function_of(template, name)["LogicalId"] for name in CARDS}
     permitted = of_type(template, "AWS::Lambda::Permission").values()
     assert {one["FunctionName"]["Ref"] for one in permitted} <= set(aliases)
@@ -79,7 +80,10 @@ def test_a_scheduled_run_keeps_the_settings_of_the_alias(template: Template) -> 
 @pytest.mark.parametrize(
     ("values", "new"),
     [
-        ({"messaging.webhook_url": "https://elsewhere.example.org/in"}, {"onboarding_worker"}),
+        (
+            {"messaging.webhook_url": "https://elsewhere.example.org/in"},
+            {"onboarding_worker", "operator_desk"},
+        ),
         ({"stage.tracing": "true"}, set(CARDS)),
         ({"stage.receiver_concurrency": "5", "stage.log_retention_days": "90"}, set()),
         ({"api.throttle_rate": "20"}, set()),
@@ -134,23 +138,23 @@ def test_tracing_is_off_unless_a_stage_wants_it(template: Template, traced_templ
 # --- concurrency -------------------------------------------------------------------------------------
 
 
-def test_the_queues_leave_half_of_a_new_account_to_the_others(template: Template) -> None:
+def test_each_queue_takes_the_least_of_a_new_account_and_all_leave_some_to_the_others(
+    template: Template,
+) -> None:
     bounds = [
         mapping["ScalingConfig"]["MaximumConcurrency"]
         for mapping in of_type(template, "AWS::Lambda::EventSourceMapping").values()
         if "ScalingConfig" in mapping
     ]
-    assert sorted(bounds) == sorted(MAX_CONCURRENCY.values())
-    assert min(bounds) >= 2
-    assert sum(bounds) <= NEW_ACCOUNT / 2
-    assert set(MAX_CONCURRENCY) == {
-        card.trigger.name for card in CARDS.values() if isinstance(card.trigger, Queue)
-    }
+    queues = [card for card in CARDS.values() if isinstance(card.trigger, Queue)]
+    assert bounds == [AT_ONCE] * len(queues)
+    assert sum(bounds) <= NEW_ACCOUNT - 2
+    assert sum(card.needs is None for card in queues) * AT_ONCE < NEW_ACCOUNT / 2
 
 
 def test_no_more_jobs_run_at_once_than_the_budget_starts_calls() -> None:
     config = load_config(directory=CONFIG, stage="example")
-    assert MAX_CONCURRENCY["jobs_queue"] <= config.partner.budget_calls
+    assert config.partner.budget_calls >= AT_ONCE
 
 
 def test_nothing_is_reserved_unless_the_stage_says_so(template: Template, tmp_path: Path) -> None:
@@ -186,6 +190,7 @@ def test_the_functions_that_somebody_waits_for_are_shifted(canary: Template) -> 
         "number_submission",
         "signup_queries",
         "webhook_receiver",
+        "meta_receiver",
         "hosted_page",
     ]
     for name in CARDS:

@@ -179,6 +179,8 @@ def mappings(case: Case, **changes: Any) -> None:
     sources = {
         "onboarding_worker": "arn:aws:sqs:eu-central-1:123456789012:JobsQueue",
         "partner_event_worker": "arn:aws:sqs:eu-central-1:123456789012:EventsQueue",
+        "event_relay": "arn:aws:sqs:eu-central-1:123456789012:RelayQueue",
+        "notification_sender": "arn:aws:sqs:eu-central-1:123456789012:NotificationsQueue",
         "event_publisher": stream,
     }
 
@@ -196,7 +198,10 @@ def test_queues_and_stream_are_handed_to_their_functions(case: Case) -> None:
     mappings(case)
     found = case.find("consumers")
     assert found.level is Level.OK, found
-    assert found.detail.startswith("onboarding_worker, partner_event_worker, event_publisher are handed")
+    assert found.detail == (
+        "onboarding_worker, partner_event_worker, event_relay, notification_sender, event_publisher "
+        "are handed what is theirs"
+    )
 
 
 @pytest.mark.parametrize(

@@ -486,6 +486,13 @@ def test_items_look_as_the_documentation_says(shaky: Shaky) -> None:
         "event": str(int((START + timedelta(days=30)).timestamp())),
         "fact": str(int((START + timedelta(days=400)).timestamp())),
     }
+    opened = {
+        "bus": "1",
+        "at": now,
+        "expires_at_epoch": later["fact"],
+        "tenant_key": "OPENED#2031-05",
+        "created_key": f"{now}#s1",
+    }
     assert shown == {
         "SIGNUP#s1 / SIGNUP": {"tenant_key": "SIGNUPS#acme#open", "created_key": f"{now}#s1"},
         "SIGNUP#s1 / EXCHANGE": {},
@@ -519,12 +526,14 @@ def test_items_look_as_the_documentation_says(shaky: Shaky) -> None:
             "place_key": "CHANNEL#default#c1",
             "place_sort": f"U#{now}#e1",
             "expires_at_epoch": later["event"],
+            "tenant_key": "EVENTS#default#2031-05-06",
+            "created_key": f"{now}#e1",
         },
         "BUDGET#default / BUDGET": {},
         "CENSUS#default / CENSUS": {"due_shard": "WORK", "due_at": now},
         "IDEMPOTENCY#acme#k / KEY": {"expires_at_epoch": later["day"]},
-        f"SIGNUP#s1 / FACT#{mark}00": {"bus": "1", "at": now, "expires_at_epoch": later["fact"]},
-        f"HUB#default / FACT#{mark}01": {"bus": "1", "at": now, "expires_at_epoch": later["fact"]},
+        f"SIGNUP#s1 / FACT#{mark}00": opened,
+        f"HUB#default / FACT#{mark}01": opened | {"created_key": f"{now}#HUB%23default"},
     }
     for (_, sk), item in shaky.real.items.items():
         assert item["schema"] == {"N": "1"}
