@@ -51,14 +51,19 @@ def eventually(done: Callable[[], bool], what: str, *, seconds: float = PATIENCE
 
 @dataclass(slots=True)
 class Keys:
-    """What stands in the secret, and at Meta's and 360dialog's: a drill may leave another one behind."""
+    """What stands in the secret, and at Meta's and 360dialog's: a drill may leave another one behind.
+
+    `others`: what no drill touches.
+    """
 
     meta_app_secret: str
     partner_api_key: str
     platform_secret: str
+    others: Mapping[str, Any] = field(default_factory=dict)
 
     def as_secret(self) -> Json:
         return {
+            **self.others,
             "meta_app_secret": self.meta_app_secret,
             "partner_api_key": self.partner_api_key,
             "platform_secrets": [self.platform_secret],
@@ -317,10 +322,11 @@ def stage_of(run: LocalStack, file: Path) -> Stage:
     """The stage of a run that has just come up, told of in a file."""
     options = run.options
     meta = run.http.get(f"{run.upstreams.meta_admin}/admin/options").raise_for_status().json()
+    others = json.loads(run.aws.secrets.get_secret_value(SecretId=run.secret_id)["SecretString"])
     stage = Stage(
         run=run,
         file=file,
-        keys=Keys(options.app_secret, options.partner_key, options.platform_secret),
+        keys=Keys(options.app_secret, options.partner_key, options.platform_secret, others),
         dialog_options=Dialog(run).call("GET", "options"),
         meta_options=meta,
     )

@@ -15,6 +15,7 @@ use_packaged_node()
 
 from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: E402 - after Node is chosen
 
+from infra.cards import CARDS  # noqa: E402
 from infra.constructs.alarms import ALARMS  # noqa: E402
 
 BY_ANCHOR = {spec.anchor: spec for spec in ALARMS}
@@ -22,6 +23,8 @@ BY_ANCHOR = {spec.anchor: spec for spec in ALARMS}
 
 class Noted:
     """Stands for the stack's metrics, and notes which of ours an alarm asks for."""
+
+    functions = CARDS
 
     def __init__(self) -> None:
         self.names: set[str] = set()

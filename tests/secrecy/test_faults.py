@@ -182,6 +182,7 @@ def test_a_setting_that_cannot_be_used_is_named_and_not_shown(
     stage = make_stage(variables={name: value})
     stage.invoke("onboarding_worker", {"Records": []})
     stage.invoke("signup_queries", {"rawPath": "/v1/config", "requestContext": {"http": {"method": "GET"}}})
+    stage.invoke("code_exchange", {"rawPath": "/v1/signups", "requestContext": {"http": {"method": "POST"}}})
     stage.assert_silent()
     assert name in stage.out.getvalue()
 

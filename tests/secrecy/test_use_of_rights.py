@@ -12,7 +12,7 @@ import pytest
 from infra.cards import CARDS, Queue
 from infra.grants import Grant
 from tests.secrecy import journey
-from tests.secrecy.stage import AwsCall, Stage
+from tests.secrecy.stage import ELSEWHERE, AwsCall, Stage
 
 type Right = tuple[str, ...]
 """Action, resource, and the purpose of a secret."""
@@ -27,6 +27,8 @@ LAMBDAS_OWN = {
         for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
     ),
 }
+NOT_MET = frozenset({"bodies", "bodies_key", "notifications_queue"})
+"""Nothing here is too large for a queue, and no delivery waits for a sweep."""
 SINGLE = {
     "GetItem": ("dynamodb:GetItem", "table"),
     "BatchGetItem": ("dynamodb:BatchGetItem", "table"),
@@ -67,7 +69,7 @@ def granted(grants: tuple[Grant, ...]) -> set[Right]:
         (action, grant.resource, *([grant.purpose] if grant.purpose else []))
         for grant in grants
         for action in grant.actions
-        if grant.resource not in {"table_key", "stream"}
+        if grant.resource not in {"table_key", "stream", *NOT_MET}
     }
     return found - LAMBDAS_OWN
 
@@ -117,5 +119,8 @@ def test_every_right_is_used_and_no_other(walked: Stage) -> None:
     used: dict[str, set[Right]] = {name: set() for name in CARDS}
     for call in walked.calls:
         used[call.function].update(rights(call))
-    used["webhook_receiver"] = granted(CARDS["webhook_receiver"].grants)  # it is no client of boto3's
-    assert used == {name: granted(card.grants) for name, card in CARDS.items()}
+    for name, card in CARDS.items():
+        if name in ELSEWHERE:
+            assert used[name] <= granted(card.grants), name
+        else:
+            assert used[name] == granted(card.grants), name

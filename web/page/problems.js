@@ -16,6 +16,7 @@ export const PROBLEMS = {
   unavailable: ["again", "again"],
   meta_unavailable: ["again", "open"],
   exchange_in_progress: ["busy", "reload"],
+  tenant_limit: ["crowded", "again"],
   code_expired: ["popup", "open"],
   code_already_used: ["popup", "open"],
   code_invalid: ["popup", "open"],
