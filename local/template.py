@@ -19,7 +19,7 @@ _AUTHORIZER = "AWS::ApiGatewayV2::Authorizer"
 _FUNCTION = "AWS::Lambda::Function"
 _QUEUE_SOURCE = "AWS::Lambda::EventSourceMapping"
 _LOG_GROUP = "AWS::Logs::LogGroup"
-_QUEUE_POLICY = "AWS::SQS::QueuePolicy"
+_RESOURCE_POLICIES = ("AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy")
 _ROLE = "AWS::IAM::Role"
 _SECRET = "AWS::SecretsManager::Secret"
 
@@ -163,7 +163,7 @@ def as_evaluated(template: Json) -> Json:
                 _drop_conditions(statement, lambda key: key.startswith(_CONTEXT_KEY))
                 statement["Resource"] = _plain_log_group(statement["Resource"], groups)
                 _allow_batches(statement)
-    for policy in _of_type(changed, _QUEUE_POLICY):
+    for policy in (policy for kind in _RESOURCE_POLICIES for policy in _of_type(changed, kind)):
         document = policy["PolicyDocument"]
         document["Statement"] = [s for s in document["Statement"] if not denies_clear(s)]
     return changed

@@ -23,6 +23,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from infra.cards import CARDS
+from infra.config import load_config
+from infra.paths import CONFIG
 from infra.permissions import LOG_ACTIONS
 from local import deploy, stack
 from local.aws import ACCOUNT, Aws
@@ -206,13 +208,14 @@ MAKING = (("POST", ""), ("GET", ""), ("POST", "/*/revoke"))
 def test_the_table_speaks_of_every_call_and_every_grant() -> None:
     assert ROWS.keys() == CALLS.keys()
     assert set(COLUMNS) == set(CARDS)
+    had = {None, *load_config(directory=CONFIG, stage="local").features}
     for name, card in CARDS.items():
-        # The table's key is opened by DynamoDB alone.
+        # The table's key is opened by DynamoDB and S3 alone.
         granted = {
             " ".join((action, grant.resource, *([grant.purpose] if grant.purpose else [])))
             for grant in card.grants
             for action in grant.actions
-            if grant.resource != "table_key"
+            if grant.resource not in {"table_key", "bodies_key"} and grant.needs in had
         }
         assert set(permitted(name)) == granted | {f"{action} own_log" for action in LOG_ACTIONS}
 
@@ -235,13 +238,14 @@ def test_whoever_may_do_everything_is_refused_nothing(run: LocalStack, callers: 
 
 
 def is_for_table_key(statement: Json) -> bool:
-    """Whether DynamoDB needs the statement, in the function's name; nothing here can do that."""
+    """Whether DynamoDB or S3 needs the statement, in the function's name; nothing here can do that."""
     return "kms:ViaService" in str(statement.get("Condition"))
 
 
-def is_like(statement: Json, other: Json) -> bool:
-    """Whether two statements allow the same on the same thing."""
-    return (statement["Action"], statement["Resource"]) == (other["Action"], other["Resource"])
+def what_it_is(statement: Json) -> tuple[str, str]:
+    """What a statement allows, as far as the emulator tells: of a key, whatever its contexts say."""
+    resource = str(statement["Resource"])
+    return ("kms", resource) if "kms:" in str(statement["Action"]) else (str(statement["Action"]), resource)
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -251,9 +255,9 @@ def test_each_right_comes_from_one_statement_and_goes_with_it(
     caller = callers[name]
     gone: list[str] = []
     statements = statements_of(run.aws, caller.role)
-    # What differs in the encryption context alone is one to the emulator, but not in test_conditions.py.
-    for left_out in {(str(one["Action"]), str(one["Resource"])): one for one in statements}.values():
-        rest = [one for one in statements if not is_like(one, left_out)]
+    # What differs in the encryption context alone is told apart in test_conditions.py.
+    for left_out in {what_it_is(one): one for one in statements}.values():
+        rest = [one for one in statements if what_it_is(one) != what_it_is(left_out)]
         with reduced_to(run.aws, caller.role, rest):
             refused = [call for call in permitted(name) if caller.tries(call) == "refused"]
         assert bool(refused) is not is_for_table_key(left_out), left_out

@@ -369,7 +369,7 @@ def test_every_queue_refuses_plain_http(template: Template) -> None:
 
 @pytest.mark.parametrize(
     ("queue", "worker", "batch", "at_once"),
-    [("Jobs", "onboarding_worker", 1, 3), ("Events", "partner_event_worker", 10, 2)],
+    [("Jobs", "onboarding_worker", 1, 2), ("Events", "partner_event_worker", 10, 2)],
 )
 def test_a_worker_says_of_each_message_whether_it_is_done(
     template: Template, queue: str, worker: str, batch: int, at_once: int

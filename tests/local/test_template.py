@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from local.template import (
     Overlay,
     as_evaluated,
@@ -162,11 +164,12 @@ def test_who_may_send_may_send_in_batches() -> None:
     assert as_evaluated({"Resources": {"R": given}}) == {"Resources": {"R": left}}
 
 
-def test_queues_no_longer_deny_what_comes_in_clear_but_all_else() -> None:
+@pytest.mark.parametrize("kind", ["AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"])
+def test_queues_and_buckets_no_longer_deny_what_comes_in_clear_but_all_else(kind: str) -> None:
     clear = {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
     others = [{"Effect": "Deny"}, {"Effect": "Allow", "Condition": clear["Condition"]}]
     policy = {
-        "Type": "AWS::SQS::QueuePolicy",
+        "Type": kind,
         "Properties": {"PolicyDocument": {"Statement": [clear, *others]}},
     }
     left = as_evaluated({"Resources": {"P": policy}})["Resources"]["P"]["Properties"]

@@ -114,12 +114,8 @@ def test_a_healthy_run(patient: Patient) -> None:
 
 @contextmanager
 def secret(patient: Patient, **changes: object) -> Iterator[None]:
-    options = patient.run.options
-    right = {
-        "meta_app_secret": options.app_secret,
-        "partner_api_key": options.partner_key,
-        "platform_secrets": [options.platform_secret],
-    }
+    answer = patient.run.aws.secrets.get_secret_value(SecretId=patient.run.secret_id)
+    right = json.loads(answer["SecretString"])
     deploy.put_secret(patient.run.aws, patient.run.secret_id, right | changes)
     try:
         yield
@@ -349,7 +345,7 @@ def test_what_is_broken_is_found_and_nothing_else(
         ),
         (
             {"partner.base_url": f"{NOWHERE}/api/v2"},
-            {"partner-key": "fail", "partner-webhook": "skipped"},
+            {"partner-key": "fail", "partner-webhook": "skipped", "hubs": "fail"},
             {"partner-key": "cannot be reached"},
         ),
         (
