@@ -5,8 +5,9 @@ event twice; AWS is MiniStack behind TLS with a certificate of our own, the upst
 answer holds the start of Python, the imports, the wiring and the work; the second the work alone.
 
 Counted is processor time of the function's process, which is what a function with little memory waits for
-(512 MB are about 0.29 of a core), and which other work on the machine hardly changes. Wall time is told too.
-The ratios can be compared between machines: to the empty function, and to `bench/sample_stack.py`.
+(512 MB are about 0.29 of a core), and which other work on the machine hardly changes. Wall time is told too,
+and the most memory that the process has had. The ratios can be compared between machines: to the empty
+function, and to `bench/sample_stack.py`. They are what the targets are about.
 
     python -m bench.cold_start [--rounds 7] [--only webhook_receiver] [--plain]
     python -m bench.cold_start --memory 256 512 1024 1769    # what memory is worth; root, Linux
@@ -14,61 +15,69 @@ The ratios can be compared between machines: to the empty function, and to `benc
 
 import argparse
 import contextlib
-import json
-import re
-import shutil
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
 from pathlib import Path
 
-import certifi
-
-from bench.share import WHOLE, processes_of, share
-from bench.tls import Front, front
-from harness.services import Services, services
-from infra.bundling import aws_roots, compile_code, install
-from infra.cards import CARDS
-from infra.paths import RUNTIME_LOCK
+from bench.runtimes import EMPTY, check, empty, ground, peak, process_of, sample, spent, with_libraries
+from bench.share import WHOLE, share
+from harness.services import services
+from infra.cards import CARDS, Card, Invoked, Routes
 from local import rie
-from local.children import PROJECT_ROOT, ChildFailedError
 
-EVENTS: Mapping[str, str] = {
-    "code_exchange": "open_signup_known_client.json",
-    "number_submission": "submit_claimed_number.json",
-    "signup_queries": "list_signups.json",
-    "webhook_receiver": "channel_live.json",
-    "meta_receiver": "partner_added.json",
-    "hosted_page": "page.json",
-    "onboarding_worker": "job.json",
-    "partner_event_worker": "batch.json",
-    "reconciler": "sweep.json",
-    "event_publisher": "facts.json",
-    "operator_desk": "show_number.json",
-    "event_relay": "batch.json",
-    "notification_sender": "batch.json",
-}
-EMPTY = "empty"
 SAMPLE = "sample_stack"
-SAMPLE_EVENT = "code_exchange/open_signup_known_client.json"
-SAMPLE_SDK = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
-"""What the sample has beside the functions' own libraries."""
-WELL = (None, HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NOT_FOUND)
-"""Answers of the samples: of those of `number_submission` the signup is not there, which costs a read."""
-_EMPTY_HANDLER = "def handler(event, context):\n    return {}\n"
+"""The usual function; it does what `code_exchange` does, and is handed its event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """How many times the processor time of the empty and of the usual function a first answer may take."""
+
+    to_empty: float | None = None
+    to_usual: float | None = None
+
+    def __str__(self) -> str:
+        """As a table tells it."""
+        told = (("empty", self.to_empty), ("usual", self.to_usual))
+        return ", ".join(f"{whom} {most:g}" for whom, most in told if most is not None)
+
+    def is_met(self, to_empty: float, to_usual: float) -> bool:
+        """Whether ratios that were measured are within it."""
+        pairs = ((to_empty, self.to_empty), (to_usual, self.to_usual))
+        return all(most is None or ratio <= most for ratio, most in pairs)
+
+
+RECEIVER = Target(to_empty=1.6)
+"""360dialog and Meta wait for these; 360dialog's documentation grants a quarter of a second."""
+API = Target(to_empty=7.0, to_usual=0.5)
+"""A person waits for these."""
+WORKER = Target(to_usual=0.6)
+"""A queue waits for these, or a schedule."""
+
+
+def target_of(card: Card) -> Target | None:
+    """What a function is held to, by who waits for it; None for the page and for the operators' one."""
+    if card.package in {"receiver", "meta"}:
+        return RECEIVER
+    if isinstance(card.trigger, Routes):
+        return API if card.package == "app" else None
+    return None if isinstance(card.trigger, Invoked) else WORKER
 
 
 @dataclass(slots=True)
 class Measured:
-    """One function, by round: processor seconds and seconds to its first answer, and of its second one."""
+    """One function, by round: processor seconds and seconds to its first answer, and of its second one.
+
+    `memory` is the most bytes that its process has had, after both.
+    """
 
     spent: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
     again: list[float] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,135 +100,71 @@ def measure(options: Options) -> dict[str, Measured]:
         BundleError: A package cannot be made.
     """
     measured: dict[str, Measured] = {}
-    with tempfile.TemporaryDirectory() as scratch, services() as around:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        services() as around,
+        ground(around, Path(scratch), encrypted=options.encrypted) as below,
+    ):
         folder = Path(scratch)
-        with _aws(around, folder, encrypted=options.encrypted) as variables:
-            functions = [
-                _with(function, variables)
-                for function in (_empty(folder), _sample(around, folder), *_ours(around, options.names))
-            ]
-            for number in range(options.rounds + 1):
-                for function in functions:
-                    taken = _start(function, folder, options.memory)
-                    if number:
-                        into = measured.setdefault(function.name, Measured())
-                        for series, seconds in zip((into.spent, into.first, into.again), taken, strict=True):
-                            series.append(seconds)
-                sys.stderr.write(f"round {number} of {options.rounds}\n")
+        usual = with_libraries(SAMPLE, folder, around.environment("code_exchange"))
+        ours = (below.ours(around.function(name)) for name in CARDS if name in options.names)
+        functions = (empty(folder), below.theirs(usual), *ours)
+        for number in range(options.rounds + 1):
+            for function in functions:
+                _start(
+                    function,
+                    folder,
+                    options.memory,
+                    measured.setdefault(function.name, Measured()) if number else Measured(),
+                )
+            sys.stderr.write(f"round {number} of {options.rounds}\n")
     return measured
 
 
-@contextlib.contextmanager
-def _aws(around: Services, folder: Path, *, encrypted: bool) -> Iterator[Mapping[str, Mapping[str, str]]]:
-    """What changes in the environment, for the sample and for all others: where AWS is, and whom to trust."""
-    if not encrypted:
-        yield {}
-        return
-    with front(around.aws.endpoint.partition("://")[2], folder) as met:
-        few, usual = folder / "few.pem", folder / "usual.pem"
-        # As many as in AWS: the roots in our bundles, and the list that boto3 brings along.
-        few.write_text(aws_roots() + _own(met), encoding="utf-8")
-        usual.write_text(Path(certifi.where()).read_text(encoding="utf-8") + _own(met), encoding="utf-8")
-        yield {
-            name: {"AWS_ENDPOINT_URL": met.address, "AWS_CA_BUNDLE": str(roots)}
-            for name, roots in (("", few), (SAMPLE, usual))
-        }
-
-
-def _own(met: Front) -> str:
-    return met.certificate.read_text(encoding="ascii")
-
-
-def _with(function: rie.Function, variables: Mapping[str, Mapping[str, str]]) -> rie.Function:
-    changed = variables.get(function.name, variables.get("", {}))
-    return replace(function, environment={**function.environment, **changed})
-
-
-def _empty(folder: Path) -> rie.Function:
-    (folder / "empty.py").write_text(_EMPTY_HANDLER, encoding="utf-8")
-    return rie.Function(name=EMPTY, handler="empty.handler", code=folder, environment={})
-
-
-def _sample(around: Services, folder: Path) -> rie.Function:
-    """The usual function with its own package: the libraries untouched, but compiled, as ours are."""
-    code = folder / SAMPLE
-    code.mkdir()
-    lock = folder / "sample.txt"
-    lock.write_text(RUNTIME_LOCK.read_text(encoding="utf-8") + _sdk(), encoding="utf-8")
-    install(code, lock, "host")
-    shutil.copyfile(Path(__file__).with_name(f"{SAMPLE}.py"), code / f"{SAMPLE}.py")
-    compile_code(code)
-    environment = around.environment("code_exchange")
-    return rie.Function(name=SAMPLE, handler=f"{SAMPLE}.handler", code=code, environment=environment)
-
-
-def _sdk() -> str:
-    """The entries of the SDK in the lock of the development environment that the functions' lacks."""
-    dev = RUNTIME_LOCK.with_name("dev.txt").read_text(encoding="utf-8")
-    runtime = RUNTIME_LOCK.read_text(encoding="utf-8")
-    entries = re.findall(r"^\S.*?(?=^\S|\Z)", dev, re.MULTILINE | re.DOTALL)
-    wanted = tuple(f"{name}==" for name in SAMPLE_SDK if f"\n{name}==" not in runtime)
-    return "".join(entry for entry in entries if entry.startswith(wanted))
-
-
-def _ours(around: Services, names: Sequence[str]) -> Iterator[rie.Function]:
-    return (around.function(name) for name in CARDS if name in names)
-
-
-def _start(function: rie.Function, folder: Path, memory: int | None) -> tuple[float, float, float]:
-    """Processor seconds and seconds of the first answer, and processor seconds of the second one."""
-    event = _event(function.name)
+def _start(function: rie.Function, folder: Path, memory: int | None, into: Measured) -> None:
+    """Start a function, hand it its event twice, and write down what that took."""
+    event = sample("code_exchange" if function.name == SAMPLE else function.name)
     with rie.running(function, folder) as runtime:
         limited = share(runtime.child.pid, memory) if memory else contextlib.nullcontext()
         with limited:
             first = runtime.invoke(event)
-            spent = _spent(runtime)
+            process = process_of(runtime)
+            once = spent(process)
             second = runtime.invoke(event)
-            both = _spent(runtime)
-    for answer in (first, second):
-        status = answer.payload.get("statusCode") if isinstance(answer.payload, dict) else None
-        if answer.error is not None or status not in WELL:
-            raise ChildFailedError(f"{function.name} failed: {answer.payload}\n{runtime.log}")
-    return spent, first.seconds, both - spent
+            both = spent(process)
+            into.memory.append(peak(process))
+    check(function.name, runtime, (first, second))
+    into.spent.append(once)
+    into.first.append(first.seconds)
+    into.again.append(both - once)
 
 
-def _spent(runtime: rie.Running) -> float:
-    """Processor seconds of the function's process so far, all its threads together."""
-    for process in processes_of(runtime.child.pid):
-        with contextlib.suppress(OSError):
-            arguments = (process / "cmdline").read_bytes().split(b"\0")
-            # The emulator has the function's command line as its arguments.
-            if arguments[1:4] == [b"-S", b"-m", b"awslambdaric"]:
-                # Linux names a process's clock so, see clock_getcpuclockid(3).
-                return time.clock_gettime((~int(process.name) << 3) | 2)
-    raise ChildFailedError("the function's process has gone")
-
-
-def _event(name: str) -> object:
-    if name == EMPTY:
-        return {}
-    file = SAMPLE_EVENT if name == SAMPLE else f"{name}/{EVENTS[name]}"
-    return json.loads((PROJECT_ROOT / "events" / file).read_text(encoding="utf-8"))
-
-
-def table(measured: Mapping[str, Measured]) -> Iterable[str]:
-    """The medians as lines of a Markdown table, in milliseconds."""
+def table(measured: Mapping[str, Measured]) -> Iterator[str]:
+    """The medians as lines of a Markdown table, in milliseconds and MB, and what is to be held."""
     floor, usual = (statistics.median(measured[name].spent) for name in (EMPTY, SAMPLE))
-    yield "| function | first answer, ms of processor | to empty | to the usual | wall ms | second answer |"
-    yield "| --- | ---: | ---: | ---: | ---: | ---: |"
+    yield (
+        "| function | processor ms | to empty | to the usual | at most | "
+        "| wall ms | second answer, ms | memory, MB |"
+    )
+    yield "| --- | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: |"
     for name, seen in measured.items():
-        spent = statistics.median(seen.spent)
+        taken = statistics.median(seen.spent)
+        target = target_of(CARDS[name]) if name in CARDS else None
+        verdict = "" if target is None else "met" if target.is_met(taken / floor, taken / usual) else "missed"
         cells = (
-            f"{spent * 1000:.0f}",
-            f"{spent / floor:.1f}",
-            f"{spent / usual:.2f}",
+            f"{taken * 1000:.0f}",
+            f"{taken / floor:.2f}",
+            f"{taken / usual:.2f}",
+            str(target or ""),
+            verdict,
             f"{statistics.median(seen.first) * 1000:.0f}",
             f"{statistics.median(seen.again) * 1000:.1f}",
+            f"{statistics.median(seen.memory) / 1_000_000:.0f}",
         )
         yield f"| {name} | {' | '.join(cells)} |"
 
 
-def curve(by_memory: Mapping[int, Mapping[str, Measured]]) -> Iterable[str]:
+def curve(by_memory: Mapping[int, Mapping[str, Measured]]) -> Iterator[str]:
     """The first answers' wall time by memory, in milliseconds."""
     yield f"| first answer, wall ms | {' | '.join(f'{memory} MB' for memory in by_memory)} |"
     yield f"| --- |{' ---: |' * len(by_memory)}"
@@ -237,6 +182,7 @@ def main() -> None:
     parser.add_argument("--memory", nargs="+", type=int, default=(), help=f"MB, {WHOLE} are one processor")
     given = parser.parse_args()
     options = Options(rounds=given.rounds, names=given.only, encrypted=not given.plain)
+    lines: Iterable[str]
     if given.memory:
         lines = curve({memory: measure(replace(options, memory=memory)) for memory in given.memory})
     else:

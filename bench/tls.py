@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
@@ -26,6 +26,14 @@ class Front:
 
     address: str
     certificate: Path
+    carried: set[socket.socket] = field(default_factory=set, repr=False)
+    """Where living connections lead to."""
+
+    def hang_up(self) -> None:
+        """End all connections, as AWS ends those that rest. Who holds one learns it a moment later."""
+        for inner in tuple(self.carried):
+            with contextlib.suppress(OSError):
+                inner.shutdown(socket.SHUT_RDWR)
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -90,29 +98,37 @@ def front(behind: str, folder: Path) -> Iterator[Front]:
     context.load_cert_chain(own, private)
     host, _, port = behind.partition(":")
     with socket.create_server((LOCAL_HOST, 0)) as server:
-        threading.Thread(target=_serve, args=(server, context, (host, int(port))), daemon=True).start()
-        yield Front(address=f"https://{NAME}:{server.getsockname()[1]}", certificate=own)
+        met = Front(address=f"https://{NAME}:{server.getsockname()[1]}", certificate=own)
+        serving = (server, context, (host, int(port)), met.carried)
+        threading.Thread(target=_serve, args=serving, daemon=True).start()
+        yield met
 
 
-def _serve(server: socket.socket, context: ssl.SSLContext, behind: tuple[str, int]) -> None:
+def _serve(
+    server: socket.socket, context: ssl.SSLContext, behind: tuple[str, int], carried: set[socket.socket]
+) -> None:
     while True:
         try:
             met, _ = server.accept()
         except OSError:
             return
-        threading.Thread(target=_carry, args=(met, context, behind), daemon=True).start()
+        threading.Thread(target=_carry, args=(met, context, behind, carried), daemon=True).start()
 
 
-def _carry(met: socket.socket, context: ssl.SSLContext, behind: tuple[str, int]) -> None:
+def _carry(
+    met: socket.socket, context: ssl.SSLContext, behind: tuple[str, int], carried: set[socket.socket]
+) -> None:
     """One connection: what one side says is told the other, until one of them has had enough."""
     with contextlib.suppress(OSError), socket.create_connection(behind) as inner:
         met.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         inner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with context.wrap_socket(met, server_side=True) as outer:
+            carried.add(inner)
             back = threading.Thread(target=_pump, args=(inner, outer), daemon=True)
             back.start()
             _pump(outer, inner)
             back.join()
+            carried.discard(inner)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

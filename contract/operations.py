@@ -10,7 +10,6 @@ from contract.routes import ROUTES, Route
 from onramp.domain.outcome import MOST as MOST_OUTCOMES
 from onramp.inbound.models import (
     Body,
-    CodeBody,
     ConfigAnswer,
     KeyAnswer,
     LinkedNumbersBody,
@@ -19,17 +18,15 @@ from onramp.inbound.models import (
     LinkQuery,
     LinkView,
     MadeLinkView,
-    MakeLinkBody,
     NumberList,
     NumberQuery,
     NumbersBody,
     NumberView,
-    OpenSignupBody,
-    OutcomeBody,
     SignupList,
     SignupQuery,
     SignupView,
 )
+from onramp.inbound.opening import CodeBody, MakeLinkBody, OpenSignupBody, OutcomeBody
 from onramp.inbound.receiving import MAX_BODY as MAX_WEBHOOK
 
 BODY: Final = ("invalid_json", "body_too_large", "unsupported_media_type", "invalid_request")

@@ -6,7 +6,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from onramp.inbound.models import WORDS, Way
+from onramp.inbound.models import WORDS
+from onramp.inbound.opening import Way
 
 type Json = dict[str, Any]
 

@@ -8,18 +8,8 @@ from onramp import wiring
 from onramp.domain.launch import STANDARD
 from onramp.domain.signup import Client, Signup
 from onramp.inbound.http import Api, Response, answer
-from onramp.inbound.models import (
-    Body,
-    CodeBody,
-    KnownClient,
-    LinkedSignupView,
-    LinkView,
-    MadeLinkView,
-    MakeLinkBody,
-    OpenSignupBody,
-    OutcomeBody,
-    SignupView,
-)
+from onramp.inbound.models import Body, LinkedSignupView, LinkView, MadeLinkView, SignupView
+from onramp.inbound.opening import CodeBody, KnownClient, MakeLinkBody, OpenSignupBody, OutcomeBody
 from onramp.ports import Ports
 from onramp.settings import CodeExchangeSettings
 from onramp.usecases import read

@@ -29,8 +29,7 @@ from onramp.adapters.aws import (
 )
 from onramp.adapters.aws_client import Clients
 from onramp.adapters.dynamo import DynamoStore
-from onramp.adapters.outlets import AwsOutlets, SqsRelay
-from onramp.adapters.starting import around_snapshots, on_lambda, started
+from onramp.adapters.starting import around_snapshots, on_lambda, started, without_plugins
 from onramp.adapters.system import PowertoolsTelemetry, SystemClock
 from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flow
@@ -81,6 +80,10 @@ if TYPE_CHECKING:
     from onramp.ports.services import Vault
     from onramp.ports.storage import Store
     from onramp.ports.upstreams import Meta, Partner
+
+if on_lambda():
+    # Before the first model is made, which is at the first event or while its function is wired.
+    without_plugins()
 
 LOCAL_STAGE: Final = "local"
 """The stage of a run on one machine, whose endpoints are that machine's."""
@@ -568,6 +571,8 @@ def _signer() -> "Signer":
 
 def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings) -> Ports:
     """The jobs queue, the dead letters of the events, and the way to the relay."""
+    from onramp.adapters.outlets import SqsRelay  # noqa: PLC0415
+
     ports = replace(
         runtime.ports(settings.table_name, settings.retention),
         queue=SqsQueue(runtime.sqs, jobs=settings.jobs_queue_url, dead_events=settings.events_dlq_url),
@@ -585,6 +590,8 @@ def partner_event_worker(runtime: Runtime, settings: PartnerEventWorkerSettings)
 
 def event_relay(runtime: Runtime, settings: EventRelaySettings) -> Ports:
     """The targets, the links to large bodies, and the relay's dead letters; nothing of the table."""
+    from onramp.adapters.outlets import AwsOutlets, SqsRelay  # noqa: PLC0415
+
     return Ports(
         store=cast("Store", NotWired("store")),
         clock=runtime.clock,

@@ -20,7 +20,7 @@ from botocore.credentials import Credentials
 from harness.command_line import understood
 from infra.paths import ROOT
 from local.options import add_arguments, from_arguments
-from onramp.inbound.models import OpenSignupBody
+from onramp.inbound.opening import OpenSignupBody
 from tests.clients.conftest import Stage, address, stage
 from tests.docs.front_end import GUIDE, LATER, block, prepared
 from tests.gateway import route_of

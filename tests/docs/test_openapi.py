@@ -24,7 +24,8 @@ from onramp.domain.errors import FAILURES, PROBLEMS
 from onramp.domain.facts import FACTS, FactType
 from onramp.domain.records import Fact
 from onramp.domain.states import SignupStatus, Status
-from onramp.inbound.models import WORDS, CodeBody, OpenSignupBody
+from onramp.inbound.models import WORDS
+from onramp.inbound.opening import CodeBody, OpenSignupBody
 
 type Json = dict[str, Any]
 

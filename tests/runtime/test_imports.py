@@ -35,6 +35,7 @@ EVERYWHERE = frozenset(
         "boto3",
         "botocore",
         "http.client",
+        "importlib.metadata",
         "jsonschema",
         "pkg_resources",
         "pydantic.v1",
@@ -47,7 +48,8 @@ EVERYWHERE = frozenset(
 CALLS_UPSTREAMS = frozenset({"onboarding_worker", "operator_desk", "notification_sender"})
 """Those that speak to 360dialog or to endpoints of the partner's; who speaks to Meta loads one by need."""
 HTTP_CLIENT = frozenset({"anyio", "h11", "httpcore", "httpx", "onramp.adapters.upstream"})
-EXCHANGE = frozenset({"onramp.usecases.exchange_code"})
+EXCHANGE = frozenset({"onramp.inbound.opening", "onramp.usecases.exchange_code"})
+RELAY = frozenset({"onramp.adapters.outlets", "onramp.ports.outbound", "onramp.ports.relaying"})
 PARTNER = frozenset(
     {
         "onramp.adapters.messaging_api",
@@ -71,6 +73,7 @@ ALONE = frozenset(
         "datetime",
         "decimal",
         "email",
+        "encodings.idna",
         "http.client",
         "inspect",
         "logging",
@@ -84,22 +87,22 @@ ALONE = frozenset(
 )
 
 FORBIDDEN: dict[str, frozenset[str]] = {
-    "code_exchange": EVERYWHERE | HTTP_CLIENT | PARTNER,
-    "number_submission": EVERYWHERE | HTTP_CLIENT | EXCHANGE | PARTNER,
-    "signup_queries": EVERYWHERE | HTTP_CLIENT | EXCHANGE | PARTNER,
+    "code_exchange": EVERYWHERE | HTTP_CLIENT | PARTNER | RELAY,
+    "number_submission": EVERYWHERE | HTTP_CLIENT | EXCHANGE | PARTNER | RELAY,
+    "signup_queries": EVERYWHERE | HTTP_CLIENT | EXCHANGE | PARTNER | RELAY,
     # An HTTP client brings some of what nobody else has.
     "onboarding_worker": EVERYWHERE - {"asyncio", "http.client"} | HTTP_API | EXCHANGE,
     # It shows records as the API does, recovers signups as an exchange does, and answers nothing of HTTP's.
     "operator_desk": EVERYWHERE - {"asyncio", "http.client"} | {"onramp.inbound.http"},
     "partner_event_worker": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
     "event_relay": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
-    "reconciler": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
+    "reconciler": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER | RELAY,
     # An HTTP client, as above.
     "notification_sender": EVERYWHERE - {"asyncio", "http.client"} | HTTP_API | EXCHANGE | PARTNER,
-    "event_publisher": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER,
+    "event_publisher": EVERYWHERE | HTTP_API | HTTP_CLIENT | EXCHANGE | PARTNER | RELAY,
     # Beside what they may have, see below.
     "hosted_page": ALONE - {"pathlib", "urllib.parse"},
-    "meta_receiver": ALONE - {"urllib.parse"},
+    "meta_receiver": ALONE,
     "webhook_receiver": ALONE,
 }
 MAY_HAVE = {
@@ -141,6 +144,9 @@ def loaded(name: str) -> frozenset[str]:
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": "eu-central-1",
             "AWS_DEFAULT_REGION": "eu-central-1",
+            # As on Lambda, where it is wired at once and connects; nobody listens there.
+            "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1",
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
         },
         capture_output=True,
         text=True,

@@ -1,8 +1,10 @@
 """Before the first event: wired and connected on Lambda alone; a snapshot shares nothing that it must not."""
 
 import gc
+import importlib
 import os
 import random
+import site
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ import onramp
 from contract.routes import META, ROUTES
 from onramp import settings
 from onramp.adapters.aws_light import LightClient
-from onramp.adapters.starting import around_snapshots, on_lambda, started
+from onramp.adapters.starting import PLUGINS, around_snapshots, on_lambda, started
 from onramp.settings import CodeExchangeSettings
 from onramp.wiring import Runtime, start
 from tests.unit.test_wiring import AWS, environment
@@ -152,6 +154,23 @@ def test_on_lambda_nothing_looks_for_garbage_or_plugins_while_it_is_loaded() -> 
         for more in ({}, {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"})
     ]
     assert told == [["True", "None"], ["False", "__all__"]]
+
+
+def test_there_are_no_plugins_for_models_and_nothing_looks_for_them() -> None:
+    # The names are pydantic's own, and not for others: a release may change them.
+    loader = importlib.import_module(PLUGINS)
+    assert loader.get_plugins.__module__ == PLUGINS
+    script = (
+        "import sys; from onramp.adapters.starting import without_plugins; without_plugins();"
+        " from pydantic import create_model; print(create_model('Model', a=(int, ...))(a='1').a,"
+        " 'importlib.metadata' in sys.modules)"
+    )
+    # Without what is installed beside it: an installed package may load it by itself.
+    variables = {"PYTHONPATH": os.pathsep.join((str(FUNCTIONS), *site.getsitepackages()))}
+    told = subprocess.run(
+        [sys.executable, "-S", "-c", script], env=variables, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert told == ["1", "False"]
 
 
 BROWSER = {

@@ -6,12 +6,28 @@ Standard library only, see `onramp.adapters.wire`.
 import gc
 import importlib
 import os
+import sys
 from collections.abc import Callable
+from types import ModuleType
+
+PLUGINS = "pydantic.plugin._loader"
+"""The module in which pydantic looks for plugins."""
 
 
 def on_lambda() -> bool:
     """Whether this process is a function's, and no test's that imports one."""
     return "AWS_LAMBDA_RUNTIME_API" in os.environ
+
+
+def without_plugins() -> None:
+    """Put something in the place of what looks for pydantic's plugins: there are none.
+
+    It would load importlib.metadata, zipfile and email before it asks whether it shall look at all, and that
+    is a twentieth of a cold start.
+    """
+    none = ModuleType(PLUGINS)
+    vars(none)["get_plugins"] = tuple
+    sys.modules.setdefault(PLUGINS, none)
 
 
 def started() -> None:

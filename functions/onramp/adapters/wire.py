@@ -53,6 +53,8 @@ class Connection:
     def __init__(self, host: str, port: int, *, secure: bool, connect_seconds: float) -> None:
         self.host = host
         self.port = port
+        # As bytes: a text is looked through for foreign letters, whose tables a start would have to load.
+        self._name = host.encode("ascii" if host.isascii() else "idna")
         self._secure = secure
         self._connect_seconds = connect_seconds
         self._every = False
@@ -126,7 +128,7 @@ class Connection:
             return plain
         try:
             plain.settimeout(_left(until, wait))
-            return context(every=self._every).wrap_socket(plain, server_hostname=self.host)
+            return context(every=self._every).wrap_socket(plain, server_hostname=self._name)
         except BaseException as error:
             plain.close()
             if isinstance(error, ssl.SSLCertVerificationError) and not self._every:
@@ -139,7 +141,7 @@ class Connection:
         """The first of the host's addresses that answers."""
         trouble: OSError = Garbled("the host has no address")
         for family, kind, protocol, _, address in socket.getaddrinfo(
-            self.host, self.port, type=socket.SOCK_STREAM
+            self._name, self.port, type=socket.SOCK_STREAM
         ):
             reached = socket.socket(family, kind, protocol)
             try:

@@ -11,6 +11,7 @@ The life of a number is not here: see `onramp.domain.number`.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Self
@@ -208,6 +209,16 @@ class Signup(Stored):
                 counts[standing] = max(counts.get(standing, 0) + change, 0)
         self.counts = {standing: count for standing, count in counts.items() if count}
         self.updated_at = max(self.updated_at, now)
+
+    def seen_with(self, standings: Sequence[Standing]) -> Self:
+        """This signup as its numbers tell it, which were read after it: one of them may have moved since.
+
+        Where not all of them were found, it stays as it was read.
+        """
+        counts = dict(Counter(standings))
+        if len(standings) != len(self.submitted) or counts == self.counts:
+            return self
+        return self.model_copy(update={"counts": counts})
 
     def gain(self, phone_number_id: str, standing: Standing, now: datetime) -> None:
         """A number is submitted, or comes back, through this signup."""

@@ -4,40 +4,31 @@ A list of words that may grow is checked in requests and only described in answe
 later release is better than none.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, get_args
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self, get_args
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
-    Discriminator,
     Field,
     JsonValue,
     StringConstraints,
-    Tag,
     WithJsonSchema,
-    model_validator,
 )
 
 from onramp.domain.errors import FAILURES, PROBLEMS, WAITS
 from onramp.domain.facts import FactType
 from onramp.domain.launch import STANDARD, Launch
-from onramp.domain.link import LONGEST, Link, LinkStatus
+from onramp.domain.link import Link, LinkStatus
 from onramp.domain.number import Failure, Number
-from onramp.domain.outcome import OutcomeType, PopupOutcome, cleaned
+from onramp.domain.outcome import OutcomeType
 from onramp.domain.records import HUB, Fact
 from onramp.domain.signup import PROVED_BY_ADOPTION, PROVED_BY_GRANT, PROVED_BY_USE, ListedNumber
 from onramp.domain.states import Attention, SignupStatus, Status, Step
 from onramp.usecases.links import MadeLink, return_urls
 from onramp.usecases.read import Listing, Whole
 
-SESSION_INFO_LENGTH: Final = 16_384
-"""Characters of a session info as JSON; Meta's have a few hundred."""
-SESSION_INFO_DEPTH: Final = 20
-"""Levels of nesting: what is stored must be readable again, and pydantic reads less deep than it writes."""
 LARGEST_PAGE: Final = 4 * 1024 * 1024
 """Bytes of a list's answer; Lambda hands on 6 MB."""
 MOST_NUMBERS: Final = 48
@@ -47,27 +38,9 @@ SIGNUP_ID: Final = "01a207a232804f7a2c9e51d38b6a07f4"
 LINK_ID: Final = "01a207a1f9c04b2e8d3a6c5f7e1094ab"
 WISHES: Final = (Step.CANCEL, Step.REACTIVATE)
 """What a tenant may ask 360dialog for."""
-_PLAIN: Final = r'[^\s\x00-\x1f\x7f@<>",;:]'
 
 
-def _limited(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    if len(json.dumps(value)) > SESSION_INFO_LENGTH:
-        raise ValueError(f"must have at most {SESSION_INFO_LENGTH} characters")
-    level: list[JsonValue] = [value]
-    for _ in range(SESSION_INFO_DEPTH):
-        level = [inner for outer in level for inner in _members(outer)]
-    if level:
-        raise ValueError(f"must have at most {SESSION_INFO_DEPTH} levels")
-    return value
-
-
-def _members(value: JsonValue) -> Iterable[JsonValue]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
-
-
-def _about(text: str, example: object = None) -> object:
+def about(text: str, example: object = None) -> object:
     """A field's description and an example; a field that holds a model has the model's."""
     return Field(description=text, examples=None if example is None else [example])
 
@@ -120,46 +93,21 @@ WORDS: Final[Mapping[str, Words]] = {
 """The enumerations of the contract, by name."""
 
 
-def _word_of(name: str) -> object:
+def word_of(name: str) -> object:
     """The type's schema is one of `WORDS`."""
     return WithJsonSchema({"type": "string", "enum": list(WORDS[name].words), "x-words": name})
 
 
-Tier = Annotated[PlanTier, _word_of("PlanTier")]
+Tier = Annotated[PlanTier, word_of("PlanTier")]
 Line = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]+$"),
 ]
-Email = Annotated[str, StringConstraints(max_length=254, pattern=rf"^{_PLAIN}{{1,64}}@{_PLAIN}+\.{_PLAIN}+$")]
-ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]{1,64}$")]
 MetaId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
-Code = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[\x21-\x7e]+$")]
-Short = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=40, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]+$"),
-]
-Description = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=512, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]+$"),
-]
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-DialCode = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")]
-LocalNumber = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9 .\-]{1,28}[0-9]$")]
-Website = Annotated[
-    str, StringConstraints(max_length=255, pattern=r"^https?://[A-Za-z0-9._~:\/?#@!$&'*+,;=%\-]+$")
-]
-Category = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_]{1,39}$")]
-PrefillIds = Annotated[list[MetaId], Field(min_length=1, max_length=20)]
-FlowName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_\-]{0,39}$")]
-HubName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9\-]{0,30}$")]
-WebhookName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_\-]{0,39}$")]
-Word = Annotated[str, StringConstraints(max_length=200)]
 ReturnUrl = Annotated[
     str, StringConstraints(min_length=1, max_length=2000, pattern=r"^https?://[\x21-\x7e]+$")
 ]
-Language = Annotated[LanguageWord, _word_of("Language")]
-Days = Annotated[int, Field(ge=1, le=LONGEST.days)]
-SessionInfo = Annotated[dict[str, JsonValue], AfterValidator(_limited)]
+Language = Annotated[LanguageWord, word_of("Language")]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
@@ -169,226 +117,19 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
-class NewClient(Body):
-    """A customer that 360dialog may not know yet; it is looked up by its email first."""
-
-    name: Annotated[Line, _about("The customer's company, as 360dialog shall show it.", "Example Ltd")]
-    email: Annotated[Email, _about("The customer's email; one client for each.", "owner@example.com")]
-    user_name: Annotated[Line, _about("The person behind the email.", "Ada Example")]
-
-
-class KnownClient(Body):
-    """A customer by 360dialog's client id, which is asked for at 360dialog before its first use."""
-
-    client_id: Annotated[ClientId, _about("360dialog's id of the client.", "abc123CL")]
-    email: Annotated[
-        Email | None, _about("If given, it must be the client's own at 360dialog.", "owner@example.com")
-    ] = None
-
-
-def _form(value: object) -> str:
-    """Which form a client is given in, so that a mistake is told about that form alone."""
-    known = isinstance(value, KnownClient) or (isinstance(value, dict) and "client_id" in value)
-    return "KnownClient" if known else "NewClient"
-
-
-AnyClient = Annotated[
-    Annotated[NewClient, Tag("NewClient")] | Annotated[KnownClient, Tag("KnownClient")], Discriminator(_form)
-]
-
-
-class Way(NamedTuple):
-    """One of the ways in which a request can be made: the field it needs, those it must not have."""
-
-    about: str
-    needs: str
-    without: tuple[str, ...]
-
-
-class PrefillAddress(Body):
-    """Where the business is."""
-
-    street_address1: Annotated[Line | None, _about("Street and number.", "1 Example Street")] = None
-    street_address2: Annotated[Line | None, _about("What comes behind them.", "2nd floor")] = None
-    city: Annotated[Line | None, _about("The city.", "Berlin")] = None
-    state: Annotated[Line | None, _about("The state or province.", "Berlin")] = None
-    zip_postal: Annotated[Short | None, _about("The postal code.", "10115")] = None
-    country: Annotated[Country | None, _about("Two letters of ISO 3166.", "DE")] = None
-
-
-class PrefillPhone(Body):
-    """A phone number in two parts."""
-
-    code: Annotated[DialCode, _about("The country's code, digits only.", "49")]
-    number: Annotated[LocalNumber, _about("The rest of the number.", "30 5550100")]
-
-
-class PrefillBusiness(Body):
-    """The business portfolio, as the customer would type it."""
-
-    name: Annotated[Line | None, _about("Its legal name.", "Example Ltd")] = None
-    email: Annotated[Email | None, _about("Its email.", "owner@example.com")] = None
-    phone: Annotated[PrefillPhone | None, _about("Its phone, not the one for WhatsApp.")] = None
-    website: Annotated[Website | None, _about("Its website.", "https://www.example.com")] = None
-    address: Annotated[PrefillAddress | None, _about("Its address.")] = None
-    timezone: Annotated[Short | None, _about("Its time zone.", "UTC+01:00")] = None
-
-
-class PrefillProfile(Body):
-    """The WhatsApp profile of the number."""
-
-    display_name: Annotated[Line | None, _about("The name that people shall see.", "Example Bakery")] = None
-    category: Annotated[Category | None, _about("Meta's word for the line of business.", "FOOD")] = None
-    description: Annotated[Description | None, _about("What people read of it.", "Bread and cakes")] = None
-
-
-class Prefill(Body):
-    """What is known of this customer: Meta's popup shows it instead of asking. All of it is optional."""
-
-    business: Annotated[PrefillBusiness | None, _about("The business.")] = None
-    phone: Annotated[PrefillProfile | None, _about("The number's profile.")] = None
-    pre_verified_phone_ids: Annotated[
-        PrefillIds | None, _about("Meta's ids of numbers that you have verified.", ["106540352242922"])
-    ] = None
-    waba_ids: Annotated[
-        PrefillIds | None, _about("Meta's ids of WABAs to choose from.", ["102290129340398"])
-    ] = None
-
-    def stored(self) -> dict[str, JsonValue] | None:
-        """What was given, without what was left out; None for nothing."""
-        return self.model_dump(exclude_none=True) or None
-
-
-class OpenSignupBody(Body):
-    """The customer by its data or by its client id, exactly one of them."""
-
-    WAYS: ClassVar[Mapping[str, Way]] = {
-        "OpenSignupForClient": Way("The customer in either form.", "client", ("client_id",)),
-        "OpenSignupForClientId": Way("The customer by 360dialog's client id.", "client_id", ("client",)),
-    }
-
-    client: Annotated[AnyClient | None, _about("The customer.")] = None
-    client_id: Annotated[ClientId | None, _about("Short for client.client_id.", "abc123CL")] = None
-    plan_tier: Annotated[
-        Tier | None, _about("The price plan of the numbers; the stage has a default.", "regular")
-    ] = None
-    reference: Annotated[Line | None, _about("Yours; it comes back in answers and events.", "order-17")] = (
-        None
-    )
-    # No default in words of the contract: generated clients would ask every caller for it.
-    flow: Annotated[
-        FlowName | None,
-        _about(f"One of the flows of `GET /v1/config`; `{STANDARD}` when none is given.", STANDARD),
-    ] = None
-    prefill: Annotated[Prefill | None, _about("What the popup need not ask.")] = None
-    hub: Annotated[HubName | None, _about(f"The hub it goes to; `{HUB}` when none is given.", HUB)] = None
-    messaging: Annotated[
-        WebhookName | None,
-        _about("One of the stage's messaging webhooks, where the numbers' messages shall go.", "crm"),
-    ] = None
-
-    @model_validator(mode="after")
-    def _one_client(self) -> Self:
-        if (self.client is None) == (self.client_id is None):
-            raise ValueError("give either client or client_id")
-        return self
-
-
-class MakeLinkBody(OpenSignupBody):
-    """The signup that the link leads to, as `POST /v1/signups` takes it, and what the link itself is like."""
-
-    WAYS: ClassVar[Mapping[str, Way]] = {
-        "MakeLinkForClient": Way("The customer in either form.", "client", ("client_id",)),
-        "MakeLinkForClientId": Way("The customer by 360dialog's client id.", "client_id", ("client",)),
-    }
-
-    language: Annotated[
-        Language | None, _about("Of the page behind it; without one, the browser's decides.", "en")
-    ] = None
-    success_url: Annotated[
-        ReturnUrl | None,
-        _about("Where the customer goes back to when it went well.", "https://app.example.com/done?plan=2"),
-    ] = None
-    failure_url: Annotated[ReturnUrl | None, _about("Where else.", "https://app.example.com/failed")] = None
-    expires_in_days: Annotated[Days | None, _about("How long it lives; the stage has a default.", 7)] = None
-
-
-class CodeBody(Body):
-    """The popup's code, or the answer to `waba_ambiguous`; exactly one of them."""
-
-    WAYS: ClassVar[Mapping[str, Way]] = {
-        "ExchangedCode": Way("The code of the popup, as soon as it is there.", "code", ("waba_id",)),
-        "ChosenWaba": Way(
-            "The answer to `waba_ambiguous`.", "waba_id", ("code", "session_info", "redirect_uri")
-        ),
-    }
-
-    code: Annotated[Code | None, _about("The code of FB.login, unchanged.", "AQBsampleCodeFromThePopup")] = (
-        None
-    )
-    session_info: Annotated[
-        SessionInfo | None,
-        _about(
-            "The message of the popup, verbatim, if it came.", {"event": "FINISH", "data": {"waba_id": "1"}}
-        ),
-    ] = None
-    redirect_uri: Annotated[
-        ReturnUrl | None,
-        _about(
-            "Of a code that came by an address, without a popup: the page it came to, one of"
-            " `redirect_uris` of `GET /v1/config`. A code of FB.login goes without.",
-            "https://app.example.com/connect",
-        ),
-    ] = None
-    waba_id: Annotated[MetaId | None, _about("The WABA that was chosen.", "102290129340398")] = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if (self.code is None) == (self.waba_id is None):
-            raise ValueError("give either code or waba_id")
-        if self.session_info is not None and self.code is None:
-            raise ValueError("session_info goes with a code")
-        if self.redirect_uri is not None and self.code is None:
-            raise ValueError("redirect_uri goes with a code")
-        return self
-
-
-class OutcomeBody(Body):
-    """What became of a popup that brought no code. Words are cut and cleaned before they are kept."""
-
-    outcome: Annotated[
-        Annotated[OutcomeWord, _word_of("PopupOutcome")],
-        _about("How it ended.", OutcomeType.CANCELLED),
-    ]
-    step: Annotated[
-        Word | None, _about("`current_step` of the popup's message.", "PHONE_NUMBER_VERIFICATION")
-    ] = None
-    error_code: Annotated[Word | None, _about("`error_code` of the popup's message.", "524126")] = None
-    session_id: Annotated[
-        Word | None, _about("`session_id` of the popup's message, for Meta's support.", "f34b51dab5e0498")
-    ] = None
-
-    @property
-    def told(self) -> PopupOutcome:
-        """What is kept of it."""
-        return PopupOutcome(
-            OutcomeType(self.outcome), cleaned(self.step), cleaned(self.error_code), cleaned(self.session_id)
-        )
-
-
 class LinkedNumbersBody(Body):
     """Which numbers to connect; without ids the one the popup named, or the only one."""
 
     phone_number_ids: Annotated[
         Annotated[list[MetaId], Field(min_length=1, max_length=MOST_NUMBERS)] | None,
-        _about("Meta's ids.", ["106540352242922"]),
+        about("Meta's ids.", ["106540352242922"]),
     ] = None
 
 
 class NumbersBody(LinkedNumbersBody):
     """Which numbers to connect, and under which plan; a customer with a link does not choose the plan."""
 
-    plan_tier: Annotated[Tier | None, _about("The price plan of these numbers.", "regular")] = None
+    plan_tier: Annotated[Tier | None, about("The price plan of these numbers.", "regular")] = None
 
 
 class Query(BaseModel):
@@ -396,16 +137,16 @@ class Query(BaseModel):
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
-    cursor: Annotated[Cursor | None, _about("The cursor of the page before.", CURSOR)] = None
-    limit: Annotated[int, Field(ge=1, le=100), _about("How many at most.", 20)] = 20
+    cursor: Annotated[Cursor | None, about("The cursor of the page before.", CURSOR)] = None
+    limit: Annotated[int, Field(ge=1, le=100), about("How many at most.", 20)] = 20
 
 
 class SignupQuery(Query):
     """`GET /v1/signups`."""
 
     status: Annotated[
-        Annotated[SignupStatus, _word_of("SignupStatus")] | None,
-        _about("Only those in this state.", "attention"),
+        Annotated[SignupStatus, word_of("SignupStatus")] | None,
+        about("Only those in this state.", "attention"),
     ] = None
 
 
@@ -413,8 +154,8 @@ class NumberQuery(Query):
     """`GET /v1/numbers`."""
 
     status: Annotated[
-        Annotated[Status, _word_of("NumberStatus")] | None,
-        _about("Only those in this state; `listed` are shown with their signup alone.", "failed"),
+        Annotated[Status, word_of("NumberStatus")] | None,
+        about("Only those in this state; `listed` are shown with their signup alone.", "failed"),
     ] = None
 
 
@@ -422,8 +163,8 @@ class LinkQuery(Query):
     """`GET /v1/signup-links`."""
 
     status: Annotated[
-        Annotated[LinkStatus, _word_of("LinkStatus")] | None,
-        _about("Only those of which this has become.", "open"),
+        Annotated[LinkStatus, word_of("LinkStatus")] | None,
+        about("Only those of which this has become.", "open"),
     ] = None
 
 
@@ -436,36 +177,36 @@ class View(BaseModel):
 class ClientView(View):
     """The customer."""
 
-    id: Annotated[str | None, _about("360dialog's id, null until it is known.", "abc123CL")]
-    name: Annotated[str | None, _about("As given.", "Example Ltd")]
-    email: Annotated[str | None, _about("As given.", "owner@example.com")]
-    user_name: Annotated[str | None, _about("As given.", "Ada Example")]
+    id: Annotated[str | None, about("360dialog's id, null until it is known.", "abc123CL")]
+    name: Annotated[str | None, about("As given.", "Example Ltd")]
+    email: Annotated[str | None, about("As given.", "owner@example.com")]
+    user_name: Annotated[str | None, about("As given.", "Ada Example")]
 
 
 class WabaView(View):
     """The WhatsApp Business Account."""
 
-    id: Annotated[str, _about("Meta's id.", "102290129340398")]
-    name: Annotated[str | None, _about("Its name at Meta.", "Example")]
-    business_id: Annotated[str | None, _about("The business portfolio that owns it.", "506914307656634")]
-    proof: Annotated[str, _word_of("Proof"), _about("How its ownership was proved.", PROVED_BY_GRANT)]
+    id: Annotated[str, about("Meta's id.", "102290129340398")]
+    name: Annotated[str | None, about("Its name at Meta.", "Example")]
+    business_id: Annotated[str | None, about("The business portfolio that owns it.", "506914307656634")]
+    proof: Annotated[str, word_of("Proof"), about("How its ownership was proved.", PROVED_BY_GRANT)]
 
 
 class StepView(View):
     """A state that was reached."""
 
-    status: Annotated[str, _word_of("NumberStatus"), _about("The state.", "submitted")]
-    at: Annotated[datetime, _about("When it was reached first.", EXAMPLE_TIME)]
+    status: Annotated[str, word_of("NumberStatus"), about("The state.", "submitted")]
+    at: Annotated[datetime, about("When it was reached first.", EXAMPLE_TIME)]
 
 
 class FailureView(View):
     """Why a number stopped and what to do about it."""
 
-    code: Annotated[str, _word_of("FailureCode"), _about("A stable code.", "submission_rejected")]
-    title: Annotated[str, _about("What happened.", "360dialog refused the number")]
-    retryable: Annotated[bool, _about("Whether a retry may help.", example=True)]
-    action: Annotated[str, _about("What to do.", "Check the solution id, then retry.")]
-    at: Annotated[datetime, _about("When it stopped.", EXAMPLE_TIME)]
+    code: Annotated[str, word_of("FailureCode"), about("A stable code.", "submission_rejected")]
+    title: Annotated[str, about("What happened.", "360dialog refused the number")]
+    retryable: Annotated[bool, about("Whether a retry may help.", example=True)]
+    action: Annotated[str, about("What to do.", "Check the solution id, then retry.")]
+    at: Annotated[datetime, about("When it stopped.", EXAMPLE_TIME)]
 
     @classmethod
     def of(cls, failure: Failure) -> Self:
@@ -484,10 +225,10 @@ class FailureView(View):
 class RestrictionView(View):
     """Meta restricts the number."""
 
-    code: Annotated[str, _about("360dialog's event that told of it.", "account_restriction")]
-    violation_type: Annotated[str | None, _about("Meta's word for the reason.", "SPAM")]
-    at: Annotated[datetime | None, _about("Since when, where that is known.", EXAMPLE_TIME)]
-    until: Annotated[datetime | None, _about("When it ends, where Meta says so.", EXAMPLE_TIME)]
+    code: Annotated[str, about("360dialog's event that told of it.", "account_restriction")]
+    violation_type: Annotated[str | None, about("Meta's word for the reason.", "SPAM")]
+    at: Annotated[datetime | None, about("Since when, where that is known.", EXAMPLE_TIME)]
+    until: Annotated[datetime | None, about("When it ends, where Meta says so.", EXAMPLE_TIME)]
 
     @classmethod
     def of(cls, number: Number) -> Self | None:
@@ -505,21 +246,21 @@ class RestrictionView(View):
 class WishView(View):
     """What its tenant has asked 360dialog for."""
 
-    action: Annotated[str, _word_of("WishAction"), _about("What.", Step.CANCEL)]
-    at: Annotated[datetime, _about("When it was asked for.", EXAMPLE_TIME)]
+    action: Annotated[str, word_of("WishAction"), about("What.", Step.CANCEL)]
+    at: Annotated[datetime, about("When it was asked for.", EXAMPLE_TIME)]
     refused: Annotated[
-        Annotated[str, _word_of("FailureCode")] | None,
-        _about("Why 360dialog did not do it, if it did not.", "cancellation_rejected"),
+        Annotated[str, word_of("FailureCode")] | None,
+        about("Why 360dialog did not do it, if it did not.", "cancellation_rejected"),
     ]
 
 
 class WaitView(View):
     """What a number waits for that is under way for more than a day."""
 
-    code: Annotated[str, _word_of("WaitCode"), _about("A stable code.", "channel")]
-    title: Annotated[str, _about("What is missing.", WAITS["channel"].title)]
-    action: Annotated[str, _about("What can be done.", WAITS["channel"].action)]
-    since: Annotated[datetime, _about("Since when.", EXAMPLE_TIME)]
+    code: Annotated[str, word_of("WaitCode"), about("A stable code.", "channel")]
+    title: Annotated[str, about("What is missing.", WAITS["channel"].title)]
+    action: Annotated[str, about("What can be done.", WAITS["channel"].action)]
+    since: Annotated[datetime, about("Since when.", EXAMPLE_TIME)]
 
     @classmethod
     def of(cls, number: Number, now: datetime) -> Self | None:
@@ -534,34 +275,32 @@ class WaitView(View):
 class NumberView(View):
     """One phone number. One that Meta lists and nobody submitted through this signup is `listed`."""
 
-    phone_number_id: Annotated[str, _about("Meta's id.", "106540352242922")]
-    display_phone_number: Annotated[str, _about("As Meta writes it.", "+1 201-555-0100")]
-    verified_name: Annotated[str | None, _about("The name Meta shows for it.", "Example")]
-    verification: Annotated[str | None, _about("Meta's word for its verification.", "VERIFIED")]
-    name_status: Annotated[str | None, _about("Meta's word for its display name.", "APPROVED")]
-    status: Annotated[
-        str, _word_of("NumberStatus"), _about("How far it is, or what covers that.", "connected")
-    ]
+    phone_number_id: Annotated[str, about("Meta's id.", "106540352242922")]
+    display_phone_number: Annotated[str, about("As Meta writes it.", "+1 201-555-0100")]
+    verified_name: Annotated[str | None, about("The name Meta shows for it.", "Example")]
+    verification: Annotated[str | None, about("Meta's word for its verification.", "VERIFIED")]
+    name_status: Annotated[str | None, about("Meta's word for its display name.", "APPROVED")]
+    status: Annotated[str, word_of("NumberStatus"), about("How far it is, or what covers that.", "connected")]
     attention: Annotated[
-        Annotated[str, _word_of("Attention")] | None,
-        _about("What a person should see although messages may flow.", "second_channel"),
+        Annotated[str, word_of("Attention")] | None,
+        about("What a person should see although messages may flow.", "second_channel"),
     ]
     attention_code: Annotated[
-        str | None, _about("360dialog's or Meta's word for that, where there is one.", "EXPIRED")
+        str | None, about("360dialog's or Meta's word for that, where there is one.", "EXPIRED")
     ]
-    restriction: Annotated[RestrictionView | None, _about("What Meta restricts it by, if it does.")]
-    channel_id: Annotated[str | None, _about("360dialog's id of its channel.", "abc123CH")]
-    signup_id: Annotated[str | None, _about("The signup it belongs to.", SIGNUP_ID)]
-    hub: Annotated[str | None, _about("The hub it is at.", HUB)]
-    steps: Annotated[list[StepView], _about("The states it has reached in this life, in their order.")]
-    failure: Annotated[FailureView | None, _about("Why it stopped, if it did.")]
-    wish: Annotated[WishView | None, _about("What 360dialog was asked for, until it is done.")]
+    restriction: Annotated[RestrictionView | None, about("What Meta restricts it by, if it does.")]
+    channel_id: Annotated[str | None, about("360dialog's id of its channel.", "abc123CH")]
+    signup_id: Annotated[str | None, about("The signup it belongs to.", SIGNUP_ID)]
+    hub: Annotated[str | None, about("The hub it is at.", HUB)]
+    steps: Annotated[list[StepView], about("The states it has reached in this life, in their order.")]
+    failure: Annotated[FailureView | None, about("Why it stopped, if it did.")]
+    wish: Annotated[WishView | None, about("What 360dialog was asked for, until it is done.")]
     ending_at: Annotated[
-        datetime | None, _about("Since when 360dialog is to end its channel and has not yet.", EXAMPLE_TIME)
+        datetime | None, about("Since when 360dialog is to end its channel and has not yet.", EXAMPLE_TIME)
     ]
-    waits_for: Annotated[WaitView | None, _about("What is missing, after a day under way.")]
-    checked_at: Annotated[datetime | None, _about("When its key was last proved by use.", EXAMPLE_TIME)]
-    next_attempt_at: Annotated[datetime | None, _about("When it is worked on again.", EXAMPLE_TIME)]
+    waits_for: Annotated[WaitView | None, about("What is missing, after a day under way.")]
+    checked_at: Annotated[datetime | None, about("When its key was last proved by use.", EXAMPLE_TIME)]
+    next_attempt_at: Annotated[datetime | None, about("When it is worked on again.", EXAMPLE_TIME)]
 
     @classmethod
     def of(cls, number: Number, now: datetime) -> Self:
@@ -611,12 +350,12 @@ _ATTEMPTED: Final = frozenset({Step.SUBMIT, Step.CONNECT, Step.CANCEL, Step.REAC
 class TimelineView(View):
     """One thing that happened."""
 
-    at: Annotated[datetime, _about("When.", EXAMPLE_TIME)]
+    at: Annotated[datetime, about("When.", EXAMPLE_TIME)]
     event: Annotated[
-        str, _word_of("EventType"), _about("What; most of these go to the bus, too.", "number.connected")
+        str, word_of("EventType"), about("What; most of these go to the bus, too.", "number.connected")
     ]
-    phone_number_id: Annotated[str | None, _about("To which number.", "106540352242922")]
-    detail: Annotated[str | None, _about("A code that says more.", "submission_rejected")]
+    phone_number_id: Annotated[str | None, about("To which number.", "106540352242922")]
+    detail: Annotated[str | None, about("A code that says more.", "submission_rejected")]
 
     @classmethod
     def of(cls, fact: Fact) -> Self:
@@ -637,21 +376,21 @@ def _ended(fact: Fact) -> str | None:
 class SignupSummary(View):
     """A signup without its timeline, as lists show it."""
 
-    id: Annotated[str, _about("Ours; sorts by time.", SIGNUP_ID)]
-    status: Annotated[str, _word_of("SignupStatus"), _about("The state of the whole.", "onboarding")]
-    reference: Annotated[str | None, _about("As given.", "order-17")]
+    id: Annotated[str, about("Ours; sorts by time.", SIGNUP_ID)]
+    status: Annotated[str, word_of("SignupStatus"), about("The state of the whole.", "onboarding")]
+    reference: Annotated[str | None, about("As given.", "order-17")]
     plan_tier: Annotated[
         str,
-        _word_of("PlanTier"),
-        _about("The price plan of its numbers, unless they have their own.", "regular"),
+        word_of("PlanTier"),
+        about("The price plan of its numbers, unless they have their own.", "regular"),
     ]
-    hub: Annotated[str, _about("The hub it goes to.", HUB)]
-    client: Annotated[ClientView, _about("The customer that came in.")]
-    waba: Annotated[WabaView | None, _about("The WABA, once it is proved.")]
-    numbers: Annotated[list[NumberView], _about("The WABA's numbers.")]
-    created_at: Annotated[datetime, _about("When it was opened.", EXAMPLE_TIME)]
-    updated_at: Annotated[datetime, _about("When it changed last.", EXAMPLE_TIME)]
-    expires_at: Annotated[datetime, _about("Until when it waits for a code.", EXAMPLE_TIME)]
+    hub: Annotated[str, about("The hub it goes to.", HUB)]
+    client: Annotated[ClientView, about("The customer that came in.")]
+    waba: Annotated[WabaView | None, about("The WABA, once it is proved.")]
+    numbers: Annotated[list[NumberView], about("The WABA's numbers.")]
+    created_at: Annotated[datetime, about("When it was opened.", EXAMPLE_TIME)]
+    updated_at: Annotated[datetime, about("When it changed last.", EXAMPLE_TIME)]
+    expires_at: Annotated[datetime, about("Until when it waits for a code.", EXAMPLE_TIME)]
 
     @classmethod
     def of(cls, whole: Whole, now: datetime) -> Self:
@@ -662,11 +401,11 @@ class SignupSummary(View):
 class LaunchView(View):
     """What `FB.login` is given for one signup."""
 
-    flow: Annotated[str, _about("The flow's name.", STANDARD)]
-    config_id: Annotated[str, _about("The login configuration.", "9876543210")]
+    flow: Annotated[str, about("The flow's name.", STANDARD)]
+    config_id: Annotated[str, about("The login configuration.", "9876543210")]
     extras: Annotated[
         dict[str, JsonValue],
-        _about("For FB.login, as they are.", {"setup": {"solutionID": "123456789012345"}}),
+        about("For FB.login, as they are.", {"setup": {"solutionID": "123456789012345"}}),
     ]
 
     @classmethod
@@ -682,9 +421,9 @@ class SignupView(SignupSummary):
 
     launch: Annotated[
         LaunchView | None,
-        _about("While it is open: for its popup. Null when its flow is configured no more."),
+        about("While it is open: for its popup. Null when its flow is configured no more."),
     ]
-    timeline: Annotated[list[TimelineView], _about("What happened, oldest first; the newest 200.")]
+    timeline: Annotated[list[TimelineView], about("What happened, oldest first; the newest 200.")]
 
     @classmethod
     def of(cls, whole: Whole, now: datetime) -> Self:
@@ -726,17 +465,17 @@ def _parts(whole: Whole, now: datetime) -> dict[str, Any]:
 class LinkView(View):
     """A signup link, without its address, of which only a digest is kept."""
 
-    id: Annotated[str, _about("Ours; the first part of its token.", LINK_ID)]
-    status: Annotated[str, _word_of("LinkStatus"), _about("What has become of it.", "open")]
-    signup_id: Annotated[str, _about("The signup it leads to.", SIGNUP_ID)]
-    reference: Annotated[str | None, _about("As given.", "customer-4711")]
-    language: Annotated[Annotated[str, _word_of("Language")] | None, _about("As given.", "en")]
-    success_url: Annotated[str | None, _about("As given.", "https://app.example.com/done?plan=2")]
-    failure_url: Annotated[str | None, _about("As given.", "https://app.example.com/failed")]
-    created_at: Annotated[datetime, _about("When it was made.", EXAMPLE_TIME)]
-    expires_at: Annotated[datetime, _about("Until when it waits for its customer.", EXAMPLE_TIME)]
-    used_at: Annotated[datetime | None, _about("When its customer's code was exchanged.", EXAMPLE_TIME)]
-    revoked_at: Annotated[datetime | None, _about("When it was taken back.", EXAMPLE_TIME)]
+    id: Annotated[str, about("Ours; the first part of its token.", LINK_ID)]
+    status: Annotated[str, word_of("LinkStatus"), about("What has become of it.", "open")]
+    signup_id: Annotated[str, about("The signup it leads to.", SIGNUP_ID)]
+    reference: Annotated[str | None, about("As given.", "customer-4711")]
+    language: Annotated[Annotated[str, word_of("Language")] | None, about("As given.", "en")]
+    success_url: Annotated[str | None, about("As given.", "https://app.example.com/done?plan=2")]
+    failure_url: Annotated[str | None, about("As given.", "https://app.example.com/failed")]
+    created_at: Annotated[datetime, about("When it was made.", EXAMPLE_TIME)]
+    expires_at: Annotated[datetime, about("Until when it waits for its customer.", EXAMPLE_TIME)]
+    used_at: Annotated[datetime | None, about("When its customer's code was exchanged.", EXAMPLE_TIME)]
+    revoked_at: Annotated[datetime | None, about("When it was taken back.", EXAMPLE_TIME)]
 
     @classmethod
     def of(cls, link: Link, now: datetime) -> Self:
@@ -749,7 +488,7 @@ class MadeLinkView(LinkView):
 
     url: Annotated[
         str | None,
-        _about(
+        about(
             "What the customer opens. Shown here alone: keep it as you keep a password. Null in the repeat of"
             " a call whose link has ended.",
             f"https://api.example.com/signup#{LINK_ID}.c2FtcGxlLXNlY3JldC10aGF0LW9wZW5zLW5vdGhpbmc",
@@ -771,20 +510,20 @@ def _link_parts(link: Link, now: datetime) -> dict[str, Any]:
 class LinkList(View):
     """A page of links, the last to end first."""
 
-    links: Annotated[list[LinkView], _about("The links.")]
-    cursor: Annotated[str | None, _about("Leads to the next page; null on the last.", CURSOR)]
+    links: Annotated[list[LinkView], about("The links.")]
+    cursor: Annotated[str | None, about("Leads to the next page; null on the last.", CURSOR)]
 
 
 class FollowedLinkView(View):
     """The link by which a customer has come."""
 
-    id: Annotated[str, _about("Its id.", LINK_ID)]
+    id: Annotated[str, about("Its id.", LINK_ID)]
     language: Annotated[
-        Annotated[str, _word_of("Language")] | None, _about("Of the page, if it was chosen.", "en")
+        Annotated[str, word_of("Language")] | None, about("Of the page, if it was chosen.", "en")
     ]
     success_url: Annotated[
         str | None,
-        _about(
+        about(
             "Where to go when it went well: complete, with 360dialog's parameters and ours.",
             f"https://app.example.com/done?plan=2&client=smplB2CL&channels=[smplA1CH]&signup={SIGNUP_ID}"
             "&status=connected&reference=customer-4711",
@@ -792,18 +531,18 @@ class FollowedLinkView(View):
     ]
     failure_url: Annotated[
         str | None,
-        _about(
+        about(
             "Where else; complete, too.",
             f"https://app.example.com/failed?channels=[]&signup={SIGNUP_ID}&status=attention",
         ),
     ]
-    expires_at: Annotated[datetime, _about("Until when it waits.", EXAMPLE_TIME)]
+    expires_at: Annotated[datetime, about("Until when it waits.", EXAMPLE_TIME)]
 
 
 class LinkedSignupView(SignupView):
     """The whole state of a signup for the customer who has come by its link."""
 
-    link: Annotated[FollowedLinkView, _about("The link.")]
+    link: Annotated[FollowedLinkView, about("The link.")]
 
     @classmethod
     def behind(cls, whole: Whole, link: Link, now: datetime) -> Self:
@@ -826,15 +565,15 @@ class LinkedSignupView(SignupView):
 class SignupList(View):
     """A page of signups, newest first."""
 
-    signups: Annotated[list[SignupSummary], _about("The signups.")]
-    cursor: Annotated[str | None, _about("Leads to the next page; null on the last.", CURSOR)]
+    signups: Annotated[list[SignupSummary], about("The signups.")]
+    cursor: Annotated[str | None, about("Leads to the next page; null on the last.", CURSOR)]
 
 
 class NumberList(View):
     """A page of numbers, newest first, whatever signup brought them."""
 
-    numbers: Annotated[list[NumberView], _about("The numbers.")]
-    cursor: Annotated[str | None, _about("Leads to the next page; null on the last.", CURSOR)]
+    numbers: Annotated[list[NumberView], about("The numbers.")]
+    cursor: Annotated[str | None, about("Leads to the next page; null on the last.", CURSOR)]
 
 
 def fitting[I, V: View](
@@ -858,99 +597,99 @@ def fitting[I, V: View](
 class PageView(View):
     """Whose the signup looks like."""
 
-    name: Annotated[str, _about("The partner's name; empty when none is configured.", "Example Ltd")]
-    logo_url: Annotated[str | None, _about("The partner's logo.", "https://www.example.com/logo.svg")]
-    accent: Annotated[str, _about("The colour of buttons in light surroundings.", "#0b7a4b")]
-    accent_dark: Annotated[str, _about("The same in dark ones.", "#5fd39b")]
-    support_url: Annotated[str | None, _about("Where a customer finds help.", "mailto:help@example.com")]
+    name: Annotated[str, about("The partner's name; empty when none is configured.", "Example Ltd")]
+    logo_url: Annotated[str | None, about("The partner's logo.", "https://www.example.com/logo.svg")]
+    accent: Annotated[str, about("The colour of buttons in light surroundings.", "#0b7a4b")]
+    accent_dark: Annotated[str, about("The same in dark ones.", "#5fd39b")]
+    support_url: Annotated[str | None, about("Where a customer finds help.", "mailto:help@example.com")]
 
 
 class ConfigAnswer(View):
     """What the browser needs for `FB.init` and `FB.login`."""
 
-    app_id: Annotated[str, _about("The Meta app.", "1234567890")]
-    config_id: Annotated[str, _about("The login configuration of the flow `standard`.", "9876543210")]
-    graph_version: Annotated[str, _about("The Graph API's version.", "v26.0")]
+    app_id: Annotated[str, about("The Meta app.", "1234567890")]
+    config_id: Annotated[str, about("The login configuration of the flow `standard`.", "9876543210")]
+    graph_version: Annotated[str, about("The Graph API's version.", "v26.0")]
     extras: Annotated[
         dict[str, JsonValue],
-        _about("Its extras. A signup's own are its `launch`.", {"setup": {"solutionID": "123456789012345"}}),
+        about("Its extras. A signup's own are its `launch`.", {"setup": {"solutionID": "123456789012345"}}),
     ]
     sdk_url: Annotated[
         str,
-        _about(
+        about(
             "Meta's SDK; another locale may stand in place of `en_US`.",
             "https://connect.facebook.net/en_US/sdk.js",
         ),
     ]
     dialog_url: Annotated[
         str,
-        _about(
+        about(
             "Meta's dialog, for a signup without a popup (experimental).",
             "https://www.facebook.com/v26.0/dialog/oauth",
         ),
     ]
     redirect_uris: Annotated[
         list[str],
-        _about(
+        about(
             "The pages, exactly, that the dialog may come back to; none when it is not used.",
             ["https://app.example.com/connect"],
         ),
     ]
-    flows: Annotated[list[str], _about("What a signup's `flow` may be.", [STANDARD, "coexistence"])]
-    page: Annotated[PageView, _about("The partner's look, for a page that leads to the popup.")]
+    flows: Annotated[list[str], about("What a signup's `flow` may be.", [STANDARD, "coexistence"])]
+    page: Annotated[PageView, about("The partner's look, for a page that leads to the popup.")]
 
 
 class KeyAnswer(View):
     """A channel's API key and the host it is for."""
 
-    channel_id: Annotated[str, _about("360dialog's id of the channel.", "abc123CH")]
-    address: Annotated[str, _about("The messaging host.", "https://waba-v2.360dialog.io")]
-    api_key: Annotated[str, _about("The channel's only living key.", "aBcDeFgHiJkL_AK")]
+    channel_id: Annotated[str, about("360dialog's id of the channel.", "abc123CH")]
+    address: Annotated[str, about("The messaging host.", "https://waba-v2.360dialog.io")]
+    api_key: Annotated[str, about("The channel's only living key.", "aBcDeFgHiJkL_AK")]
 
 
 class FieldError(View):
     """A field that is wrong."""
 
-    field: Annotated[str, _about("Where it is, with dots.", "client.email")]
-    message: Annotated[str, _about("What is wrong with it.", "does not have the right form")]
+    field: Annotated[str, about("Where it is, with dots.", "client.email")]
+    message: Annotated[str, about("What is wrong with it.", "does not have the right form")]
 
 
 class WabaCandidate(View):
     """A WABA that may be meant."""
 
-    waba_id: Annotated[str, _about("Meta's id.", "102290129340398")]
-    name: Annotated[str | None, _about("Its name, where it can be read.", "Example")] = None
+    waba_id: Annotated[str, about("Meta's id.", "102290129340398")]
+    name: Annotated[str | None, about("Its name, where it can be read.", "Example")] = None
 
 
 class NumberCandidate(View):
     """A number that may be meant."""
 
-    phone_number_id: Annotated[str, _about("Meta's id.", "106540352242922")]
-    display_phone_number: Annotated[str, _about("As Meta writes it.", "+1 201-555-0100")]
+    phone_number_id: Annotated[str, about("Meta's id.", "106540352242922")]
+    display_phone_number: Annotated[str, about("As Meta writes it.", "+1 201-555-0100")]
 
 
 class ProblemAnswer(View):
     """RFC 9457, with a stable `code`."""
 
-    type: Annotated[str, _about("A name for the kind of problem.", "urn:onramp:problem:not_found")]
-    title: Annotated[str, _about("What kind of problem it is.", "Not found")]
-    status: Annotated[int, _about("The HTTP status.", 404)]
-    detail: Annotated[str, _about("What happened, and what to do.", "There is no such signup.")]
-    code: Annotated[str, _word_of("ProblemCode"), _about("The stable code.", "not_found")]
-    retryable: Annotated[bool, _about("Whether the same call may work later.", example=False)]
+    type: Annotated[str, about("A name for the kind of problem.", "urn:onramp:problem:not_found")]
+    title: Annotated[str, about("What kind of problem it is.", "Not found")]
+    status: Annotated[int, about("The HTTP status.", 404)]
+    detail: Annotated[str, about("What happened, and what to do.", "There is no such signup.")]
+    code: Annotated[str, word_of("ProblemCode"), about("The stable code.", "not_found")]
+    retryable: Annotated[bool, about("Whether the same call may work later.", example=False)]
     customer_detail: Annotated[
-        str, _about("May be shown to a customer; translate it by the code.", PROBLEMS["not_found"].customer)
+        str, about("May be shown to a customer; translate it by the code.", PROBLEMS["not_found"].customer)
     ]
-    request_id: Annotated[str, _about("Name it when you ask for help.", "JKJaXmPLvHcESHA=")]
-    errors: Annotated[list[FieldError] | None, _about("The fields that are wrong.")] = None
-    candidates: Annotated[
-        list[WabaCandidate] | list[NumberCandidate] | None, _about("What may be meant.")
-    ] = None
-    signup_id: Annotated[str | None, _about("Your own signup that is in the way.", SIGNUP_ID)] = None
-    phone_number_id: Annotated[str | None, _about("The number it is about.", "106540352242922")] = None
+    request_id: Annotated[str, about("Name it when you ask for help.", "JKJaXmPLvHcESHA=")]
+    errors: Annotated[list[FieldError] | None, about("The fields that are wrong.")] = None
+    candidates: Annotated[list[WabaCandidate] | list[NumberCandidate] | None, about("What may be meant.")] = (
+        None
+    )
+    signup_id: Annotated[str | None, about("Your own signup that is in the way.", SIGNUP_ID)] = None
+    phone_number_id: Annotated[str | None, about("The number it is about.", "106540352242922")] = None
     refresh_url: Annotated[
         str | None,
-        _about(
+        about(
             "Where a customer with a dead link gets a new one.",
             f"https://app.example.com/new-link?link={LINK_ID}&reference=customer-4711",
         ),

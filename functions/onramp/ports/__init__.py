@@ -6,7 +6,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final, Never, cast
+from typing import TYPE_CHECKING, Final, Never, cast
 
 from onramp.domain.budget import BudgetRule
 from onramp.domain.errors import UnknownHub
@@ -15,11 +15,14 @@ from onramp.domain.notifications import TRY_SECONDS
 from onramp.domain.records import HUB
 from onramp.domain.relaying import NO_RELAY, RelayRules
 from onramp.domain.schedule import LOOK_AFTER, RETRY_SECONDS
-from onramp.ports.outbound import Outbound, Signer
-from onramp.ports.relaying import Bodies, Outlets, Relay
 from onramp.ports.services import Bus, Clock, Letters, Queue, Telemetry, Vault
 from onramp.ports.storage import Store
 from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, NamedWebhook, Partner
+
+if TYPE_CHECKING:
+    # Two functions each have these; the others start without.
+    from onramp.ports.outbound import Outbound, Signer
+    from onramp.ports.relaying import Bodies, Outlets, Relay
 
 DEFAULT_BUDGET: Final = BudgetRule(calls=5, window=timedelta(seconds=30))
 NO_WEBHOOK: Final = ChannelWebhook(url="", headers={})
@@ -178,11 +181,11 @@ class Ports:
     vault: Vault = cast("Vault", NotWired("vault"))  # noqa: RUF009 - stateless
     letters: Letters = cast("Letters", NotWired("letters"))  # noqa: RUF009 - stateless
     bus: Bus = cast("Bus", NotWired("bus"))  # noqa: RUF009 - stateless
-    relay: Relay = cast("Relay", NotWired("relay"))  # noqa: RUF009 - stateless
-    bodies: Bodies = cast("Bodies", NotWired("bodies"))  # noqa: RUF009 - stateless
-    outlets: Outlets = cast("Outlets", NotWired("outlets"))  # noqa: RUF009 - stateless
-    outbound: Outbound = cast("Outbound", NotWired("outbound"))  # noqa: RUF009 - stateless
-    signer: Signer = cast("Signer", NotWired("signer"))  # noqa: RUF009 - stateless
+    relay: "Relay" = cast("Relay", NotWired("relay"))  # noqa: RUF009 - stateless
+    bodies: "Bodies" = cast("Bodies", NotWired("bodies"))  # noqa: RUF009 - stateless
+    outlets: "Outlets" = cast("Outlets", NotWired("outlets"))  # noqa: RUF009 - stateless
+    outbound: "Outbound" = cast("Outbound", NotWired("outbound"))  # noqa: RUF009 - stateless
+    signer: "Signer" = cast("Signer", NotWired("signer"))  # noqa: RUF009 - stateless
     rules: Rules = field(default_factory=Rules)
     kept: Kept = KEPT
     hub: str = HUB

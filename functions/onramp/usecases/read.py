@@ -183,17 +183,22 @@ def _with_parts(ports: Ports, found: Sequence[Signup]) -> list[Whole]:
     records = read_numbers(ports, submitted) if submitted else []
     by_id = {number.phone_number_id: number for number in records}
     return [
-        Whole(
-            signup=signup,
-            listed=all_listed(part for part in lists if part.signup_id == signup.id),
-            numbers={
-                phone_number_id: by_id[phone_number_id]
-                for phone_number_id in signup.submitted
-                if phone_number_id in by_id and by_id[phone_number_id].signup_id == signup.id
-            },
+        _assembled(
+            signup,
+            [part for part in lists if part.signup_id == signup.id],
+            [by_id[one] for one in signup.submitted if one in by_id and by_id[one].signup_id == signup.id],
         )
         for signup in found
     ]
+
+
+def _assembled(signup: Signup, lists: Sequence[Listed], numbers: Sequence[Number]) -> Whole:
+    """A signup with its parts, none of which contradicts it."""
+    return Whole(
+        signup=signup.seen_with([number.standing for number in numbers]),
+        listed=all_listed(lists),
+        numbers={number.phone_number_id: number for number in numbers},
+    )
 
 
 def cursor_at(position: Position) -> str:

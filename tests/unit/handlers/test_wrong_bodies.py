@@ -13,18 +13,13 @@ from pydantic import BaseModel, ValidationError
 
 from onramp.domain.errors import PROBLEMS, Problem
 from onramp.inbound.http import Api, Response, answer
-from onramp.inbound.models import (
-    MOST_NUMBERS,
+from onramp.inbound.models import MOST_NUMBERS, Body, NumberQuery, NumbersBody, ProblemAnswer, SignupQuery
+from onramp.inbound.opening import (
     SESSION_INFO_DEPTH,
     SESSION_INFO_LENGTH,
-    Body,
     CodeBody,
-    NumberQuery,
-    NumbersBody,
     OpenSignupBody,
     OutcomeBody,
-    ProblemAnswer,
-    SignupQuery,
 )
 from onramp.inbound.problems import LONGEST_FIELD, MESSAGES, MOST_ERRORS, UNKNOWN, content_of, invalid
 from onramp.wiring import Runtime

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from onramp.domain.errors import Problem
-from onramp.domain.number import ChannelKey
+from onramp.domain.number import ChannelKey, Number
 from onramp.domain.states import Progress, SignupStatus
 from onramp.ports.storage import Position
 from onramp.usecases import read
+from onramp.usecases.changing import change_number
 from onramp.usecases.read import LATER, SOON, TIMELINE
 from tests.unit.usecases.bench import TENANT, Bench
 
@@ -45,6 +46,21 @@ def test_a_number_that_a_later_signup_has_is_not_shown_with_the_older_one(bench:
     whole = read.whole(bench.ports, signup, timeline=False)
     assert whole.numbers == {}
     assert len(whole.listed) == 1
+
+
+def test_a_signup_never_says_other_than_its_numbers_that_are_read_after_it(bench: Bench) -> None:
+    bench.submit("s1", ("1", "2"))
+    signup = read.own_signup(bench.ports, TENANT, "s1")
+    for phone_number_id in ("1", "2"):
+        change_number(bench.ports, phone_number_id, connect)
+    whole = read.whole(bench.ports, signup)
+    assert {number.status for number in whole.numbers.values()} == {"connected"}
+    assert whole.signup.status(bench.now) is SignupStatus.CONNECTED
+    assert signup.status(bench.now) is SignupStatus.ONBOARDING
+
+
+def connect(number: Number) -> None:
+    number.progress = Progress.CONNECTED
 
 
 def test_a_signup_without_anything_is_a_whole_too(bench: Bench) -> None:

@@ -1,0 +1,41 @@
+"""A small burst of webhooks through the deployed stack; `python -m bench.burst` is the large one."""
+
+import secrets
+import time
+
+from bench import burst
+from local.bus import listening
+from local.journey import submitted
+from local.soak_records import Records, read_records
+from tests.flow.walks import Tenant
+
+COUNT = 100
+CONNECTIONS = 4
+PATIENCE = 90
+
+
+def has_acted(ids: frozenset[str], records: Records) -> bool:
+    return all(records.events.get(one) == "applied" for one in ids)
+
+
+def test_no_webhook_of_a_burst_is_lost_refused_or_acts_twice(tenant: Tenant) -> None:
+    run = tenant.run
+    [number] = submitted(tenant.connected())
+    about = (number["phone_number_id"], number["channel_id"])
+    load = burst.load([about], COUNT, mark=f"burst-{secrets.token_hex(4)}")
+    with listening(run) as listener:
+        sent = burst.send(
+            "small",
+            run.webhook_url,
+            load.bodies,
+            secret=run.options.platform_secret,
+            connections=CONNECTIONS,
+        )
+        assert sent.answers == {"200": COUNT}
+        deadline = time.monotonic() + PATIENCE
+        # Others share the queues, so their emptiness tells nothing here.
+        while not has_acted(load.ids, read_records(run)):
+            assert time.monotonic() < deadline, "not all events have acted"
+            time.sleep(1)
+        found = burst.account(run, [load], listener)
+    assert (found.applied, found.lost, found.doubled) == (len(load.ids), 0, 0), found
