@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from onramp.adapters.memory import START
 from onramp.domain.budget import (
+    IN_A_ROW,
     LONGEST_LINE,
     LONGEST_PAUSE,
     STALE,
@@ -24,7 +25,7 @@ from onramp.inbound.batch import seconds_until
 from onramp.usecases.budgeting import PATIENCE
 
 RULE = BudgetRule(calls=5, window=timedelta(seconds=30))
-SPAN = timedelta(seconds=31)
+SPAN = RULE.span
 
 
 def seconds(value: float) -> timedelta:
@@ -53,7 +54,7 @@ class Step:
 
 JOBS = 9
 SPARE = JOBS
-waits = st.one_of(st.just(0.0), st.floats(0, 2), st.floats(0, 40), st.sampled_from([30.0, 30.999, 31.0]))
+waits = st.one_of(st.just(0.0), st.floats(0, 2), st.floats(0, 40), st.sampled_from([30.0, 30.799, 30.8]))
 steps = st.lists(
     st.builds(
         Step,
@@ -128,7 +129,11 @@ def test_nobody_starts_at_the_cost_of_those_in_front(rule: BudgetRule, plan: lis
             return
         line = [job for job, slot in state.reserved.items() if slot > now - STALE]
         own = f"job{step.who}"
-        for job in line[: line.index(own)] if own in line else line:
+        if own in line:
+            line = line[: line.index(own)]
+        elif own in state.begun and state.begun[own].at > now - STALE:
+            line = [job for job in line if job in state.begun]
+        for job in line:
             assert take(after, rule, job, now) is None
 
     run(rule, plan, watch)
@@ -160,7 +165,8 @@ def test_a_lonely_job_gets_its_slot(rule: BudgetRule, plan: list[Step]) -> None:
 
     run(rule, [*plan, Step(0, 0)], watch)
     state, now = last[0]
-    for _ in range(JOBS + 2):
+    # As long as those in front may still come back, and a turn for each of them.
+    for _ in range(JOBS + 2 + math.ceil(STALE / rule.span)):
         slot = take(state, rule, "lonely", now)
         if slot is None:
             return
@@ -219,6 +225,40 @@ def test_the_line_has_an_end_and_the_limit_holds_beyond_it() -> None:
     for index in range(LONGEST_LINE + 10):
         assert take(state, RULE, f"job{index}", START) is not None
     assert len(state.reserved) == LONGEST_LINE
+
+
+# --- who has begun
+
+
+def test_a_job_that_has_begun_goes_on_before_those_who_have_not() -> None:
+    state = full()
+    for index in range(6):
+        take(state, RULE, f"job{index}", START)
+    now = START + SPAN
+    assert take(state, RULE, "job0", now) is None
+    assert [take(state, RULE, "job0", now) for _ in range(4)] == [None] * 4
+    assert take(state, RULE, "job1", now) == now + SPAN
+    assert take(state, RULE, "job0", now) == now + SPAN
+    assert list(state.reserved)[0] == "job0"
+
+
+def test_a_job_has_so_many_calls_in_a_row_and_then_stands_at_the_end() -> None:
+    state = full()
+    take(state, RULE, "short", START)
+    now = START + SPAN
+    starts = 0
+    while take(state, RULE, "long", now) is None or starts < IN_A_ROW:
+        starts += 1
+        now += SPAN / 3
+    assert list(state.reserved) == ["short", "long"] or starts >= IN_A_ROW
+    assert "long" not in state.begun
+
+
+def test_who_has_begun_and_does_not_come_back_is_forgotten() -> None:
+    state = BudgetState()
+    take(state, RULE, "gone", START)
+    take(state, RULE, "other", START + STALE)
+    assert set(state.begun) == {"other"}
 
 
 # --- a 429

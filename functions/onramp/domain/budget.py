@@ -2,8 +2,10 @@
 
 The state is one small record. A call may start when fewer than `calls` calls started within the window
 before it and enough room is left for those that wait in front of it. A caller that has to wait gets a place
-in the line and the time of its slot, so that the waiting ones come back one after the other. Starts alone
-hold the limit; the line only orders, so a wrong or forgotten place can waste a slot but never break it.
+in the line and the time of its slot, so that the waiting ones come back one after the other. Who has begun
+goes on before those who have not: a job's calls follow each other, so that it is done before what its first
+call has found out is old. Starts alone hold the limit; the line only orders, so a wrong or forgotten place
+can waste a slot but never break it.
 """
 
 import math
@@ -14,9 +16,9 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from onramp.domain.records import HUB, Stored
+from onramp.domain.records import HUB, Record, Stored
 
-GUARD: Final = timedelta(seconds=1)
+GUARD: Final = timedelta(seconds=0.8)
 """Added to the window: two calls may travel for different times between here and 360dialog's clock."""
 STALE: Final = timedelta(seconds=20)
 """A place in the line nobody has come back for by then is free again."""
@@ -28,16 +30,29 @@ _NOBODY: Final = "\0"
 """A place in the line that nobody has."""
 LONGEST_PAUSE: Final = timedelta(hours=1)
 """The most a `Retry-After` is believed."""
+IN_A_ROW: Final = 6
+"""Calls of a job that follow each other: a longer one goes to the end of the line like everybody."""
+
+
+class Begun(Record):
+    """A job whose calls follow each other: when the last one started, and how many there were."""
+
+    at: datetime
+    calls: int = 1
 
 
 class BudgetState(Stored):
-    """Starts of the last window, the line (slot by job, first come first), and until when to rest."""
+    """Starts of the last window, the line (slot by job, first come first), and until when to rest.
+
+    `begun`: jobs that have called a moment ago; in the line they stand in front of those that have not.
+    """
 
     KIND: ClassVar[str] = "BUDGET"
 
     hub: str = HUB
     starts: list[datetime] = Field(default_factory=list)
     reserved: dict[str, datetime] = Field(default_factory=dict)
+    begun: dict[str, Begun] = Field(default_factory=dict)
     blocked_until: datetime | None = None
 
     @property
@@ -71,8 +86,11 @@ def take(state: BudgetState, rule: BudgetRule, job: str, now: datetime) -> datet
     if slot <= now:
         state.reserved.pop(job, None)
         state.starts.append(now)
+        _go_on(state, job, now)
         return None
-    if job in state.reserved or len(state.reserved) < LONGEST_LINE:
+    if job in state.begun and job not in state.reserved:
+        _put_in_front(state, job, slot)
+    elif job in state.reserved or len(state.reserved) < LONGEST_LINE:
         state.reserved[job] = slot
     return slot
 
@@ -158,6 +176,24 @@ def _pause(rule: BudgetRule, retry_after: float | None) -> timedelta:
 def _forget(state: BudgetState, rule: BudgetRule, now: datetime) -> None:
     state.starts = [start for start in sorted(state.starts) if start > now - rule.span]
     state.reserved = {job: slot for job, slot in state.reserved.items() if slot > now - STALE}
+    state.begun = {
+        job: begun for job, begun in state.begun.items() if job in state.reserved or begun.at > now - STALE
+    }
+
+
+def _go_on(state: BudgetState, job: str, now: datetime) -> None:
+    """A call of the job has started: its next one follows, unless it has had its share."""
+    before = state.begun.pop(job, None)
+    calls = 1 if before is None else before.calls + 1
+    if calls < IN_A_ROW:
+        state.begun[job] = Begun(at=now, calls=calls)
+
+
+def _put_in_front(state: BudgetState, job: str, slot: datetime) -> None:
+    """Give a job that has begun its place: behind the others that have."""
+    first = {other: at for other, at in state.reserved.items() if other in state.begun}
+    last = {other: at for other, at in state.reserved.items() if other not in state.begun}
+    state.reserved = {**first, job: slot, **last}
 
 
 def _earliest(state: BudgetState, now: datetime) -> datetime:
@@ -165,9 +201,10 @@ def _earliest(state: BudgetState, now: datetime) -> datetime:
 
 
 def _in_front(state: BudgetState, job: str) -> Iterable[datetime]:
-    """The slots of those in front of `job` in the line; for a newcomer everybody's."""
+    """The slots of those in front of `job` in the line; for a newcomer everybody's, unless it has begun."""
+    first = job in state.begun and job not in state.reserved
     for other, slot in state.reserved.items():
-        if other == job:
+        if other == job or (first and other not in state.begun):
             return
         yield slot
 
