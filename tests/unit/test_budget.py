@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from onramp.adapters.memory import START
 from onramp.domain.budget import (
-    IN_A_ROW,
     LONGEST_LINE,
     LONGEST_PAUSE,
     STALE,
@@ -239,19 +238,21 @@ def test_a_job_that_has_begun_goes_on_before_those_who_have_not() -> None:
     assert [take(state, RULE, "job0", now) for _ in range(4)] == [None] * 4
     assert take(state, RULE, "job1", now) == now + SPAN
     assert take(state, RULE, "job0", now) == now + SPAN
-    assert list(state.reserved)[0] == "job0"
+    assert next(iter(state.reserved)) == "job0"
 
 
 def test_a_job_has_so_many_calls_in_a_row_and_then_stands_at_the_end() -> None:
     state = full()
-    take(state, RULE, "short", START)
     now = START + SPAN
-    starts = 0
-    while take(state, RULE, "long", now) is None or starts < IN_A_ROW:
-        starts += 1
-        now += SPAN / 3
-    assert list(state.reserved) == ["short", "long"] or starts >= IN_A_ROW
+    assert [take(state, RULE, "long", now) for _ in range(5)] == [None] * 5
+    assert take(state, RULE, "short", now) == take(state, RULE, "long", now) == now + SPAN
+    assert list(state.reserved) == ["long", "short"]
+    now += SPAN
+    assert take(state, RULE, "long", now) is None
     assert "long" not in state.begun
+    assert [take(state, RULE, job, now) for job in ("short", "a", "b", "c")] == [None] * 4
+    assert take(state, RULE, "newcomer", now) == take(state, RULE, "long", now) == now + SPAN
+    assert list(state.reserved) == ["newcomer", "long"]
 
 
 def test_who_has_begun_and_does_not_come_back_is_forgotten() -> None:
