@@ -1,8 +1,9 @@
 """How long a customer waits for a code's exchange, when each answer of Meta's takes 200 ms.
 
-Run it with ``PYTHONPATH=functions:. .venv/bin/python -m bench.latency``. The real use case and the real
-adapter for Meta play against the simulator, whose every answer comes so late, on a store in memory: what is
-shown is the order of the calls and our own time besides, not the network's and not DynamoDB's.
+Run it with ``PYTHONPATH=functions:. .venv/bin/python -m bench.latency``; ``--write`` puts the timeline into
+docs/performance.md. The real use case and the real adapter for Meta play against the simulator, whose every
+answer comes so late, on a store in memory: what is shown is the order of the calls and our own time besides,
+not the network's and not DynamoDB's.
 """
 
 import statistics
@@ -14,6 +15,7 @@ from typing import Final
 
 import httpx
 
+from bench.growth import DOCUMENT, write
 from harness.world import World
 from onramp.domain.signup import Signup
 from onramp.usecases.exchange_code import exchange_code
@@ -103,7 +105,10 @@ def main() -> int:
             sys.stderr.write(f"\rexchange {number + 1} of {ROUNDS}")
             found.append(exchanged(world))
         sys.stderr.write("\n")
-    sys.stdout.write(told(found) + "\n")
+    if "--write" in sys.argv[1:]:
+        write(DOCUMENT, {"exchange": f"```\n{told(found)}\n```"})
+    else:
+        sys.stdout.write(told(found) + "\n")
     return 0
 
 

@@ -1,7 +1,7 @@
 """How fast 1,000 numbers are onboarded at the real budget, in simulated time.
 
 Run it with ``PYTHONPATH=functions:. .venv/bin/python -m bench.rate``; it takes some minutes, for the real use
-cases really run. What 360dialog takes, 5 calls in 30 s, is the limit; how close to it we come, and how many
+cases really run. ``--write`` puts the table into docs/performance.md. What 360dialog takes, 5 calls in 30 s, is the limit; how close to it we come, and how many
 calls a number needs, is what is measured.
 """
 
@@ -15,6 +15,7 @@ from typing import Final
 
 import httpx
 
+from bench.growth import DOCUMENT, write
 from harness.indexed import IndexedStore
 from harness.world import Options, World
 from onramp.domain.facts import FactType
@@ -27,6 +28,10 @@ MANY: Final = 1_000
 LONGEST: Final = 5 * 86_400.0
 """Seconds after which a run that has not ended has failed."""
 TOLD_EVERY: Final = 3_600.0
+HEAD: Final = (
+    "|  | calls a number | seconds | least seconds | times the least | refused | calls a number, by what they ask |\n"
+    "| --- | ---: | ---: | ---: | ---: | ---: | --- |"
+)
 ID: Final = re.compile(r"\b\w+C[HL]\b")
 """360dialog's ids in a path."""
 
@@ -78,7 +83,7 @@ class Watched(World):
             self.connected.add(fact.phone_number_id)
 
 
-def drained(numbers: int, *, known: bool, tell: Callable[[str], None] = lambda _: None) -> Drained:
+def drawn_off(numbers: int, *, known: bool, tell: Callable[[str], None] = lambda _: None) -> Drained:
     """Let so many customers come at once, and wait until all their numbers are connected.
 
     `known`: 360dialog's client is known already, as for a customer's second number.
@@ -109,27 +114,34 @@ def _come(world: Watched, key: str, client: int) -> None:
     world.submitted(world.customer(), key=key, email=f"owner{client}@example.com")
 
 
-def told(found: Drained, title: str) -> str:
-    """One line of figures, and one of calls."""
-    calls = ", ".join(f"{what} {count / found.numbers:.2f}" for what, count in found.calls.items())
+def row(found: Drained, title: str) -> str:
+    """A row of the table."""
+    calls = ", ".join(f"`{what}` {count / found.numbers:.2f}" for what, count in sorted(found.calls.items()))
     return (
-        f"{title}: {found.made:,} calls in {found.seconds:,.0f} s, {found.ratio:.3f} times the least"
-        f" ({found.least:,.0f} s); {found.made / found.numbers:.2f} calls a number, {found.refused} refused\n"
-        f"  a number's calls: {calls}"
+        f"| {found.numbers:,} numbers of {title} | {found.made / found.numbers:.2f} | {found.seconds:,.0f} |"
+        f" {found.least:,.0f} | {found.ratio:.3f} | {found.refused} | {calls} |"
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print."""
+    """Measure, and print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--numbers", type=int, default=MANY)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     given = parser.parse_args(arguments)
 
     def tell(line: str) -> None:
         sys.stderr.write(line + "\n")
 
-    for known, title in ((False, "new clients"), (True, "a known client")):
-        sys.stdout.write(told(drained(given.numbers, known=known, tell=tell), title) + "\n")
+    rows = [
+        row(drawn_off(given.numbers, known=known, tell=tell), title)
+        for known, title in ((False, "new clients"), (True, "a known client"))
+    ]
+    table = "\n".join((HEAD, *rows))
+    if given.write:
+        write(DOCUMENT, {"rate": table})
+    else:
+        sys.stdout.write(table + "\n")
     return 0
 
 

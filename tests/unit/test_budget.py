@@ -85,7 +85,12 @@ def play(state: BudgetState, rule: BudgetRule, step: Step, now: datetime) -> boo
         return False
     if step.who == SPARE:
         return take_spare(state, rule, now) is None
-    return take(state, rule, f"job{step.who}", now) is None
+    return take(state, rule, f"job{step.who}", now, urgent_until=waited_for(step.who, now)) is None
+
+
+def waited_for(who: int | None, now: datetime) -> datetime | None:
+    """Somebody waits for every third job, for a while."""
+    return now + seconds(20) if who is not None and who % 3 == 0 else None
 
 
 @given(rule=rules, plan=steps)
@@ -130,8 +135,11 @@ def test_nobody_starts_at_the_cost_of_those_in_front(rule: BudgetRule, plan: lis
         own = f"job{step.who}"
         if own in line:
             line = line[: line.index(own)]
-        elif own in state.begun and state.begun[own].at > now - STALE:
-            line = [job for job in line if job in state.begun]
+        else:
+            begun = own in state.begun and state.begun[own].at > now - STALE
+            rank = (waited_for(step.who, now) is None, not begun)
+            urgent = {job for job, until in state.urgent.items() if until > now}
+            line = [job for job in line if (job not in urgent, job not in state.begun) <= rank]
         for job in line:
             assert take(after, rule, job, now) is None
 
@@ -148,7 +156,7 @@ def test_a_job_that_comes_at_its_slot_starts_or_waits_in_its_old_place(
         job = f"job{step.who}"
         line = [name for name, slot in state.reserved.items() if slot > now - STALE]
         after = state.model_copy(deep=True)
-        if job in line and take(after, rule, job, now) is not None:
+        if job in line and take(after, rule, job, now, urgent_until=waited_for(step.who, now)) is not None:
             assert list(after.reserved) == line
 
     run(rule, plan, watch)
@@ -260,6 +268,50 @@ def test_who_has_begun_and_does_not_come_back_is_forgotten() -> None:
     take(state, RULE, "gone", START)
     take(state, RULE, "other", START + STALE)
     assert set(state.begun) == {"other"}
+
+
+# --- whom somebody waits for
+
+
+def test_a_job_that_somebody_waits_for_goes_before_a_backlog_but_not_before_its_likes() -> None:
+    state = full()
+    for index in range(12):
+        take(state, RULE, f"old{index}", START)
+    now = START + seconds(10)
+    assert take(state, RULE, "first", now, urgent_until=now + SPAN) == START + SPAN
+    assert take(state, RULE, "second", now, urgent_until=now + SPAN) == START + SPAN
+    assert list(state.reserved)[:3] == ["first", "second", "old0"]
+    assert take(state, RULE, "old4", now) == START + 2 * SPAN
+
+
+def test_it_goes_before_those_of_the_backlog_that_have_begun_too() -> None:
+    state = full()
+    for index in range(8):
+        take(state, RULE, f"old{index}", START)
+    now = START + SPAN
+    assert [take(state, RULE, f"old{index}", now) for index in range(5)] == [None] * 5
+    for index in range(5):
+        take(state, RULE, f"old{index}", now)
+    assert take(state, RULE, "new", now, urgent_until=now + SPAN) == now + SPAN
+    assert list(state.reserved) == ["new", "old0", "old1", "old2", "old3", "old4", "old5", "old6", "old7"]
+
+
+def test_who_has_stood_in_the_line_for_long_is_part_of_the_backlog() -> None:
+    state = full()
+    for index in range(12):
+        take(state, RULE, f"old{index}", START, urgent_until=START + seconds(5))
+    now = START + seconds(10)
+    assert take(state, RULE, "new", now, urgent_until=now + SPAN) == START + SPAN
+    assert next(iter(state.reserved)) == "new"
+
+
+def test_who_finds_the_line_full_is_let_in_when_somebody_waits_for_it() -> None:
+    state = full()
+    for index in range(LONGEST_LINE):
+        take(state, RULE, f"job{index}", START)
+    assert take(state, RULE, "new", START, urgent_until=START + SPAN) == START + SPAN
+    assert len(state.reserved) == LONGEST_LINE
+    assert next(iter(state.reserved)) == "new"
 
 
 # --- a 429

@@ -2,10 +2,12 @@
 
 The state is one small record. A call may start when fewer than `calls` calls started within the window
 before it and enough room is left for those that wait in front of it. A caller that has to wait gets a place
-in the line and the time of its slot, so that the waiting ones come back one after the other. Who has begun
-goes on before those who have not: a job's calls follow each other, so that it is done before what its first
-call has found out is old. Starts alone hold the limit; the line only orders, so a wrong or forgotten place
-can waste a slot but never break it.
+in the line and the time of its slot, so that the waiting ones come back one after the other.
+
+The line has two orders in one. Jobs for which somebody waits right now stand before those of a backlog; and
+who has begun goes on before those who have not, so that a job is done before what its first call has found
+out is old. Starts alone hold the limit; the line only orders, so a wrong or forgotten place can waste a slot
+but never break it.
 """
 
 import math
@@ -44,7 +46,8 @@ class Begun(Record):
 class BudgetState(Stored):
     """Starts of the last window, the line (slot by job, first come first), and until when to rest.
 
-    `begun`: jobs that have called a moment ago; in the line they stand in front of those that have not.
+    `begun`: jobs that have called a moment ago. `urgent`: those of the line for which
+    somebody waits, and until when.
     """
 
     KIND: ClassVar[str] = "BUDGET"
@@ -52,6 +55,7 @@ class BudgetState(Stored):
     hub: str = HUB
     starts: list[datetime] = Field(default_factory=list)
     reserved: dict[str, datetime] = Field(default_factory=dict)
+    urgent: dict[str, datetime] = Field(default_factory=dict)
     begun: dict[str, Begun] = Field(default_factory=dict)
     blocked_until: datetime | None = None
 
@@ -74,24 +78,29 @@ class BudgetRule:
         return self.window + GUARD
 
 
-def take(state: BudgetState, rule: BudgetRule, job: str, now: datetime) -> datetime | None:
+def take(
+    state: BudgetState, rule: BudgetRule, job: str, now: datetime, *, urgent_until: datetime | None = None
+) -> datetime | None:
     """Start a call for `job` now, or give it a place in the line. Changes `state`.
 
-    Returns None when the call may start at once (it is counted as started), else the time of its slot. Until
-    it starts, a job keeps its place, however often it asks.
+    `urgent_until`: so long somebody waits for it. Returns None when the call may start at once (it is counted
+    as started), else the time of its slot. Until it starts, a job keeps its place, however often it asks.
     """
     _forget(state, rule, now)
     earliest = _earliest(state, now)
-    slot = _fit([*state.starts, *(max(ahead, earliest) for ahead in _in_front(state, job))], rule, earliest)
+    urgent = urgent_until is not None and urgent_until > now
+    line = _line(state, job, urgent=urgent)
+    in_front = [state.reserved[other] for other in line[: line.index(job)]]
+    slot = _fit([*state.starts, *(max(ahead, earliest) for ahead in in_front)], rule, earliest)
     if slot <= now:
         state.reserved.pop(job, None)
         state.starts.append(now)
         _go_on(state, job, now)
         return None
-    if job in state.begun and job not in state.reserved:
-        _put_in_front(state, job, slot)
-    elif job in state.reserved or len(state.reserved) < LONGEST_LINE:
-        state.reserved[job] = slot
+    kept = line[:LONGEST_LINE]
+    state.reserved = {other: slot if other == job else state.reserved[other] for other in kept}
+    if urgent_until is not None and urgent and job in kept:
+        state.urgent[job] = urgent_until
     return slot
 
 
@@ -176,6 +185,9 @@ def _pause(rule: BudgetRule, retry_after: float | None) -> timedelta:
 def _forget(state: BudgetState, rule: BudgetRule, now: datetime) -> None:
     state.starts = [start for start in sorted(state.starts) if start > now - rule.span]
     state.reserved = {job: slot for job, slot in state.reserved.items() if slot > now - STALE}
+    state.urgent = {
+        job: until for job, until in state.urgent.items() if job in state.reserved and until > now
+    }
     state.begun = {
         job: begun for job, begun in state.begun.items() if job in state.reserved or begun.at > now - STALE
     }
@@ -189,24 +201,23 @@ def _go_on(state: BudgetState, job: str, now: datetime) -> None:
         state.begun[job] = Begun(at=now, calls=calls)
 
 
-def _put_in_front(state: BudgetState, job: str, slot: datetime) -> None:
-    """Give a job that has begun its place: behind the others that have."""
-    first = {other: at for other, at in state.reserved.items() if other in state.begun}
-    last = {other: at for other, at in state.reserved.items() if other not in state.begun}
-    state.reserved = {**first, job: slot, **last}
+def _line(state: BudgetState, job: str, *, urgent: bool) -> list[str]:
+    """The line with `job` in it: where it stands already, else behind the last one that goes before it."""
+    line = list(state.reserved)
+    if job in state.reserved:
+        return line
+    rank = (not urgent, job not in state.begun)
+    place = next((at for at, other in enumerate(line) if _rank(state, other) > rank), len(line))
+    return [*line[:place], job, *line[place:]]
+
+
+def _rank(state: BudgetState, job: str) -> tuple[bool, bool]:
+    """Who goes before whom in the line: smaller first."""
+    return job not in state.urgent, job not in state.begun
 
 
 def _earliest(state: BudgetState, now: datetime) -> datetime:
     return max(now, state.blocked_until or now)
-
-
-def _in_front(state: BudgetState, job: str) -> Iterable[datetime]:
-    """The slots of those in front of `job` in the line; for a newcomer everybody's, unless it has begun."""
-    first = job in state.begun and job not in state.reserved
-    for other, slot in state.reserved.items():
-        if other == job or (first and other not in state.begun):
-            return
-        yield slot
 
 
 def _fit(taken: Iterable[datetime], rule: BudgetRule, earliest: datetime) -> datetime:

@@ -397,10 +397,8 @@ def _with_claimed(
     return phones
 
 
-def _granted(
-    ports: Ports, token: str, named: str | None
-) -> tuple[Grant, Waba, tuple[PhoneFacts, ...]]:
-    """What was granted, which WABA it is, and the proof that it is the customer's (docs/upstreams.md, "Meta").
+def _granted(ports: Ports, token: str, named: str | None) -> tuple[Grant, Waba, tuple[PhoneFacts, ...]]:
+    """What was granted, which WABA it is, and the proof that it is theirs (docs/upstreams.md, "Meta").
 
     One that is named is read while the grants are: what was read counts only once they allow it.
     """

@@ -134,7 +134,8 @@ class Run:
     @property
     def gate(self) -> Gate:
         """One slot of the partner budget for each call, or `PutOff`."""
-        return self._guarded(live_gate(self.ports, f"{self.ports.hub}/{self.phone_number_id}"))
+        job = f"{self.ports.hub}/{self.phone_number_id}"
+        return self._guarded(live_gate(self.ports, job, life.urgent_until(self.number)))
 
     @property
     def spare_gate(self) -> Gate:
