@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from onramp.adapters.memory import START
 from onramp.domain.budget import (
+    IN_A_ROW,
     LONGEST_LINE,
     LONGEST_PAUSE,
     STALE,
+    Begun,
     BudgetRule,
     BudgetState,
     push_back,
@@ -251,23 +253,35 @@ def test_a_job_that_has_begun_goes_on_before_those_who_have_not() -> None:
 
 def test_a_job_has_so_many_calls_in_a_row_and_then_stands_at_the_end() -> None:
     state = full()
+    take(state, RULE, "waits", START + seconds(15))
     now = START + SPAN
-    assert [take(state, RULE, "long", now) for _ in range(5)] == [None] * 5
-    assert take(state, RULE, "short", now) == take(state, RULE, "long", now) == now + SPAN
-    assert list(state.reserved) == ["long", "short"]
+    for _ in range(4):
+        assert take(state, RULE, "long", now) is None
+    assert state.begun["long"].calls == 4
+    state.begun["long"] = Begun(at=now, calls=IN_A_ROW - 1)
+    assert take(state, RULE, "waits", now) is None
+    assert take(state, RULE, "other", now) == take(state, RULE, "long", now) == now + SPAN
+    assert list(state.reserved) == ["long", "other"]
     now += SPAN
     assert take(state, RULE, "long", now) is None
     assert "long" not in state.begun
-    assert [take(state, RULE, job, now) for job in ("short", "a", "b", "c")] == [None] * 4
+    assert [take(state, RULE, job, now) for job in ("other", "a", "b", "c")] == [None] * 4
     assert take(state, RULE, "newcomer", now) == take(state, RULE, "long", now) == now + SPAN
     assert list(state.reserved) == ["newcomer", "long"]
 
 
 def test_who_has_begun_and_does_not_come_back_is_forgotten() -> None:
-    state = BudgetState()
-    take(state, RULE, "gone", START)
-    take(state, RULE, "other", START + STALE)
-    assert set(state.begun) == {"other"}
+    state = full()
+    take(state, RULE, "waits", START + seconds(25))
+    now = START + SPAN
+    assert take(state, RULE, "gone", now) is None
+    assert set(state.begun) == {"gone"}
+    take(state, RULE, "waits", now + STALE)
+    assert not state.begun
+
+
+def test_where_nobody_waits_there_is_no_order_to_keep() -> None:
+    assert not full().begun
 
 
 # --- whom somebody waits for

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from onramp.domain.records import HUB, Record, Stored
 
@@ -59,6 +59,11 @@ class BudgetState(Stored):
     begun: dict[str, Begun] = Field(default_factory=dict)
     blocked_until: datetime | None = None
 
+    @field_serializer("urgent", when_used="json")
+    def _milliseconds(self, times: dict[str, datetime]) -> dict[str, int]:
+        """Times as milliseconds: with many in the line, text would make each write cost more."""
+        return {job: round(at.timestamp() * 1000) for job, at in times.items()}
+
     @property
     def identity(self) -> tuple[str, ...]:
         """The hub: its partner is the one who is limited."""
@@ -99,7 +104,7 @@ def take(
         return None
     kept = line[:LONGEST_LINE]
     state.reserved = {other: slot if other == job else state.reserved[other] for other in kept}
-    if urgent_until is not None and urgent and job in kept:
+    if urgent_until is not None and urgent and job in kept and job not in state.urgent:
         state.urgent[job] = urgent_until
     return slot
 
@@ -194,10 +199,10 @@ def _forget(state: BudgetState, rule: BudgetRule, now: datetime) -> None:
 
 
 def _go_on(state: BudgetState, job: str, now: datetime) -> None:
-    """A call of the job has started: its next one follows, unless it has had its share."""
+    """A call of the job has started: its next one follows, if others wait, unless it has had its share."""
     before = state.begun.pop(job, None)
     calls = 1 if before is None else before.calls + 1
-    if calls < IN_A_ROW:
+    if calls < IN_A_ROW and state.reserved:
         state.begun[job] = Begun(at=now, calls=calls)
 
 

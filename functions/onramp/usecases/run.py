@@ -134,8 +134,8 @@ class Run:
     @property
     def gate(self) -> Gate:
         """One slot of the partner budget for each call, or `PutOff`."""
-        job = f"{self.ports.hub}/{self.phone_number_id}"
-        return self._guarded(live_gate(self.ports, job, life.urgent_until(self.number)))
+        urgent = life.urgent_until(self.number)
+        return self._guarded(live_gate(self.ports, self.phone_number_id, urgent))
 
     @property
     def spare_gate(self) -> Gate:
