@@ -132,14 +132,15 @@ def _through(run: Run, gate: Gate, filters: Sequence[Filter], *, once: bool = Fa
     """The number's channel in one list after the other. `once`: of each only the first page."""
     place = run.listing or _begin(run)
     while place.filter < len(filters):
-        run.listing = place
         channel = _candidate(run, place, gate)
         if channel is None:
             page = run.ports.partner.list_channels(filters[place.filter], place.offset, gate)
+            # Not before: where nothing was read yet, the next run begins as is best then.
+            run.listing = place
             channel = _among(run, page.items, place, gate)
             if filters[place.filter] is EVERYTHING and page.next_offset is not None:
                 note_long(run.ports, "channels")
-            place = _behind(place, filters, page.next_offset, once=once)
+            run.listing = place = _behind(place, filters, page.next_offset, once=once)
         if channel is not None:
             run.listing = None
             return channel
