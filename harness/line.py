@@ -17,10 +17,12 @@ from onramp.usecases import budgeting
 
 CALLS: Final = 5
 """The budget as 360dialog has it: calls in a window."""
-SPAN: Final = 31.0
+SPAN: Final = 30.0 + budget.GUARD.total_seconds()
 """Seconds of the budget's window, with its guard."""
 MOST_LATE: Final = 2
 """Slots."""
+AT_ONCE: Final = 3.0
+"""Seconds: slots that come together are one wait."""
 
 
 @dataclass
@@ -36,6 +38,14 @@ class Line:
         waited = [(asked, got, job) for asked, got, job in self.calls if got > asked]
         return [(sum(asked - SPAN < start <= got for start in self.spare), job) for asked, got, job in waited]
 
+    def slots_behind(self) -> list[tuple[int, str]]:
+        """For each live call: how many slots came while it waited that others had, and whose call it was."""
+        return [
+            (sum(asked < start < got - AT_ONCE and other != job for _, start, other in self.calls), job)
+            for asked, got, job in self.calls
+            if got > asked
+        ]
+
 
 @contextmanager
 def watched() -> Iterator[Line]:
@@ -45,9 +55,9 @@ def watched() -> Iterator[Line]:
     """
     line = Line()
 
-    def taking(state: BudgetState, rule: Any, job: str, now: Any) -> Any:
+    def taking(state: BudgetState, rule: Any, job: str, now: Any, **more: Any) -> Any:
         line.asked.setdefault(job, now.timestamp())
-        slot = budget.take(state, rule, job, now)
+        slot = budget.take(state, rule, job, now, **more)
         if slot is None:
             line.calls.append((line.asked.pop(job), now.timestamp(), job))
         return slot

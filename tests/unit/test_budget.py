@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from onramp.adapters.memory import START
 from onramp.domain.budget import (
+    IN_A_ROW,
     LONGEST_LINE,
     LONGEST_PAUSE,
     STALE,
+    Begun,
     BudgetRule,
     BudgetState,
     push_back,
@@ -24,7 +26,7 @@ from onramp.inbound.batch import seconds_until
 from onramp.usecases.budgeting import PATIENCE
 
 RULE = BudgetRule(calls=5, window=timedelta(seconds=30))
-SPAN = timedelta(seconds=31)
+SPAN = RULE.span
 
 
 def seconds(value: float) -> timedelta:
@@ -53,7 +55,7 @@ class Step:
 
 JOBS = 9
 SPARE = JOBS
-waits = st.one_of(st.just(0.0), st.floats(0, 2), st.floats(0, 40), st.sampled_from([30.0, 30.999, 31.0]))
+waits = st.one_of(st.just(0.0), st.floats(0, 2), st.floats(0, 40), st.sampled_from([30.0, 30.799, 30.8]))
 steps = st.lists(
     st.builds(
         Step,
@@ -85,7 +87,12 @@ def play(state: BudgetState, rule: BudgetRule, step: Step, now: datetime) -> boo
         return False
     if step.who == SPARE:
         return take_spare(state, rule, now) is None
-    return take(state, rule, f"job{step.who}", now) is None
+    return take(state, rule, f"job{step.who}", now, urgent_until=waited_for(step.who, now)) is None
+
+
+def waited_for(who: int | None, now: datetime) -> datetime | None:
+    """Somebody waits for every third job, for a while."""
+    return now + seconds(20) if who is not None and who % 3 == 0 else None
 
 
 @given(rule=rules, plan=steps)
@@ -128,7 +135,14 @@ def test_nobody_starts_at_the_cost_of_those_in_front(rule: BudgetRule, plan: lis
             return
         line = [job for job, slot in state.reserved.items() if slot > now - STALE]
         own = f"job{step.who}"
-        for job in line[: line.index(own)] if own in line else line:
+        if own in line:
+            line = line[: line.index(own)]
+        else:
+            begun = own in state.begun and state.begun[own].at > now - STALE
+            rank = (waited_for(step.who, now) is None, not begun)
+            urgent = {job for job, until in state.urgent.items() if until > now}
+            line = [job for job in line if (job not in urgent, job not in state.begun) <= rank]
+        for job in line:
             assert take(after, rule, job, now) is None
 
     run(rule, plan, watch)
@@ -144,7 +158,7 @@ def test_a_job_that_comes_at_its_slot_starts_or_waits_in_its_old_place(
         job = f"job{step.who}"
         line = [name for name, slot in state.reserved.items() if slot > now - STALE]
         after = state.model_copy(deep=True)
-        if job in line and take(after, rule, job, now) is not None:
+        if job in line and take(after, rule, job, now, urgent_until=waited_for(step.who, now)) is not None:
             assert list(after.reserved) == line
 
     run(rule, plan, watch)
@@ -160,7 +174,8 @@ def test_a_lonely_job_gets_its_slot(rule: BudgetRule, plan: list[Step]) -> None:
 
     run(rule, [*plan, Step(0, 0)], watch)
     state, now = last[0]
-    for _ in range(JOBS + 2):
+    # As long as those in front may still come back, and a turn for each of them.
+    for _ in range(JOBS + 2 + math.ceil(STALE / rule.span)):
         slot = take(state, rule, "lonely", now)
         if slot is None:
             return
@@ -219,6 +234,98 @@ def test_the_line_has_an_end_and_the_limit_holds_beyond_it() -> None:
     for index in range(LONGEST_LINE + 10):
         assert take(state, RULE, f"job{index}", START) is not None
     assert len(state.reserved) == LONGEST_LINE
+
+
+# --- who has begun
+
+
+def test_a_job_that_has_begun_goes_on_before_those_who_have_not() -> None:
+    state = full()
+    for index in range(6):
+        take(state, RULE, f"job{index}", START)
+    now = START + SPAN
+    assert take(state, RULE, "job0", now) is None
+    assert [take(state, RULE, "job0", now) for _ in range(4)] == [None] * 4
+    assert take(state, RULE, "job1", now) == now + SPAN
+    assert take(state, RULE, "job0", now) == now + SPAN
+    assert next(iter(state.reserved)) == "job0"
+
+
+def test_a_job_has_so_many_calls_in_a_row_and_then_stands_at_the_end() -> None:
+    state = full()
+    take(state, RULE, "waits", START + seconds(15))
+    now = START + SPAN
+    for _ in range(4):
+        assert take(state, RULE, "long", now) is None
+    assert state.begun["long"].calls == 4
+    state.begun["long"] = Begun(at=now, calls=IN_A_ROW - 1)
+    assert take(state, RULE, "waits", now) is None
+    assert take(state, RULE, "other", now) == take(state, RULE, "long", now) == now + SPAN
+    assert list(state.reserved) == ["long", "other"]
+    now += SPAN
+    assert take(state, RULE, "long", now) is None
+    assert "long" not in state.begun
+    assert [take(state, RULE, job, now) for job in ("other", "a", "b", "c")] == [None] * 4
+    assert take(state, RULE, "newcomer", now) == take(state, RULE, "long", now) == now + SPAN
+    assert list(state.reserved) == ["newcomer", "long"]
+
+
+def test_who_has_begun_and_does_not_come_back_is_forgotten() -> None:
+    state = full()
+    take(state, RULE, "waits", START + seconds(25))
+    now = START + SPAN
+    assert take(state, RULE, "gone", now) is None
+    assert set(state.begun) == {"gone"}
+    take(state, RULE, "waits", now + STALE)
+    assert not state.begun
+
+
+def test_where_nobody_waits_there_is_no_order_to_keep() -> None:
+    assert not full().begun
+
+
+# --- whom somebody waits for
+
+
+def test_a_job_that_somebody_waits_for_goes_before_a_backlog_but_not_before_its_likes() -> None:
+    state = full()
+    for index in range(12):
+        take(state, RULE, f"old{index}", START)
+    now = START + seconds(10)
+    assert take(state, RULE, "first", now, urgent_until=now + SPAN) == START + SPAN
+    assert take(state, RULE, "second", now, urgent_until=now + SPAN) == START + SPAN
+    assert list(state.reserved)[:3] == ["first", "second", "old0"]
+    assert take(state, RULE, "old4", now) == START + 2 * SPAN
+
+
+def test_it_goes_before_those_of_the_backlog_that_have_begun_too() -> None:
+    state = full()
+    for index in range(8):
+        take(state, RULE, f"old{index}", START)
+    now = START + SPAN
+    assert [take(state, RULE, f"old{index}", now) for index in range(5)] == [None] * 5
+    for index in range(5):
+        take(state, RULE, f"old{index}", now)
+    assert take(state, RULE, "new", now, urgent_until=now + SPAN) == now + SPAN
+    assert list(state.reserved) == ["new", "old0", "old1", "old2", "old3", "old4", "old5", "old6", "old7"]
+
+
+def test_who_has_stood_in_the_line_for_long_is_part_of_the_backlog() -> None:
+    state = full()
+    for index in range(12):
+        take(state, RULE, f"old{index}", START, urgent_until=START + seconds(5))
+    now = START + seconds(10)
+    assert take(state, RULE, "new", now, urgent_until=now + SPAN) == START + SPAN
+    assert next(iter(state.reserved)) == "new"
+
+
+def test_who_finds_the_line_full_is_let_in_when_somebody_waits_for_it() -> None:
+    state = full()
+    for index in range(LONGEST_LINE):
+        take(state, RULE, f"job{index}", START)
+    assert take(state, RULE, "new", START, urgent_until=START + SPAN) == START + SPAN
+    assert len(state.reserved) == LONGEST_LINE
+    assert next(iter(state.reserved)) == "new"
 
 
 # --- a 429

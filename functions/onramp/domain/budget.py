@@ -2,8 +2,12 @@
 
 The state is one small record. A call may start when fewer than `calls` calls started within the window
 before it and enough room is left for those that wait in front of it. A caller that has to wait gets a place
-in the line and the time of its slot, so that the waiting ones come back one after the other. Starts alone
-hold the limit; the line only orders, so a wrong or forgotten place can waste a slot but never break it.
+in the line and the time of its slot, so that the waiting ones come back one after the other.
+
+The line has two orders in one. Jobs for which somebody waits right now stand before those of a backlog; and
+who has begun goes on before those who have not, so that a job is done before what its first call has found
+out is old. Starts alone hold the limit; the line only orders, so a wrong or forgotten place can waste a slot
+but never break it.
 """
 
 import math
@@ -12,11 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
-from onramp.domain.records import HUB, Stored
+from onramp.domain.records import HUB, Record, Stored
 
-GUARD: Final = timedelta(seconds=1)
+GUARD: Final = timedelta(seconds=0.8)
 """Added to the window: two calls may travel for different times between here and 360dialog's clock."""
 STALE: Final = timedelta(seconds=20)
 """A place in the line nobody has come back for by then is free again."""
@@ -28,17 +32,37 @@ _NOBODY: Final = "\0"
 """A place in the line that nobody has."""
 LONGEST_PAUSE: Final = timedelta(hours=1)
 """The most a `Retry-After` is believed."""
+IN_A_ROW: Final = 6
+"""Calls of a job that follow each other: a longer one goes to the end of the line like everybody."""
+
+
+class Begun(Record):
+    """A job whose calls follow each other: when the last one started, and how many there were."""
+
+    at: datetime
+    calls: int = 1
 
 
 class BudgetState(Stored):
-    """Starts of the last window, the line (slot by job, first come first), and until when to rest."""
+    """Starts of the last window, the line (slot by job, first come first), and until when to rest.
+
+    `begun`: jobs that have called a moment ago. `urgent`: those of the line for which
+    somebody waits, and until when.
+    """
 
     KIND: ClassVar[str] = "BUDGET"
 
     hub: str = HUB
     starts: list[datetime] = Field(default_factory=list)
     reserved: dict[str, datetime] = Field(default_factory=dict)
+    urgent: dict[str, datetime] = Field(default_factory=dict)
+    begun: dict[str, Begun] = Field(default_factory=dict)
     blocked_until: datetime | None = None
+
+    @field_serializer("urgent", when_used="json")
+    def _milliseconds(self, times: dict[str, datetime]) -> dict[str, int]:
+        """Times as milliseconds: with many in the line, text would make each write cost more."""
+        return {job: round(at.timestamp() * 1000) for job, at in times.items()}
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -59,21 +83,29 @@ class BudgetRule:
         return self.window + GUARD
 
 
-def take(state: BudgetState, rule: BudgetRule, job: str, now: datetime) -> datetime | None:
+def take(
+    state: BudgetState, rule: BudgetRule, job: str, now: datetime, *, urgent_until: datetime | None = None
+) -> datetime | None:
     """Start a call for `job` now, or give it a place in the line. Changes `state`.
 
-    Returns None when the call may start at once (it is counted as started), else the time of its slot. Until
-    it starts, a job keeps its place, however often it asks.
+    `urgent_until`: so long somebody waits for it. Returns None when the call may start at once (it is counted
+    as started), else the time of its slot. Until it starts, a job keeps its place, however often it asks.
     """
     _forget(state, rule, now)
     earliest = _earliest(state, now)
-    slot = _fit([*state.starts, *(max(ahead, earliest) for ahead in _in_front(state, job))], rule, earliest)
+    urgent = urgent_until is not None and urgent_until > now
+    line = _line(state, job, urgent=urgent)
+    in_front = [state.reserved[other] for other in line[: line.index(job)]]
+    slot = _fit([*state.starts, *(max(ahead, earliest) for ahead in in_front)], rule, earliest)
     if slot <= now:
         state.reserved.pop(job, None)
         state.starts.append(now)
+        _go_on(state, job, now)
         return None
-    if job in state.reserved or len(state.reserved) < LONGEST_LINE:
-        state.reserved[job] = slot
+    kept = line[:LONGEST_LINE]
+    state.reserved = {other: slot if other == job else state.reserved[other] for other in kept}
+    if urgent_until is not None and urgent and job in kept and job not in state.urgent:
+        state.urgent[job] = urgent_until
     return slot
 
 
@@ -158,18 +190,39 @@ def _pause(rule: BudgetRule, retry_after: float | None) -> timedelta:
 def _forget(state: BudgetState, rule: BudgetRule, now: datetime) -> None:
     state.starts = [start for start in sorted(state.starts) if start > now - rule.span]
     state.reserved = {job: slot for job, slot in state.reserved.items() if slot > now - STALE}
+    state.urgent = {
+        job: until for job, until in state.urgent.items() if job in state.reserved and until > now
+    }
+    state.begun = {
+        job: begun for job, begun in state.begun.items() if job in state.reserved or begun.at > now - STALE
+    }
+
+
+def _go_on(state: BudgetState, job: str, now: datetime) -> None:
+    """A call of the job has started: its next one follows, if others wait, unless it has had its share."""
+    before = state.begun.pop(job, None)
+    calls = 1 if before is None else before.calls + 1
+    if calls < IN_A_ROW and state.reserved:
+        state.begun[job] = Begun(at=now, calls=calls)
+
+
+def _line(state: BudgetState, job: str, *, urgent: bool) -> list[str]:
+    """The line with `job` in it: where it stands already, else behind the last one that goes before it."""
+    line = list(state.reserved)
+    if job in state.reserved:
+        return line
+    rank = (not urgent, job not in state.begun)
+    place = next((at for at, other in enumerate(line) if _rank(state, other) > rank), len(line))
+    return [*line[:place], job, *line[place:]]
+
+
+def _rank(state: BudgetState, job: str) -> tuple[bool, bool]:
+    """Who goes before whom in the line: smaller first."""
+    return job not in state.urgent, job not in state.begun
 
 
 def _earliest(state: BudgetState, now: datetime) -> datetime:
     return max(now, state.blocked_until or now)
-
-
-def _in_front(state: BudgetState, job: str) -> Iterable[datetime]:
-    """The slots of those in front of `job` in the line; for a newcomer everybody's."""
-    for other, slot in state.reserved.items():
-        if other == job:
-            return
-        yield slot
 
 
 def _fit(taken: Iterable[datetime], rule: BudgetRule, earliest: datetime) -> datetime:

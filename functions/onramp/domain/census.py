@@ -1,7 +1,7 @@
 """The census: all channels at 360dialog beside our numbers, page by page, its place remembered."""
 
 from datetime import datetime, timedelta
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -10,8 +10,12 @@ from onramp.domain.records import Worked
 EVERY: Final = timedelta(hours=24)
 SOON: Final = timedelta(minutes=10)
 """At least so long after the last one ended another one begins, however many numbers wait."""
+ONE_PAGE: Final = 200
+"""So many channels or clients 360dialog lists with one call."""
 UNKNOWN_TOLD: Final = 100
 """Ids of unknown channels that one report names."""
+
+type List = Literal["channels", "clients"]
 
 
 class Census(Worked):
@@ -19,7 +23,8 @@ class Census(Worked):
 
     `unknown` are the billed channels of this round that belong to no number of ours; `unknown_count` all of
     them. `wanted`: numbers wait, the next round begins as soon as it may. `whole_since`: when the last round
-    began that has come to its end, and `channels` how many it has seen.
+    began that has come to its end, and `channels` how many it has seen. `long`: lists of 360dialog's that
+    have more than one page, so that nobody need find out again.
     """
 
     KIND: ClassVar[str] = "CENSUS"
@@ -33,6 +38,7 @@ class Census(Worked):
     wanted: bool = False
     whole_since: datetime | None = None
     channels: int = 0
+    long: list[List] = Field(default_factory=list)
     due_at: datetime | None = None
 
     @property
@@ -59,6 +65,8 @@ class Census(Worked):
         """The round is over. `whole`: every page was read."""
         if whole:
             self.whole_since, self.channels = self.began_at, self.seen
+            others = [name for name in self.long if name != "channels"]
+            self.long = [*others, "channels"] if self.seen > ONE_PAGE else others
         self.began_at = None
         self.ended_at = now
         self.due_at = now + EVERY

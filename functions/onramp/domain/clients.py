@@ -11,7 +11,7 @@ class ClientRecord(Worked):
 
     `tenant` owns it once there is a client, or once one may have been made. `absent_at`: 360dialog's list was
     read in full then and had no such client. `intent_at`: a create was sent then and its outcome is not
-    known. `many`: the list has more than one page. `offset`: where a listing goes on that the budget has cut;
+    known. `offset`: where a listing goes on that the budget has cut;
     `paging`: it goes page by page, for the filter was of no use.
     """
 
@@ -22,7 +22,6 @@ class ClientRecord(Worked):
     client_id: str | None = None
     absent_at: datetime | None = None
     intent_at: datetime | None = None
-    many: bool = False
     offset: int = 0
     paging: bool = False
 

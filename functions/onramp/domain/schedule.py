@@ -22,6 +22,8 @@ CHECK_EVERY: Final = timedelta(days=1)
 """How often a connected number is proved."""
 CHECK_SOONEST: Final = timedelta(hours=1)
 """So soon after one check there is no other."""
+URGENT_FOR: Final = timedelta(minutes=5)
+"""So long after a step became due somebody may be looking at the page, and it goes before a backlog."""
 LIST_LAG: Final = timedelta(minutes=10)
 """How long what 360dialog lists may be older than an event that told of it."""
 

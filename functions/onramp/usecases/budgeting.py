@@ -13,7 +13,7 @@ from onramp.usecases.changing import pause
 
 PATIENCE: Final = timedelta(seconds=2)
 """So long a run waits inside the function, because a queue counts whole seconds."""
-FRESH: Final = timedelta(seconds=0.5)
+FRESH: Final = timedelta(seconds=0.4)
 """So old a slot may be when its request goes out: half of the budget's guard, the rest is for the way."""
 STORAGE_PAUSE: Final = timedelta(seconds=5)
 THROTTLE_PAUSE: Final = timedelta(seconds=30)
@@ -25,15 +25,19 @@ AGED: Final = 3
 type Ask = Callable[[BudgetState, BudgetRule, datetime], datetime | None]
 
 
-def live_gate(ports: Ports, job: str) -> Gate:
+def live_gate(ports: Ports, job: str, urgent_until: datetime | None = None) -> Gate:
     """A gate that lets one request through when the budget has room, else raises `PutOff`.
 
-    A slot that is due within `PATIENCE` is waited for. `job` names the caller's place in the line.
+    A slot that is due within `PATIENCE` is waited for. `job` names the caller's place in the line; until
+    `urgent_until` it stands before those for whom nobody waits.
     """
+
+    def ask(state: BudgetState, rule: BudgetRule, now: datetime) -> datetime | None:
+        return budget.take(state, rule, job, now, urgent_until=urgent_until)
 
     def gate() -> None:
         while True:
-            slot = _slot(ports, lambda state, rule, now: budget.take(state, rule, job, now))
+            slot = _slot(ports, ask)
             if slot is None:
                 return
             wait = slot - ports.clock.now()

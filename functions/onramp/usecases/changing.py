@@ -26,15 +26,22 @@ type Along = Sequence[Stored] | None
 
 
 def change[R: Stored](
-    ports: Ports, kind: type[R], identity: tuple[str, ...], edit: Callable[[R], Along]
+    ports: Ports,
+    kind: type[R],
+    identity: tuple[str, ...],
+    edit: Callable[[R], Along],
+    *,
+    known: R | None = None,
 ) -> R:
     """Apply `edit` to the stored record and give the result; writes nothing when nothing changed.
 
     `edit` may run several times, each time on a fresh copy; what it raises goes through and nothing is
-    written. Raises `Problem(not_found)`, `UnavailableError` after `TRIES` lost races.
+    written. `known`: the record as it was read a moment ago; it is read again only if somebody has written it
+    since. Raises `Problem(not_found)`, `UnavailableError` after `TRIES` lost races.
     """
     for tries in range(TRIES):
-        record = ports.store.read(kind, *identity)
+        at_hand = known if tries == 0 else None
+        record = at_hand.model_copy(deep=True) if at_hand else ports.store.read(kind, *identity)
         if record is None:
             raise Problem("not_found", "There is no such record.")
         before = record.model_copy(deep=True)

@@ -9,7 +9,7 @@ Storage has patience here: there is no second chance to get this token.
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -38,7 +38,7 @@ from onramp.domain.signup import (
 from onramp.domain.states import SignupStatus
 from onramp.domain.text import mapping, members, text
 from onramp.ports import Ports
-from onramp.ports.upstreams import Grant, PhoneFacts
+from onramp.ports.upstreams import Grant, PhoneFacts, WabaFacts
 from onramp.usecases.changing import Along, change, pause
 from onramp.usecases.limits import release
 from onramp.usecases.links import spender
@@ -335,8 +335,7 @@ def prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: 
     claims = exchange.done
     claimed_waba = claims.waba_id if claims else None
     try:
-        grant = ports.meta.inspect(token)
-        waba, granted = _granted(ports, token, grant, chosen or claimed_waba)
+        grant, waba, granted = _granted(ports, token, chosen or claimed_waba)
     except UpstreamError as trouble:
         raise _answer(ports, trouble, code_spent=False) from trouble
     claimed = claims.phone_number_id if claims and waba.id == claimed_waba else None
@@ -357,7 +356,7 @@ def prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: 
         seen = (*proved_by(ports, stored, waba.id), *remembered_user(ports, stored, grant.user_id))
         return [*parts, *seen, *_staying(ports, signup.id)]
 
-    saved = change(ports, Signup, (signup.id,), edit)
+    saved = change(ports, Signup, (signup.id,), edit, known=signup)
     if saved.waba is None or saved.waba.id != waba.id:
         raise Problem("signup_closed", "This signup has been given another WABA.")
     ports.telemetry.count("SignupsAuthorized")
@@ -398,26 +397,26 @@ def _with_claimed(
     return phones
 
 
-def _granted(
-    ports: Ports, token: str, grant: Grant, named: str | None
-) -> tuple[Waba, tuple[PhoneFacts, ...]]:
-    """Which WABA it is and the proof that it is the customer's (docs/upstreams.md, "Meta")."""
-    granted = list(grant.waba_ids)
-    waba_id = named
-    if waba_id is None:
-        if len(granted) != 1:
+def _granted(ports: Ports, token: str, named: str | None) -> tuple[Grant, Waba, tuple[PhoneFacts, ...]]:
+    """What was granted, which WABA it is, and the proof that it is theirs (docs/upstreams.md, "Meta").
+
+    One that is named is read while the grants are: what was read counts only once they allow it.
+    """
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        begun = None if named is None else _begin_reading(ports, pool, token, named)
+        grant = ports.meta.inspect(token)
+        granted = list(grant.waba_ids)
+        if named is None and len(granted) != 1:
             raise Problem(
                 "waba_ambiguous",
                 "Name the WABA: call again with waba_id and without a code.",
                 candidates=_candidates(ports, token, granted),
             )
-        waba_id = granted[0]
-    if granted and waba_id not in granted:
-        raise Problem("waba_not_granted", "The customer's token does not grant this WABA.")
-    with ThreadPoolExecutor(max_workers=3) as pool:
-        reading = pool.submit(ports.meta.read_waba, token, waba_id)
-        numbers = pool.submit(ports.meta.read_numbers, token, waba_id)
+        waba_id = named or granted[0]
+        if granted and waba_id not in granted:
+            raise Problem("waba_not_granted", "The customer's token does not grant this WABA.")
         business = None if granted else pool.submit(ports.meta.business_of, token)
+        reading, numbers = begun or _begin_reading(ports, pool, token, waba_id)
         facts, phones = reading.result(), tuple(numbers.result())
         business_id = business.result() if business else None
     if not granted and facts.owner_business_id and facts.owner_business_id != business_id:
@@ -428,7 +427,15 @@ def _granted(
         business_id=facts.owner_business_id or business_id,
         proof=PROVED_BY_GRANT if granted else PROVED_BY_USE,
     )
-    return waba, phones
+    return grant, waba, phones
+
+
+def _begin_reading(
+    ports: Ports, pool: Executor, token: str, waba_id: str
+) -> "tuple[Future[WabaFacts], Future[Sequence[PhoneFacts]]]":
+    """Ask for a WABA and its numbers, side by side."""
+    meta = ports.meta
+    return pool.submit(meta.read_waba, token, waba_id), pool.submit(meta.read_numbers, token, waba_id)
 
 
 def _candidates(ports: Ports, token: str, waba_ids: list[str]) -> list[dict[str, str]]:

@@ -16,18 +16,16 @@ from functools import partial
 from typing import Final
 
 from onramp.domain import number as life
-from onramp.domain.census import Census
 from onramp.domain.errors import Permanent, Transient
 from onramp.domain.number import Listing, Number, contradicts, is_of, may_be_of, waba_place
 from onramp.domain.partner_events import Channel
 from onramp.ports.upstreams import Gate
+from onramp.usecases.long_lists import is_long, note_long
 from onramp.usecases.resolve import resolve
 from onramp.usecases.run import Run
 
 LATE: Final = timedelta(minutes=30)
 """So long a number waits for a channel that is surely its own before the only one left is taken for it."""
-ONE_PAGE: Final = 200
-"""So many channels are read with one call."""
 SURELY: Final = 3
 """So often in a row an answer that ends something is heard before it is believed."""
 STRAYS: Final = 10
@@ -60,8 +58,7 @@ def find_before(run: Run, gate: Gate) -> Channel | None:
 
 def _begin(run: Run) -> Listing:
     """Behind the list of everything where it is known to be long."""
-    census = run.ports.store.read(Census, run.ports.hub)
-    return Listing(filter=int(census is not None and census.channels > ONE_PAGE))
+    return Listing(filter=int(is_long(run.ports, "channels")))
 
 
 def find_returned(run: Run, gate: Gate) -> Channel | None:
@@ -135,12 +132,15 @@ def _through(run: Run, gate: Gate, filters: Sequence[Filter], *, once: bool = Fa
     """The number's channel in one list after the other. `once`: of each only the first page."""
     place = run.listing or _begin(run)
     while place.filter < len(filters):
-        run.listing = place
         channel = _candidate(run, place, gate)
         if channel is None:
             page = run.ports.partner.list_channels(filters[place.filter], place.offset, gate)
+            # Not before: where nothing was read yet, the next run begins as is best then.
+            run.listing = place
             channel = _among(run, page.items, place, gate)
-            place = _behind(place, filters, page.next_offset, once=once)
+            if filters[place.filter] is EVERYTHING and page.next_offset is not None:
+                note_long(run.ports, "channels")
+            run.listing = place = _behind(place, filters, page.next_offset, once=once)
         if channel is not None:
             run.listing = None
             return channel

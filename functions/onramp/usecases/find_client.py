@@ -25,6 +25,7 @@ from onramp.domain.schedule import SETTLE
 from onramp.domain.signup import Client, Signup
 from onramp.ports.upstreams import Page, RemoteClient
 from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt
+from onramp.usecases.long_lists import is_long, note_long
 from onramp.usecases.run import Run
 
 ABSENT_FOR: Final = timedelta(hours=6)
@@ -188,12 +189,12 @@ class ClientWork:
         Up to 200 clients the first page is complete and needs no trust in the filter, whose treatment of case
         is unknown. Where a listing of many has come to is kept in the record.
         """
-        record = self.record
-        if not record.many:
+        record, ports = self.record, self._run.ports
+        if not is_long(ports, "clients"):
             first = self._page(0)
             if self._matching(first) or first.next_offset is None:
                 return self._matching(first)
-            record.many = True
+            note_long(ports, "clients")
         if not record.paging:
             filtered = self._page(0, email=self._client.email)
             if self._matching(filtered) or _is_filtered(filtered, self._email):

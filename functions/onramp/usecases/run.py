@@ -134,7 +134,8 @@ class Run:
     @property
     def gate(self) -> Gate:
         """One slot of the partner budget for each call, or `PutOff`."""
-        return self._guarded(live_gate(self.ports, f"{self.ports.hub}/{self.phone_number_id}"))
+        urgent = life.urgent_until(self.number)
+        return self._guarded(live_gate(self.ports, self.phone_number_id, urgent))
 
     @property
     def spare_gate(self) -> Gate:

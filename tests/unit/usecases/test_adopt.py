@@ -421,12 +421,12 @@ def test_the_census_is_woken_and_the_last_one_shown(bench: Bench) -> None:
 def test_the_outlook_tells_what_is_free_and_how_long_spare_calls_take() -> None:
     bench = Bench(calls=5)
     first = outlook(bench.ports, 5)
-    assert (first.free, first.spare, first.free_in, first.lasts) == (5, 2, 0.0, 62.0)
+    assert (first.free, first.spare, first.free_in, first.lasts) == (5, 2, 0.0, 61.6)
     there(bench)
     adopt(bench)
     adopt(bench)
     later = outlook(bench.ports, 1)
-    assert (later.free, later.spare, later.lasts) == (3, 0, 31.0)
+    assert (later.free, later.spare, later.lasts) == (3, 0, 30.8)
 
 
 # -- whatever 360dialog shows ------------------------------------------------------------------------------

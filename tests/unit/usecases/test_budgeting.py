@@ -8,11 +8,12 @@ import pytest
 
 from onramp.domain.budget import BudgetState
 from onramp.domain.errors import Conflict, PutOff, Throttled, UnavailableError
+from onramp.ports import DEFAULT_BUDGET
 from onramp.ports.upstreams import Gate
 from onramp.usecases.budgeting import AGED, PATIENCE, TRIES, live_gate, rest, spare_gate
 from tests.unit.usecases.bench import Bench
 
-SPAN = timedelta(seconds=31)
+SPAN = DEFAULT_BUDGET.span
 
 SPARE = 2
 """Of five slots."""

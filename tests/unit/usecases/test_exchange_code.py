@@ -1,5 +1,6 @@
 """Promises 1 and 2: ownership is proved first, a code is used once and never lost through us."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -83,6 +84,45 @@ def with_token(record: Any) -> bool:
 
 
 # --- the way it should go
+
+
+def test_a_waba_that_the_browser_names_is_read_while_its_grants_are(bench: Bench) -> None:
+    under_way = threading.Barrier(3)
+    for asked in ("inspect", "read_waba", "read_numbers"):
+        bench.meta.meanwhile[asked] = lambda: under_way.wait(timeout=30)
+    assert exchange(bench).waba is not None
+    assert bench.meta.calls[0] == "exchange"
+    assert sorted(bench.meta.calls[1:]) == ["inspect", "read_numbers", "read_waba"]
+
+
+def test_what_was_read_of_a_waba_counts_for_nothing_without_its_grant(bench: Bench) -> None:
+    bench.meta.granted = ["2999"]
+    bench.meta.troubles["read_numbers"] = [Transient("meta_unavailable", status=503)]
+    assert refused(lambda: exchange(bench)).code == "waba_not_granted"
+    assert bench.load().waba is None
+
+
+def test_the_signup_is_not_loaded_again(bench: Bench) -> None:
+    signup, read, kinds = bench.load(), bench.store.read, []
+
+    def watched(kind: Any, *identity: str) -> Any:
+        kinds.append(kind)
+        return read(kind, *identity)
+
+    bench.store.read = watched  # type: ignore[method-assign]
+    exchange_code(bench.ports, signup, "code", INFO)
+    assert kinds == [Exchange]
+
+
+def test_a_signup_that_somebody_has_written_meanwhile_is_read_again(bench: Bench) -> None:
+    def note() -> None:
+        other = bench.load()
+        other.reference = "changed"
+        bench.store.commit(other)
+
+    bench.meta.meanwhile["exchange"] = note
+    exchange(bench)
+    assert (bench.load().reference, bench.load().waba is None) == ("changed", False)
 
 
 def test_code_and_session_info_lead_to_a_proven_waba_with_its_numbers(bench: Bench) -> None:

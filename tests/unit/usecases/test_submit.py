@@ -9,7 +9,7 @@ import pytest
 
 from onramp.domain.census import Census
 from onramp.domain.clients import ClientRecord
-from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient
+from onramp.domain.errors import Ambiguous, Conflict, Permanent, Throttled, Transient
 from onramp.domain.number import Number
 from onramp.domain.partner_events import Channel
 from onramp.domain.schedule import LIST_LAG, SETTLE
@@ -17,7 +17,8 @@ from onramp.domain.signup import Client
 from onramp.domain.states import Progress, Step
 from onramp.ports.upstreams import Gate, Page, RemoteClient
 from onramp.usecases.census import work_on_census
-from onramp.usecases.find_channel import LATE, ONE_PAGE
+from onramp.usecases.find_channel import LATE
+from onramp.usecases.long_lists import is_long, note_long
 from tests.unit.usecases.bench import EMAIL, TENANT, WABA, Bench, digits
 
 UNANSWERED = Ambiguous("partner_unavailable")
@@ -276,7 +277,7 @@ def test_dead_and_ended_channels_do_not_keep_a_number_from_its_submission(bench:
 
 
 def test_where_there_are_many_channels_a_number_is_looked_for_by_metas_id(bench: Bench) -> None:
-    bench.store.commit(Census(whole_since=bench.now, channels=ONE_PAGE + 1))
+    bench.store.commit(Census(long=["channels"]))
     bench.submit()
     asked: list[dict[str, str]] = []
     listed = bench.partner.list_channels
@@ -329,7 +330,7 @@ def test_a_number_that_was_refused_and_has_a_channel_is_adopted(bench: Bench) ->
 
 
 def test_after_a_refusal_a_channel_is_found_by_its_digits_whatever_its_client(bench: Bench) -> None:
-    bench.store.commit(Census(whole_since=bench.now, channels=ONE_PAGE + 1))
+    bench.store.commit(Census(long=["channels"]))
     bench.partner.channels = [bench.channel(external_id=None, client_id="9CL", progress=Progress.LIVE)]
     bench.submit()
     bench.partner.troubles["submit_number"] = [REFUSED]
@@ -384,7 +385,7 @@ def test_a_client_that_another_tenant_has_under_its_email_is_not_used(bench: Ben
 def test_the_client_of_the_tenants_other_numbers_of_the_waba_is_used(bench: Bench) -> None:
     bench.submit("s1", ("1001",))
     bench.change(client_id="7CL", channel_id="c1", progress=Progress.CREATED)
-    bench.store.commit(Census(whole_since=bench.now, channels=ONE_PAGE + 1))
+    bench.store.commit(Census(long=["channels"]))
     bench.submit("s2", ("1002",), client=Client(name="Other", email="other@example.com"))
     bench.work("1002")
     assert bench.partner.calls == ["list_channels", "submit_number"]
@@ -765,7 +766,35 @@ def test_a_client_on_a_later_page_is_found_whatever_becomes_of_the_filter(bench:
     bench.work()
     assert bench.number().client_id == "mineCL"
     assert bench.partner.calls.count("list_clients") == (2 if obeys else 5)
-    assert client(bench).many
+    assert is_long(bench.ports, "clients")
+
+
+def test_one_number_finds_out_that_the_lists_are_long_and_the_others_need_not(bench: Bench) -> None:
+    bench.partner.clients = [remote(f"{index}CL", f"o{index}@example.com") for index in range(201)]
+    bench.partner.channels = [bench.channel(f"c{index}CH", f"x{index}", waba_id="9") for index in range(201)]
+    bench.submit()
+    bench.work()
+    assert len(bench.partner.submitted) == 1
+    assert bench.partner.calls.count("list_clients") == bench.partner.calls.count("list_channels") == 2
+    note_long(bench.ports, "clients")
+    bench.submit("s2", ("1002",), client=Client(name="Other", email="other@example.com"))
+    bench.work("1002")
+    assert len(bench.partner.submitted) == 2
+    assert bench.partner.calls.count("list_clients") == bench.partner.calls.count("list_channels") == 3
+
+
+def test_that_a_list_is_long_is_noted_by_the_next_one_when_somebody_writes_at_the_moment(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: object, **__: object) -> None:
+        raise Conflict
+
+    with monkeypatch.context() as lost:
+        lost.setattr(bench.store, "commit", lose)
+        note_long(bench.ports, "channels")
+    assert not is_long(bench.ports, "channels")
+    note_long(bench.ports, "channels")
+    assert is_long(bench.ports, "channels")
 
 
 def test_a_client_on_a_later_page_is_missing_only_when_all_were_read(bench: Bench) -> None:
@@ -784,7 +813,7 @@ def test_a_listing_of_clients_that_the_budget_cuts_goes_on_where_it_stopped() ->
     bench.partner.obeys = False
     bench.submit()
     bench.work()
-    assert client(bench).many
+    assert is_long(bench.ports, "clients")
     assert client(bench).offset == 0
     for _ in range(30):
         if bench.number().next_step is not Step.SUBMIT:

@@ -79,6 +79,7 @@ from onramp.domain.number.runs import (
     submitted,
     surely_absent,
     take,
+    urgent_until,
 )
 from onramp.domain.number.wishes import (
     ask,
@@ -99,5 +100,5 @@ __all__ = (
     "key_made", "looked", "looked_before", "match_late", "may_be_of", "may_mend", "mended", "missed",
     "move", "note", "overdue", "plan_again", "proved", "put_off", "reconnect", "refuse", "renew_client",
     "renew_key", "retry", "rotate", "schedule", "second_is_gone", "see", "set_back", "settle_notice",
-    "submit", "submitted", "surely_absent", "take", "take_back", "waba_place",
+    "submit", "submitted", "surely_absent", "take", "take_back", "urgent_until", "waba_place",
 )  # fmt: skip

@@ -1,6 +1,8 @@
 """What a run of a step does to its number: it takes it, and writes down what came of it."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from onramp.domain.errors import FAILURES, PutOff
@@ -9,7 +11,7 @@ from onramp.domain.number.lives import begin_life
 from onramp.domain.number.notices import ease, note, settle_notice
 from onramp.domain.number.plan import advance
 from onramp.domain.number.record import ChannelKey, Failure, Intent, Number, Unseen
-from onramp.domain.schedule import LIST_LAG, LONGEST_WAIT
+from onramp.domain.schedule import LIST_LAG, LONGEST_WAIT, URGENT_FOR
 from onramp.domain.states import Attention, Progress, Step
 
 PATIENCE: Final = timedelta(seconds=2)
@@ -19,6 +21,11 @@ MENDED_EVERY: Final = timedelta(hours=23)
 
 Less than a day, for a check that comes some seconds earlier than yesterday's is the next day's all the same.
 """
+
+_FORMED_IN: Final[Mapping[Progress, Progress]] = MappingProxyType(
+    {Progress.SUBMITTING: Progress.PENDING, Progress.CONNECTING: Progress.LIVE}
+)
+"""The states in which an intent is formed, by those that say that there is one."""
 
 
 def take(number: Number, owner: str, now: datetime) -> Step | None:
@@ -88,6 +95,15 @@ def held_up(number: Number, stray: str) -> None:
 def surely_absent(number: Number, now: datetime) -> bool:
     """Whether it was looked for so lately that nothing can have come in between unnoticed."""
     return number.absent_at is not None and now - number.absent_at < LIST_LAG
+
+
+def urgent_until(number: Number) -> datetime:
+    """Until when somebody may be looking: it came to where it is a moment ago, and its next calls go first.
+
+    An intent is none of its own: it belongs to the state in which it was formed.
+    """
+    state = _FORMED_IN.get(number.progress, number.progress)
+    return number.steps.get(state, number.created_at) + URGENT_FOR
 
 
 def renew_client(number: Number) -> None:
