@@ -1,8 +1,8 @@
 """How fast 1,000 numbers are onboarded at the real budget, in simulated time.
 
 Run it with ``PYTHONPATH=functions:. .venv/bin/python -m bench.rate``; it takes some minutes, for the real use
-cases really run. ``--write`` puts the table into docs/performance.md. What 360dialog takes, 5 calls in 30 s, is the limit; how close to it we come, and how many
-calls a number needs, is what is measured.
+cases really run. ``--write`` puts the table into docs/performance.md. What 360dialog takes, 5 calls in 30 s,
+is the limit; how close to it we come, and how many calls a number needs, is what is measured.
 """
 
 import argparse
@@ -29,7 +29,7 @@ LONGEST: Final = 5 * 86_400.0
 """Seconds after which a run that has not ended has failed."""
 TOLD_EVERY: Final = 3_600.0
 HEAD: Final = (
-    "|  | calls a number | seconds | least seconds | times the least | refused | calls a number, by what they ask |\n"
+    "|  | calls a number | seconds | least seconds | times the least | refused | a number's calls |\n"
     "| --- | ---: | ---: | ---: | ---: | ---: | --- |"
 )
 ID: Final = re.compile(r"\b\w+C[HL]\b")

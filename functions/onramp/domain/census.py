@@ -65,8 +65,9 @@ class Census(Worked):
         """The round is over. `whole`: every page was read."""
         if whole:
             self.whole_since, self.channels = self.began_at, self.seen
-            others = [name for name in self.long if name != "channels"]
-            self.long = [*others, "channels"] if self.seen > ONE_PAGE else others
+            self.long = [name for name in self.long if name != "channels"]
+            if self.seen > ONE_PAGE:
+                self.long.append("channels")
         self.began_at = None
         self.ended_at = now
         self.due_at = now + EVERY

@@ -927,7 +927,7 @@ def test_a_client_record_that_changes_under_a_run_makes_it_wait(bench: Bench) ->
 
     def rival() -> None:
         found = client(bench)
-        found.many = True
+        found.paging = True
         bench.store.commit(found)
 
     bench.partner.meanwhile["list_clients"] = rival

@@ -22,7 +22,7 @@ MENDED_EVERY: Final = timedelta(hours=23)
 Less than a day, for a check that comes some seconds earlier than yesterday's is the next day's all the same.
 """
 
-_FORMED_IN: Final[Mapping[Progress, Progress]] = MappingProxyType(
+_FORMED_IN: Final[Mapping[str, str]] = MappingProxyType(
     {Progress.SUBMITTING: Progress.PENDING, Progress.CONNECTING: Progress.LIVE}
 )
 """The states in which an intent is formed, by those that say that there is one."""
