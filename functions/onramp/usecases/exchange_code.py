@@ -9,10 +9,9 @@ Storage has patience here: there is no second chance to get this token.
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 
@@ -44,6 +43,9 @@ from onramp.usecases.limits import release
 from onramp.usecases.links import spender
 from onramp.usecases.list_numbers import listed_as, note_refusal, open_token, problem_of, token_context
 from onramp.usecases.remembering import proved_by, remembered_user
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 IN_PROGRESS: Final = timedelta(seconds=30)
 """A started exchange without an outcome is somebody else's for as long as the function may run."""
@@ -414,7 +416,7 @@ def _granted(
         waba_id = granted[0]
     if granted and waba_id not in granted:
         raise Problem("waba_not_granted", "The customer's token does not grant this WABA.")
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with _threads(3) as pool:
         reading = pool.submit(ports.meta.read_waba, token, waba_id)
         numbers = pool.submit(ports.meta.read_numbers, token, waba_id)
         business = None if granted else pool.submit(ports.meta.business_of, token)
@@ -441,8 +443,14 @@ def _candidates(ports: Ports, token: str, waba_ids: list[str]) -> list[dict[str,
             name = None
         return {"waba_id": waba_id, "name": name} if name else {"waba_id": waba_id}
 
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with _threads(4) as pool:
         return list(pool.map(describe, sorted(waba_ids)))
+
+
+def _threads(most: int) -> "ThreadPoolExecutor":
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - who opens a signup starts without
+
+    return ThreadPoolExecutor(max_workers=most)
 
 
 def _answer(ports: Ports, trouble: UpstreamError, *, code_spent: bool) -> Problem:
