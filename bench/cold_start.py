@@ -9,8 +9,10 @@ Counted is processor time of the function's process, which is what a function wi
 and the most memory that the process has had. The ratios can be compared between machines: to the empty
 function, and to `bench/sample_stack.py`. They are what the targets are about.
 
-    python -m bench.cold_start [--rounds 7] [--only webhook_receiver] [--plain]
+    python -m bench.cold_start [--rounds 7] [--only webhook_receiver] [--plain] [--write]
     python -m bench.cold_start --memory 256 512 1024 1769    # what memory is worth; root, Linux
+
+With `--write` the table goes into docs/performance.md.
 """
 
 import argparse
@@ -18,11 +20,24 @@ import contextlib
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import batched, chain
 from pathlib import Path
 
-from bench.runtimes import EMPTY, check, empty, ground, peak, process_of, sample, spent, with_libraries
+from bench.growth import DOCUMENT, show, table
+from bench.runtimes import (
+    EMPTY,
+    check,
+    empty,
+    ground,
+    label,
+    peak,
+    process_of,
+    sample,
+    spent,
+    with_libraries,
+)
 from bench.share import WHOLE, share
 from harness.services import services
 from infra.cards import CARDS, Card, Invoked, Routes
@@ -50,6 +65,8 @@ class Target:
         return all(most is None or ratio <= most for ratio, most in pairs)
 
 
+BETWEEN = 3
+"""So many functions are started between two starts of those that they are compared with."""
 RECEIVER = Target(to_empty=1.6)
 """360dialog and Meta wait for these; 360dialog's documentation grants a quarter of a second."""
 API = Target(to_empty=7.0, to_usual=0.5)
@@ -107,10 +124,12 @@ def measure(options: Options) -> dict[str, Measured]:
     ):
         folder = Path(scratch)
         usual = with_libraries(SAMPLE, folder, around.environment("code_exchange"))
-        ours = (below.ours(around.function(name)) for name in CARDS if name in options.names)
-        functions = (empty(folder), below.theirs(usual), *ours)
+        compared = (empty(folder), below.theirs(usual))
+        ours = [below.ours(around.function(name)) for name in CARDS if name in options.names]
+        # Again and again, so that a busy moment meets those that are compared with as it meets the others.
+        turns = [(*compared, *some) for some in batched(ours, BETWEEN, strict=False)]
         for number in range(options.rounds + 1):
-            for function in functions:
+            for function in chain.from_iterable(turns):
                 _start(
                     function,
                     folder,
@@ -139,19 +158,16 @@ def _start(function: rie.Function, folder: Path, memory: int | None, into: Measu
     into.again.append(both - once)
 
 
-def table(measured: Mapping[str, Measured]) -> Iterator[str]:
-    """The medians as lines of a Markdown table, in milliseconds and MB, and what is to be held."""
+def starts(measured: Mapping[str, Measured]) -> str:
+    """The medians as a table, in milliseconds and MB, and what is to be held."""
     floor, usual = (statistics.median(measured[name].spent) for name in (EMPTY, SAMPLE))
-    yield (
-        "| function | processor ms | to empty | to the usual | at most | "
-        "| wall ms | second answer, ms | memory, MB |"
-    )
-    yield "| --- | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: |"
+    rows = []
     for name, seen in measured.items():
         taken = statistics.median(seen.spent)
         target = target_of(CARDS[name]) if name in CARDS else None
         verdict = "" if target is None else "met" if target.is_met(taken / floor, taken / usual) else "missed"
-        cells = (
+        cells = [
+            label(name),
             f"{taken * 1000:.0f}",
             f"{taken / floor:.2f}",
             f"{taken / usual:.2f}",
@@ -160,17 +176,19 @@ def table(measured: Mapping[str, Measured]) -> Iterator[str]:
             f"{statistics.median(seen.first) * 1000:.0f}",
             f"{statistics.median(seen.again) * 1000:.1f}",
             f"{statistics.median(seen.memory) / 1_000_000:.0f}",
-        )
-        yield f"| {name} | {' | '.join(cells)} |"
+        ]
+        rows.append(cells)
+    heads = ("processor ms", "to empty", "to the usual", "at most", "", "wall ms", "second, ms", "memory, MB")
+    return table(["function", *heads], rows)
 
 
-def curve(by_memory: Mapping[int, Mapping[str, Measured]]) -> Iterator[str]:
-    """The first answers' wall time by memory, in milliseconds."""
-    yield f"| first answer, wall ms | {' | '.join(f'{memory} MB' for memory in by_memory)} |"
-    yield f"| --- |{' ---: |' * len(by_memory)}"
+def curve(by_memory: Mapping[int, Mapping[str, Measured]]) -> str:
+    """The first answers' wall time by memory as a table, in milliseconds."""
+    rows = []
     for name in next(iter(by_memory.values())):
         cells = (f"{statistics.median(seen[name].first) * 1000:.0f}" for seen in by_memory.values())
-        yield f"| {name} | {' | '.join(cells)} |"
+        rows.append([label(name), *cells])
+    return table(["first answer, wall ms", *(f"{memory} MB" for memory in by_memory)], rows)
 
 
 def main() -> None:
@@ -180,14 +198,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(CARDS), default=list(CARDS))
     parser.add_argument("--plain", action="store_true", help="without TLS")
     parser.add_argument("--memory", nargs="+", type=int, default=(), help=f"MB, {WHOLE} are one processor")
+    parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     given = parser.parse_args()
     options = Options(rounds=given.rounds, names=given.only, encrypted=not given.plain)
-    lines: Iterable[str]
     if given.memory:
-        lines = curve({memory: measure(replace(options, memory=memory)) for memory in given.memory})
+        by_memory = {memory: measure(replace(options, memory=memory)) for memory in given.memory}
+        made = {"memory": curve(by_memory)}
     else:
-        lines = table(measure(options))
-    sys.stdout.write("\n".join(lines) + "\n")
+        made = {"starts": starts(measure(options))}
+    show(made, DOCUMENT if given.write else None)
 
 
 if __name__ == "__main__":

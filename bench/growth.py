@@ -318,15 +318,25 @@ def tables() -> dict[str, str]:
     sizes = [[f"{size}", spent.cell] for size, spent in by_size().items()]
     wabas = [[f"{size}", spent.cell] for size, spent in by_waba().items()]
     return {
-        "growth": _table(head, growth),
-        "sizes": _table(["numbers of the signup", "for each of them"], sizes),
-        "wabas": _table(["numbers that the WABA lists", "to connect one of them"], wabas),
+        "growth": table(head, growth),
+        "sizes": table(["numbers of the signup", "for each of them"], sizes),
+        "wabas": table(["numbers that the WABA lists", "to connect one of them"], wabas),
     }
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown whose first column is text, and all others figures."""
     ruler = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ruler, *rows))
+
+
+def show(made: Mapping[str, str], document: Path | None = None) -> None:
+    """Put tables into a document, each behind its mark; without one print them so."""
+    if document is not None:
+        write(document, made)
+        return
+    for mark, text in made.items():
+        sys.stdout.write(f"<!-- {mark} -->\n\n{text}\n\n")
 
 
 def write(document: Path, made: Mapping[str, str]) -> None:
@@ -340,11 +350,7 @@ def write(document: Path, made: Mapping[str, str]) -> None:
 
 def main() -> None:
     """Print the tables, each behind its mark; with ``--write`` put them into docs/performance.md."""
-    if sys.argv[1:] == ["--write"]:
-        write(DOCUMENT, tables())
-        return
-    for mark, table in tables().items():
-        sys.stdout.write(f"<!-- {mark} -->\n\n{table}\n\n")
+    show(tables(), DOCUMENT if sys.argv[1:] == ["--write"] else None)
 
 
 if __name__ == "__main__":

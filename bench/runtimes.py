@@ -40,6 +40,12 @@ EVENTS: Mapping[str, str] = {
 }
 """The sample event of each function, in `events/`."""
 EMPTY = "empty"
+LABELS: Mapping[str, str] = {
+    EMPTY: "an empty handler",
+    "sample_stack": "the usual stack",
+    "sample_sender": "boto3 alone",
+}
+"""What tables call those that are not the project's."""
 SDK = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
 """What boto3 is made of, beside the functions' own libraries."""
 WELL = (None, HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NOT_FOUND)
@@ -122,6 +128,11 @@ def sample(name: str) -> object:
     if name == EMPTY:
         return {}
     return json.loads((PROJECT_ROOT / "events" / name / EVENTS[name]).read_text(encoding="utf-8"))
+
+
+def label(name: str) -> str:
+    """A function's name in a table."""
+    return LABELS.get(name, f"`{name}`")
 
 
 def check(name: str, runtime: rie.Running, answers: Sequence[rie.Answer]) -> None:

@@ -7,20 +7,20 @@ runtime interface takes.
 
 Then AWS closes the connections that rest, and the next answer has to make one anew.
 
-    python -m bench.warm [--answers 500] [--breaks 40]
+    python -m bench.warm [--answers 500] [--breaks 40] [--write]    # into docs/performance.md
 """
 
 import argparse
 import contextlib
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.runtimes import EMPTY, check, empty, ground, process_of, sample, spent, with_libraries
+from bench.growth import DOCUMENT, show, table
+from bench.runtimes import EMPTY, check, empty, ground, label, process_of, sample, spent, with_libraries
 from harness.services import services
 from local import rie
 
@@ -130,10 +130,8 @@ def _p99(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[98]
 
 
-def steady_table(steady: Mapping[str, Taken]) -> Iterator[str]:
-    """Answers in a row as lines of a Markdown table, in milliseconds, and to the one with boto3."""
-    yield "| function | wall ms, p50 | p99 | processor ms, p50 | p99 | to boto3: p50 | p99 | processor |"
-    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+def steady_table(steady: Mapping[str, Taken]) -> str:
+    """Answers in a row as a table, in milliseconds, and to the one with boto3."""
     figures = {
         name: (
             statistics.median(taken.seconds),
@@ -143,21 +141,24 @@ def steady_table(steady: Mapping[str, Taken]) -> Iterator[str]:
         )
         for name, taken in steady.items()
     }
+    rows = []
     for name, own in figures.items():
         ratios = [mine / theirs for mine, theirs in zip(own, figures[SENDER], strict=True)][:3]
         told = ["" if name == EMPTY else f"{ratio:.2f}" for ratio in ratios]
-        yield f"| {name} | {' | '.join([*(f'{value * 1000:.2f}' for value in own), *told])} |"
+        rows.append([label(name), *(f"{value * 1000:.2f}" for value in own), *told])
+    heads = ("wall ms, p50", "p99", "processor ms, p50", "p99", "to boto3: p50", "p99", "processor")
+    return table(["function", *heads], rows)
 
 
-def break_table(measured: Measured) -> Iterator[str]:
-    """Medians of answers on a living connection and right after it was closed, in milliseconds."""
-    yield "| function | warm, ms | after a break, ms | times | at most | | processor, warm | after a break |"
-    yield "| --- | ---: | ---: | ---: | ---: | --- | ---: | ---: |"
+def break_table(measured: Measured) -> str:
+    """Medians of answers on a living connection and right after it was closed as a table, in milliseconds."""
+    rows = []
     for name, after in measured.after.items():
         before = measured.before[name]
         warm, cold = statistics.median(before.seconds), statistics.median(after.seconds)
         verdict = "" if name == SENDER else "met" if cold / warm <= AFTER_A_BREAK else "missed"
-        cells = (
+        cells = [
+            label(name),
             f"{warm * 1000:.2f}",
             f"{cold * 1000:.2f}",
             f"{cold / warm:.2f}",
@@ -165,8 +166,10 @@ def break_table(measured: Measured) -> Iterator[str]:
             verdict,
             f"{statistics.median(before.processor) * 1000:.2f}",
             f"{statistics.median(after.processor) * 1000:.2f}",
-        )
-        yield f"| {name} | {' | '.join(cells)} |"
+        ]
+        rows.append(cells)
+    heads = ("warm, ms", "after a break, ms", "times", "at most", "", "processor, warm", "after a break")
+    return table(["function", *heads], rows)
 
 
 def main() -> None:
@@ -174,10 +177,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.warm", description=__doc__)
     parser.add_argument("--answers", type=int, default=500)
     parser.add_argument("--breaks", type=int, default=40)
+    parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     given = parser.parse_args()
     measured = measure(given.answers, given.breaks)
-    lines = (*steady_table(measured.steady), "", *break_table(measured))
-    sys.stdout.write("\n".join(lines) + "\n")
+    made = {"warm": steady_table(measured.steady), "breaks": break_table(measured)}
+    show(made, DOCUMENT if given.write else None)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """docs/performance.md says what a run of the bench says, and what it counts does not grow."""
 
 from bench import growth
+from infra.cards import CARDS
+from infra.sizes import sizes
 
 DOCUMENT = growth.DOCUMENT.read_text(encoding="utf-8")
 MORE = 1_000
@@ -31,3 +33,24 @@ def test_a_number_costs_no_more_in_a_signup_of_48_than_alone() -> None:
 
 def test_a_number_of_a_large_account_costs_no_more_writes_than_one_of_a_small_one() -> None:
     assert len({spent.written for spent in growth.by_waba().values()}) == 1
+
+
+def test_every_function_stands_in_each_table_about_functions() -> None:
+    for mark in ("starts", "packages"):
+        told = {row[0].strip("`") for row in _rows(mark)}
+        assert told >= set(CARDS), mark
+
+
+def test_the_packages_are_about_as_large_as_the_document_says() -> None:
+    measured = sizes()
+    for name, package, archive, unpacked, _ in _rows("packages"):
+        assert package == f"`{CARDS[name.strip('`')].package}`"
+        size = measured[CARDS[name.strip("`")].package]
+        for told, found in ((archive, size.archive), (unpacked, size.unpacked)):
+            assert abs(int(told.replace(",", "")) - found) < found / 10, f"{name}: python -m bench.packages"
+
+
+def _rows(mark: str) -> list[list[str]]:
+    """The cells of a table of the document, without its head."""
+    lines = DOCUMENT.partition(f"<!-- {mark} -->\n\n")[2].partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]

@@ -9,10 +9,9 @@ Storage has patience here: there is no second chance to get this token.
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 
@@ -44,6 +43,9 @@ from onramp.usecases.limits import release
 from onramp.usecases.links import spender
 from onramp.usecases.list_numbers import listed_as, note_refusal, open_token, problem_of, token_context
 from onramp.usecases.remembering import proved_by, remembered_user
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 IN_PROGRESS: Final = timedelta(seconds=30)
 """A started exchange without an outcome is somebody else's for as long as the function may run."""
@@ -402,7 +404,7 @@ def _granted(ports: Ports, token: str, named: str | None) -> tuple[Grant, Waba, 
 
     One that is named is read while the grants are: what was read counts only once they allow it.
     """
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with _threads(3) as pool:
         begun = None if named is None else _begin_reading(ports, pool, token, named)
         grant = ports.meta.inspect(token)
         granted = list(grant.waba_ids)
@@ -431,7 +433,7 @@ def _granted(ports: Ports, token: str, named: str | None) -> tuple[Grant, Waba, 
 
 
 def _begin_reading(
-    ports: Ports, pool: Executor, token: str, waba_id: str
+    ports: Ports, pool: "Executor", token: str, waba_id: str
 ) -> "tuple[Future[WabaFacts], Future[Sequence[PhoneFacts]]]":
     """Ask for a WABA and its numbers, side by side."""
     meta = ports.meta
@@ -448,8 +450,14 @@ def _candidates(ports: Ports, token: str, waba_ids: list[str]) -> list[dict[str,
             name = None
         return {"waba_id": waba_id, "name": name} if name else {"waba_id": waba_id}
 
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with _threads(4) as pool:
         return list(pool.map(describe, sorted(waba_ids)))
+
+
+def _threads(most: int) -> "ThreadPoolExecutor":
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - who opens a signup starts without
+
+    return ThreadPoolExecutor(max_workers=most)
 
 
 def _answer(ports: Ports, trouble: UpstreamError, *, code_spent: bool) -> Problem:
