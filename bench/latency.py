@@ -16,7 +16,7 @@ from typing import Final
 import httpx
 
 from bench.growth import DOCUMENT, write
-from harness.world import World
+from harness.world import Options, World
 from onramp.domain.signup import Signup
 from onramp.usecases.exchange_code import exchange_code
 
@@ -98,7 +98,7 @@ def told(found: Sequence[Exchange]) -> str:
 
 def main() -> int:
     """Measure and print."""
-    with World() as world:
+    with World(Options(threads=True)) as world:
         exchanged(world)
         found = []
         for number in range(ROUNDS):

@@ -10,11 +10,14 @@ import json
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import Executor, Future
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Self
+from importlib import import_module
+from typing import Any, Final, Self
+from unittest.mock import patch
 
 import httpx
 
@@ -141,6 +144,9 @@ class WorldQueue:
         self.dead_jobs, self.dead_events = [], []
 
 
+exchanging: Final = import_module("onramp.usecases.exchange_code")
+
+
 class _LockedTransport(httpx.BaseTransport):
     """The simulators share one event loop, and the exchange reads from several threads."""
 
@@ -169,6 +175,20 @@ class Options:
     mend_webhooks: bool = True
     hears_meta: bool = False
     hubs: tuple[str, ...] = ()
+    threads: bool = False
+    """Whether what is asked side by side really is: without, calls come in the same order each time."""
+
+
+class _AtOnce(Executor):
+    """Does at once what threads would do side by side."""
+
+    def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as raised:  # noqa: BLE001 - as a thread keeps it, for whoever asks
+            future.set_exception(raised)
+        return future
 
 
 def partner_of(hub: str) -> str:
@@ -221,6 +241,7 @@ class World:
         if options.hears_meta:
             self.sims.meta_sender.url = META_WEBHOOK
         self.runner = SyncRunner()
+        self._seams = ExitStack()
         self.lock = threading.Lock()
         self.before_request: Callable[[httpx.Request], None] = lambda _: None
         self.queue = WorldQueue(self.clock)
@@ -299,9 +320,12 @@ class World:
         return new_client(_LockedTransport(self, self.runner.transport(app)))
 
     def __enter__(self) -> Self:
+        if not self.options.threads:
+            self._seams.enter_context(patch.object(exchanging, "_threads", lambda _: _AtOnce()))
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._seams.close()
         self.runner.__exit__()
 
     # -- the receiver
