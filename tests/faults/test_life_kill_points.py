@@ -172,7 +172,7 @@ JOURNEYS: Final = {
 def play(journey: Journey, *, at: int | None = None, after: bool = False) -> tuple[World, Json, list[str]]:
     """The whole of it; stopped at the `at`-th side effect of what happens. Gives those side effects."""
     killer = Killer()
-    world = World(OPTIONS, killer=killer).__enter__()  # noqa: PLC2801 - whoever plays it ends it
+    world = World(OPTIONS, killer=killer).__enter__()
     customer = journey.before(world)
     first = len(killer.calls)
     if at is not None:
