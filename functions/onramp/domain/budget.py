@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
-from pydantic import Field, field_serializer
+from pydantic import Field
 
 from onramp.domain.records import HUB, Record, Stored
 
@@ -58,11 +58,6 @@ class BudgetState(Stored):
     urgent: dict[str, datetime] = Field(default_factory=dict)
     begun: dict[str, Begun] = Field(default_factory=dict)
     blocked_until: datetime | None = None
-
-    @field_serializer("urgent", when_used="json")
-    def _milliseconds(self, times: dict[str, datetime]) -> dict[str, int]:
-        """Times as milliseconds: with many in the line, text would make each write cost more."""
-        return {job: round(at.timestamp() * 1000) for job, at in times.items()}
 
     @property
     def identity(self) -> tuple[str, ...]:
