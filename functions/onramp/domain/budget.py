@@ -46,8 +46,8 @@ class Begun(Record):
 class BudgetState(Stored):
     """Starts of the last window, the line (slot by job, first come first), and until when to rest.
 
-    `begun`: jobs that have called a moment ago. `urgent`: those of the line for which
-    somebody waits, and until when.
+    `begun`: jobs that have called a moment ago. `urgent`: those of the line for which somebody
+    waits, and until when.
     """
 
     KIND: ClassVar[str] = "BUDGET"
@@ -88,8 +88,8 @@ def take(
     """
     _forget(state, rule, now)
     earliest = _earliest(state, now)
-    urgent = urgent_until is not None and urgent_until > now
-    line = _line(state, job, urgent=urgent)
+    until = urgent_until if urgent_until is not None and urgent_until > now else None
+    line = _line(state, job, urgent=until is not None)
     in_front = [state.reserved[other] for other in line[: line.index(job)]]
     slot = _fit([*state.starts, *(max(ahead, earliest) for ahead in in_front)], rule, earliest)
     if slot <= now:
@@ -99,8 +99,8 @@ def take(
         return None
     kept = line[:LONGEST_LINE]
     state.reserved = {other: slot if other == job else state.reserved[other] for other in kept}
-    if urgent_until is not None and urgent and job in kept and job not in state.urgent:
-        state.urgent[job] = urgent_until
+    if until is not None and job in kept:
+        state.urgent.setdefault(job, until)
     return slot
 
 

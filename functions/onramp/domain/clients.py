@@ -11,8 +11,8 @@ class ClientRecord(Worked):
 
     `tenant` owns it once there is a client, or once one may have been made. `absent_at`: 360dialog's list was
     read in full then and had no such client. `intent_at`: a create was sent then and its outcome is not
-    known. `offset`: where a listing goes on that the budget has cut;
-    `paging`: it goes page by page, for the filter was of no use.
+    known. `offset`: where a listing goes on that the budget has cut; `paging`: it goes page by page, for the
+    filter was of no use.
     """
 
     KIND: ClassVar[str] = "CLIENT"

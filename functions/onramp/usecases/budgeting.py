@@ -13,7 +13,7 @@ from onramp.usecases.changing import pause
 
 PATIENCE: Final = timedelta(seconds=2)
 """So long a run waits inside the function, because a queue counts whole seconds."""
-FRESH: Final = timedelta(seconds=0.4)
+FRESH: Final = budget.GUARD / 2
 """So old a slot may be when its request goes out: half of the budget's guard, the rest is for the way."""
 STORAGE_PAUSE: Final = timedelta(seconds=5)
 THROTTLE_PAUSE: Final = timedelta(seconds=30)

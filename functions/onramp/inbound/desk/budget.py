@@ -4,13 +4,10 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from onramp.domain.census import Census
+from onramp.domain.census import ONE_PAGE, Census
 from onramp.inbound.desk import Answer, AtHub, Command
 from onramp.ports import Ports
 from onramp.usecases.keys import MOST_CALLS, outlook
-
-PAGE: Final = 200
-"""Channels that one call lists."""
 
 
 class BudgetAsked(AtHub):
@@ -26,7 +23,7 @@ def show(desk: Ports, asked: BudgetAsked) -> Answer:
     `lasts_seconds`: how long it takes until the last of the calls could start, while no live signup comes.
     """
     rule, census = desk.rules.budget, desk.store.read(Census, desk.hub)
-    pages = -(-(census.channels if census else 0) // PAGE) or 1
+    pages = -(-(census.channels if census else 0) // ONE_PAGE) or 1
     found = outlook(desk, asked.calls or pages * asked.times)
     return {
         "calls": rule.calls,
