@@ -19,6 +19,8 @@ from tests.infra.conftest import synthesize
 pytestmark = pytest.mark.flow
 
 WORKER = "onboarding_worker"
+# Given the messaging webhook of a channel: who sets it, and the desk that adopts channels with it.
+CONFIGURED = (WORKER, "operator_desk")
 # Settings of a function that nobody has made: refused when they are made, not before.
 BROKEN = {
     "Type": "AWS::Lambda::EventInvokeConfig",
@@ -34,7 +36,7 @@ def aws(tmp_path: Path) -> Iterator[Aws]:
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Assembly, Assembly, Assembly]:
-    """Three releases that differ in what the worker is configured with."""
+    """Three releases that differ in a messaging webhook, which two functions are configured with."""
     first, second, third = (assembled(tmp_path_factory.mktemp(f"release-{n}"), n) for n in range(3))
     return first, second, third
 
@@ -80,7 +82,8 @@ def test_releases_move_the_alias_and_a_failed_one_leaves_nothing_in_the_way(
     assert {live(aws, deployed, name) for name in CARDS} == {"1"}
 
     deploy(aws, second)
-    assert {name: live(aws, deployed, name) for name in CARDS} == dict.fromkeys(CARDS, "1") | {WORKER: "2"}
+    expected = dict.fromkeys(CARDS, "1") | dict.fromkeys(CONFIGURED, "2")
+    assert {name: live(aws, deployed, name) for name in CARDS} == expected
     assert versions(aws, deployed) == ["1", "2"]
 
     with pytest.raises(DeployError):
