@@ -24,7 +24,7 @@ CDK_ARGS ?=
 CDK := 2.1148.1
 CODE := $(wildcard functions infra onramp_cdk contract local ops harness bench tests)
 
-.PHONY: help setup web web-check sam sam-cli policies tools config deploy stage-is-named doctor soak faults life performance lock demo demo-two demo-many local test check lint types imports synth template scan audit sizes contract clients format clean
+.PHONY: help setup web web-check sam sam-cli policies tools config deploy stage-is-named doctor soak faults life performance lock demo demo-two demo-many local test coverage check lint types imports synth template scan audit sizes contract clients format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -140,6 +140,9 @@ doctor: setup ## look at a deployed stage from outside: make doctor STAGE=dev
 test: setup sam-cli clients policies .local/web/.synced ## all tests but the soak, with coverage of functions/
 	@echo "test: pytest"
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not soak" --cov --cov-report=term $(PYTEST_ARGS)
+
+coverage: setup sam-cli clients policies .local/web/.synced ## the tests with coverage of every branch, in twice the time
+	@COVERAGE_CORE=ctrace $(BIN)/python -m pytest -n 2 --dist loadscope -m "not soak" --cov --cov-branch --cov-report=term $(PYTEST_ARGS)
 
 soak: setup ## many repetitions under faults, minutes rather than seconds
 	@echo "soak: property tests with a large budget, then 200 signups through the local stack"
