@@ -12,13 +12,13 @@ but never break it.
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 from pydantic import Field
 
 from onramp.domain.records import HUB, Record, Stored
+from onramp.domain.values import dataclass
 
 GUARD: Final = timedelta(seconds=0.8)
 """Added to the window: two calls may travel for different times between here and 360dialog's clock."""
