@@ -21,13 +21,18 @@ def refuse(*_, **__):
     raise SystemExit("used at import: the network")
 socket.socket.connect = refuse
 importlib.import_module(sys.argv[1])
-print(json.dumps(sorted(sys.modules)))
+def models(of):
+    return {one for below in of.__subclasses__() for one in {below, *models(below)}}
+pydantic = sys.modules.get("pydantic")
+ours = models(pydantic.BaseModel) if pydantic else set()
+built = [one.__qualname__ for one in ours if one.__pydantic_complete__ and one.model_fields]
+print(json.dumps({"modules": sorted(sys.modules), "built": built}))
 """
 
 
 @cache
-def loaded(module: str) -> frozenset[str]:
-    """The modules in a fresh interpreter that has imported `module` and has no setting at all."""
+def fresh(module: str) -> dict[str, list[str]]:
+    """Modules and built models of a fresh interpreter that has imported `module`, without any setting."""
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT, module],
         env={"PYTHONPATH": str(FUNCTIONS), "PATH": os.environ.get("PATH", "")},
@@ -37,7 +42,17 @@ def loaded(module: str) -> frozenset[str]:
         timeout=60,
     )
     assert run.returncode == 0, run.stderr
-    return frozenset(json.loads(run.stdout))
+    found: dict[str, list[str]] = json.loads(run.stdout)
+    return found
+
+
+def loaded(module: str) -> frozenset[str]:
+    return frozenset(fresh(module)["modules"])
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_model_is_built_at_its_first_use(module: str) -> None:
+    assert fresh(module)["built"] == []
 
 
 def tops(modules: frozenset[str]) -> set[str]:

@@ -40,7 +40,7 @@ type Answer = Mapping[str, Any] | BaseModel
 class Asked(BaseModel):
     """The arguments of a command; one that it does not know is refused, and text is no number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Nothing(Asked):
