@@ -59,7 +59,6 @@ class Connection:
         self._connect_seconds = connect_seconds
         self._every = False
         self._socket: socket.socket | None = None
-        self._session: ssl.SSLSession | None = None
         self._used = (0.0, 0.0)
         self._buffer = bytearray()
 
@@ -95,9 +94,8 @@ class Connection:
         return status, answer
 
     def close(self) -> None:
-        """Close it; the next request makes it anew, and goes on with its TLS session where the server may."""
+        """Close it; the next request makes it anew."""
         if self._socket is not None:
-            self._session = getattr(self._socket, "session", None)
             self._socket.close()
         self._socket = None
         self._buffer.clear()
@@ -128,12 +126,9 @@ class Connection:
         plain = self._reach(until)
         if not self._secure:
             return plain
-        # Once only: where it is what is wrong, the next try does without.
-        known, self._session = self._session, None
         try:
             plain.settimeout(_left(until, wait))
-            trusted = context(every=self._every)
-            return trusted.wrap_socket(plain, server_hostname=self._name, session=known)
+            return context(every=self._every).wrap_socket(plain, server_hostname=self._name)
         except BaseException as error:
             plain.close()
             if isinstance(error, ssl.SSLCertVerificationError) and not self._every:

@@ -188,11 +188,6 @@ def secure_answer(context: ssl.SSLContext, connections: int = 1) -> tuple[int, b
         return ask(met)
 
 
-def resumed(met: wire.Connection) -> bool:
-    assert isinstance(met._socket, ssl.SSLSocket)
-    return bool(met._socket.session_reused)
-
-
 def test_a_certificate_of_a_given_authority_is_trusted(
     own: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,32 +232,6 @@ def test_a_kept_secure_connection_lives_on(
         first = met._socket
         assert ask(met) == ask(met) == (200, b"{}")
         assert met._socket is first
-
-
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_connection_made_anew_goes_on_with_the_session_of_the_one_before(
-    own: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion
-) -> None:
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(own[0]))
-    own[1].minimum_version = own[1].maximum_version = version
-    with server(*[replies(PLAIN)] * 2, context=own[1]) as port, connection(port, NAME, secure=True) as met:
-        assert (ask(met), resumed(met)) == ((200, b"{}"), False)
-        met.close()
-        assert (ask(met), resumed(met)) == ((200, b"{}"), True)
-
-
-def test_a_session_that_the_server_has_forgotten_costs_nothing(
-    own: tuple[Path, ssl.SSLContext], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(own[0]))
-    with server(replies(PLAIN), context=own[1]) as port, connection(port, NAME, secure=True) as met:
-        ask(met)
-        met.close()
-        another = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        another.load_cert_chain(own[0], tmp_path / "localhost.key")
-        with server(replies(PLAIN), context=another) as elsewhere:
-            met.port = elsewhere
-            assert (ask(met), resumed(met)) == ((200, b"{}"), False)
 
 
 @pytest.mark.usefixtures("own")
