@@ -64,6 +64,12 @@ class BudgetState(Stored):
         """The hub: its partner is the one who is limited."""
         return (self.hub,)
 
+    @property
+    def contents(self) -> tuple[object, ...]:
+        """What it holds now, to be compared with what it holds later."""
+        lines = (dict(self.reserved), dict(self.urgent), dict(self.begun))
+        return (list(self.starts), *lines, self.blocked_until)
+
 
 @dataclass(frozen=True, slots=True)
 class BudgetRule:
