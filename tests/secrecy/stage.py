@@ -71,7 +71,7 @@ ELSEWHERE: Final = frozenset(
 )
 """Functions that do not run here, or by no client that is watched; `tests/iam` and the flows play them."""
 CREDENTIALS: Final = frozenset(
-    form
+    form.lower()
     for value in (CODE, TOKEN, APP_SECRET, PARTNER_KEY, CHANNEL_KEY, HEADER_SECRET, *PLATFORM_SECRETS)
     for form in forms(value)
 )
@@ -651,8 +651,8 @@ class Stage:
     def assert_no_credential(self, text: str) -> None:
         """No code, token, key, secret or proof, in any form; numbers and addresses of people may be there."""
         lowered = text.lower()
-        made = {*self.sims.world.codes, *self.sims.world.tokens, *self.derived}
-        found = sorted(value for value in CREDENTIALS | made if value.lower() in lowered)
+        made = {value.lower() for value in (*self.sims.world.codes, *self.sims.world.tokens, *self.derived)}
+        found = sorted(value for value in CREDENTIALS | made if value in lowered)
         # What the simulators made begins with letters of theirs and then the mark.
         at = lowered.replace(EMAIL.lower(), "").find(MARK.lower())
         assert not found, f"let out: {found} in {text[:2000]}"
