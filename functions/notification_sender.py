@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field
 
 from onramp import wiring
 from onramp.domain.notifications import Delivery
@@ -14,7 +14,7 @@ from onramp.domain.records import HUB
 from onramp.inbound.batch import Batch
 from onramp.ports import Ports
 from onramp.settings import NotificationSenderSettings
-from onramp.usecases.notify import Happened, Sending, deliveries_of
+from onramp.usecases.notify import Happened, Sending
 from onramp.wiring import Runtime
 
 if TYPE_CHECKING:
@@ -69,25 +69,27 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, list[d
 def _take(ports: Ports, sending: Sending, record: Mapping[str, Any]) -> datetime | None:
     """Take the deliveries of one message; gives when it has to come again."""
     try:
-        deliveries = _deliveries(ports, json.loads(record["body"]))
-    except (ValidationError, ValueError):
+        message = _read(record["body"])
+    except ValueError:
         ports.telemetry.count("RecordsCrashed")
         ports.telemetry.warn("notification cannot be read", message_id=record["messageId"])
         ports.queue.bury_notification(record["body"], "unreadable")
         return None
-    waits = [until for one in deliveries if (until := sending.take(one)) is not None]
-    return min(waits, default=None)
+    if isinstance(message, Happened):
+        return sending.tell(message)
+    known = ports.store.read(Delivery, *message.delivery)
+    return sending.take(known) if known else None
 
 
-def _deliveries(ports: Ports, message: object) -> list[Delivery]:
+def _read(body: str) -> WakeUp | Happened:
+    """A message of either kind. Raises `ValueError`."""
+    message = json.loads(body)
     if isinstance(message, dict) and "delivery" in message:
-        name = WakeUp.model_validate(message).delivery
-        known = ports.store.read(Delivery, *name)
-        return [known] if known else []
+        return WakeUp.model_validate(message)
     event = BusEvent.model_validate(message)
     detail = Detail.model_validate(event.detail)
     subject = detail.signup_id or f"HUB#{HUB}"
-    return deliveries_of(ports, Happened(event.type, event.detail, detail.id, detail.at, subject))
+    return Happened(event.type, event.detail, detail.id, detail.at, subject)
 
 
 wiring.start(function)

@@ -53,11 +53,15 @@ class Killer:
             mine = len(self.calls) - 1 == self._at
         self._act(name)
         if mine and not self._after:
-            raise Killed(name)
+            raise self.trouble(name)
         result = call()
         if mine:
-            raise Killed(name)
+            raise self.trouble(name)
         return result
+
+    def trouble(self, name: str) -> BaseException:
+        """What the process meets at that side effect."""
+        return Killed(name)
 
 
 class Watched:

@@ -100,6 +100,7 @@ class Message:
     source: str = field(compare=False, default="")
     hub: str = field(compare=False, default=HUB)
     receives: int = field(compare=False, default=0)
+    sent_at: float = field(compare=False, default=0)
 
 
 class WorldQueue:
@@ -111,12 +112,14 @@ class WorldQueue:
         self.messages: list[Message] = []
         self.dead_jobs: list[Json] = []
         self.dead_events: list[tuple[str, str, str]] = []
+        self.dead_notifications: list[tuple[str, str]] = []
         self.sends_to_lose = 0
+        self.loses_deliveries = False
 
     def put(self, kind: str, body: str, encoding: str = "utf-8", *, source: str = "", hub: str = HUB) -> None:
         self._order += 1
         at = self._clock.now().timestamp()
-        self.messages.append(Message(at, self._order, kind, body, encoding, source, hub))
+        self.messages.append(Message(at, self._order, kind, body, encoding, source, hub, sent_at=at))
 
     def wake_numbers(self, phone_number_ids: Sequence[str]) -> None:
         for phone_number_id in phone_number_ids:
@@ -127,6 +130,16 @@ class WorldQueue:
 
     def wake_census(self, hub: str) -> None:
         self.put("job", json.dumps({"census": hub}))
+
+    def wake_deliveries(self, deliveries: Sequence[tuple[str, ...]], seconds: int = 0) -> None:
+        if self.loses_deliveries and seconds:
+            return
+        for delivery in deliveries:
+            self.put("notification", json.dumps({"delivery": delivery}))
+            self.messages[-1].visible_at += seconds
+
+    def bury_notification(self, body: str, reason: str) -> None:
+        self.dead_notifications.append((body, reason))
 
     def bury_number(self, phone_number_id: str, reason: str) -> None:
         self.dead_jobs.append({"phone_number_id": phone_number_id, "retry": True, "reason": reason})

@@ -13,6 +13,7 @@ from typing import Any, Final
 from harness.world import Options, World
 from onramp.domain.errors import Problem
 from onramp.domain.states import Status
+from tests.faults import telling
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 
@@ -204,7 +205,7 @@ def run(row: Row) -> Result:
         )
 
 
-def render(results: list[Result]) -> str:
+def render(results: Sequence[Result], told: Sequence[telling.Told]) -> str:
     """The document."""
     lines = [
         "# Faults",
@@ -222,6 +223,7 @@ def render(results: list[Result]) -> str:
         f" {result.clients} | {result.keys_made} | {result.calls} | {_span(result.took)} |"
         for result in results
     ]
+    lines += telling.render(told, lambda seconds: _span(timedelta(seconds=seconds)))
     return "\n".join(lines) + "\n"
 
 
@@ -243,4 +245,5 @@ def played[R, S](name: str, rows: Sequence[R], play: Callable[[R], S]) -> list[S
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(render(played("faults", ROWS, run)), encoding="utf-8")
+    results, told = played("faults", ROWS, run), played("those who are told", telling.ROWS, telling.run)
+    DOCUMENT.write_text(render(results, told), encoding="utf-8")

@@ -34,8 +34,8 @@ SHOWN: Final = 500
 """Characters of an answer that an operator may see."""
 LONGEST_PAUSE: Final = 86_400.0
 """Seconds: a longer `Retry-After` is taken for this."""
-AT_ONCE: Final = 10
-"""Posts at the same time."""
+AT_ONCE: Final = 50
+"""Posts at the same time: a batch of five messages for ten endpoints, so that it takes 15 s at most."""
 USER_AGENT: Final = "onramp"
 
 type Resolve = Callable[[str, int], Sequence[str]]

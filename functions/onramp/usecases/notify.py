@@ -6,7 +6,7 @@ too slow, throttles, or is not there rests, so that it takes part in few of them
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -52,34 +52,29 @@ class Happened:
     subject: str
 
 
-def deliveries_of(ports: Ports, happened: Happened, only: Iterable[str] | None = None) -> list[Delivery]:
-    """A delivery for each endpoint that wants it: as it is stored, or a new one that is not stored yet.
+def delivery_of(ports: Ports, happened: Happened, endpoint: str) -> Delivery:
+    """What an endpoint is told of it: as it is stored, or a new one that is not stored yet."""
+    now = ports.clock.now()
+    return ports.store.read(Delivery, happened.subject, happened.id, endpoint) or Delivery(
+        subject=happened.subject,
+        fact_id=happened.id,
+        endpoint=endpoint,
+        type=happened.type,
+        body=payload_of(happened),
+        created_at=now,
+        began_at=now,
+        expires_at=now + ports.kept.deliveries,
+    )
 
-    None of a signup that has been erased: nobody is told of it any more.
-    """
+
+def _endpoints_for(ports: Ports, happened: Happened) -> list[str]:
+    """Who wants to hear of it. Nobody is told of a signup that has been erased."""
     endpoints = ports.rules.notifications.endpoints
     names = [name for name, rule in endpoints.items() if wants(rule.events, happened.type)]
-    if only is not None:
-        names = [name for name in only if name in endpoints]
     if names and _is_erased(ports, happened.subject):
         ports.telemetry.info("not told of what is erased", fact_id=happened.id, type=happened.type)
         return []
-    now = ports.clock.now()
-    body = payload_of(happened)
-    return [
-        ports.store.read(Delivery, happened.subject, happened.id, name)
-        or Delivery(
-            subject=happened.subject,
-            fact_id=happened.id,
-            endpoint=name,
-            type=happened.type,
-            body=body,
-            created_at=now,
-            began_at=now,
-            expires_at=now + ports.kept.deliveries,
-        )
-        for name in names
-    ]
+    return names
 
 
 def _is_erased(ports: Ports, subject: str) -> bool:
@@ -120,13 +115,31 @@ def add_keys(ports: Ports, endpoint: Endpoint, overlap: timedelta = OVERLAP) -> 
 
 
 class Sending:
-    """One batch of deliveries: `take` each, then `send` all that were taken."""
+    """One batch of deliveries: `tell` or `take` each, then `send` all that were taken."""
 
     def __init__(self, ports: Ports, owner: str) -> None:
         self._ports = ports
         self._owner = owner
         self._endpoints: dict[str, Endpoint] = {}
         self._taken: list[Delivery] = []
+
+    def tell(self, happened: Happened) -> datetime | None:
+        """Take what each endpoint is told of it; gives when another run lets go of one of them.
+
+        Raises what storage raises, once all its neighbours have had their turn: then it comes again.
+        """
+        waits: list[datetime] = []
+        troubles: list[Exception] = []
+        for name in _endpoints_for(self._ports, happened):
+            try:
+                until = self.take(delivery_of(self._ports, happened, name))
+            except Exception as trouble:  # noqa: BLE001 - raised below, behind its neighbours
+                troubles.append(trouble)
+            else:
+                waits += [until] if until else []
+        if troubles:
+            raise troubles[0]
+        return min(waits, default=None)
 
     def take(self, delivery: Delivery) -> datetime | None:
         """Take a delivery when it is due, or end it; gives when another run lets go of it.

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -274,3 +275,16 @@ def test_a_header_that_cannot_be_sent_is_told_without_quoting_it() -> None:
 
 def test_this_machines_resolver_gives_addresses() -> None:
     assert set(resolved("127.0.0.1", 443)) == {"127.0.0.1"}
+
+
+def test_all_posts_of_the_largest_batch_are_made_at_the_same_time() -> None:
+    # One after the other, ten endpoints that are silent would outlast the function.
+    together = threading.Barrier(50, timeout=2)
+
+    def unknown(_: str, __: int) -> Sequence[str]:
+        together.wait()
+        raise OSError
+
+    posts = [post(f"https://e{index}.example.com/") for index in range(50)]
+    answers = GuardedOutbound(resolve=unknown).post_all(posts)
+    assert {code_of(one) for one in answers} == {"address_unknown"}

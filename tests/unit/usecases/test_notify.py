@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from onramp.adapters.memory import ManualClock, MemoryQueue, MemoryStore, MemoryTelemetry, MemoryVault
-from onramp.domain.errors import Conflict, UnavailableError
+from onramp.domain.errors import Conflict, UnavailableError, Unreadable
 from onramp.domain.notifications import DISABLED_AFTER, Delivery, Endpoint
 from onramp.domain.records import Stored
 from onramp.domain.signup import Client, Signup
 from onramp.ports import EndpointRule, NotificationRules, Ports, Rules
 from onramp.ports.outbound import Answer, Answered, NewKeys, Post, Unanswered
-from onramp.usecases.notify import Happened, Sending, add_keys, context_of, deliveries_of
+from onramp.usecases.notify import Happened, Sending, add_keys, context_of, delivery_of
 from onramp.usecases.sweep import sweep
 
 OK = Answered(200, 12)
@@ -96,8 +96,7 @@ class World:
         """Events come from the bus, in one batch."""
         sending = Sending(self.ports, self.clock.new_id())
         for fact in facts or ("f1",):
-            for delivery in deliveries_of(self.ports, self.happened(fact, event)):
-                sending.take(delivery)
+            sending.tell(self.happened(fact, event))
         sending.send()
 
     def wake(self) -> None:
@@ -177,8 +176,7 @@ def test_what_is_told_of_a_hub_is_no_signups_and_goes_out() -> None:
     world = World()
     sending = Sending(world.ports, "run")
     happened = Happened("channels.unknown", {"id": "f1"}, "f1", world.clock.now(), "HUB#default")
-    for delivery in deliveries_of(world.ports, happened):
-        sending.take(delivery)
+    sending.tell(happened)
     sending.send()
     assert world.heard() == ["msg_f1"]
 
@@ -197,10 +195,10 @@ def test_an_erasure_while_the_post_is_under_way_leaves_no_delivery() -> None:
 def test_two_runs_at_the_same_time_post_once() -> None:
     world = World()
     first, second = (Sending(world.ports, owner) for owner in ("one", "two"))
-    [one], [two] = (deliveries_of(world.ports, world.happened()) for _ in range(2))
+    one, two = (delivery_of(world.ports, world.happened(), "crm") for _ in range(2))
     first.take(one)
     second.take(two)
-    [three] = deliveries_of(world.ports, world.happened())
+    three = delivery_of(world.ports, world.happened(), "crm")
     assert second.take(three) is None
     second.send()
     first.send()
@@ -412,6 +410,21 @@ def test_keys_that_do_not_answer_hold_up_nothing_but_their_own() -> None:
     sweep(world.ports)
     world.wake()
     assert world.heard() == ["msg_f0", "msg_f1"]
+
+
+def test_a_record_that_cannot_be_read_keeps_nothing_from_the_other_endpoints() -> None:
+    world = World(first=["*"], second=["*"], third=["*"])
+    world.hear("f0")
+    world.store.spoil(world.endpoint("second"))
+    world.store.commit(gone=[world.delivery("third", "f0")])
+    world.store.spoil(world.delivery("first", "f0"))
+    sending = Sending(world.ports, "run")
+    for fact in ("f0", "f1"):
+        with pytest.raises(Unreadable):
+            sending.tell(world.happened(fact))
+    sending.send()
+    assert world.heard("first") == ["msg_f0", "msg_f1"]
+    assert world.heard("third") == ["msg_f0", "msg_f0", "msg_f1"]
 
 
 def test_two_runs_that_learn_of_an_endpoint_at_once_both_write_it_down() -> None:

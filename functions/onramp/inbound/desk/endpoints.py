@@ -10,7 +10,7 @@ from onramp.domain.notifications import TEST, Endpoint
 from onramp.inbound.desk import Answer, Asked, Command, Name, Nothing
 from onramp.inbound.desk.deliveries import shown as shown_delivery
 from onramp.ports import EndpointRule, Ports
-from onramp.usecases.notify import Happened, add_keys, deliveries_of
+from onramp.usecases.notify import Happened, add_keys, delivery_of
 
 LONGEST_OVERLAP: Final = 7 * 24
 """Hours that old keys may sign beside new ones."""
@@ -68,7 +68,7 @@ def test(desk: Ports, asked: EndpointAsked) -> Answer:
     now, fact_id = desk.clock.now(), desk.clock.new_id()
     detail = {"id": fact_id, "signup_id": None, "endpoint": asked.endpoint}
     happened = Happened(TEST, detail, fact_id, now, f"HUB#{desk.hub}")
-    [delivery] = deliveries_of(desk, happened, only=[asked.endpoint])
+    delivery = delivery_of(desk, happened, asked.endpoint)
     delivery.due_at = now
     desk.store.commit(delivery)
     desk.queue.wake_deliveries([delivery.identity])
