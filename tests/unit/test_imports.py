@@ -26,13 +26,24 @@ def models(of):
 pydantic = sys.modules.get("pydantic")
 ours = models(pydantic.BaseModel) if pydantic else set()
 built = [one.__qualname__ for one in ours if one.__pydantic_complete__ and one.model_fields]
-print(json.dumps({"modules": sorted(sys.modules), "built": built}))
+values = {
+    value for name, module in list(sys.modules.items()) if name.partition(".")[0] in {"onramp", sys.argv[1]}
+    for value in vars(module).values() if hasattr(value, "__dataclass_fields__") and isinstance(value, type)
+}
+compiled = [
+    one.__qualname__ for one in values
+    if one.__module__.startswith(("onramp.", sys.argv[1])) and one.__init__.__code__.co_filename == "<string>"
+]
+print(json.dumps({"modules": sorted(sys.modules), "built": built, "compiled": compiled}))
 """
 
 
 @cache
 def fresh(module: str) -> dict[str, list[str]]:
-    """Modules and built models of a fresh interpreter that has imported `module`, without any setting."""
+    """What a fresh interpreter has that has imported `module`, without any setting.
+
+    All its modules, those of our models that are built, and our classes whose methods were compiled.
+    """
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT, module],
         env={"PYTHONPATH": str(FUNCTIONS), "PATH": os.environ.get("PATH", "")},
@@ -53,6 +64,11 @@ def loaded(module: str) -> frozenset[str]:
 @pytest.mark.parametrize("module", MODULES)
 def test_a_model_is_built_at_its_first_use(module: str) -> None:
     assert fresh(module)["built"] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_methods_of_values_are_compiled_while_a_function_loads(module: str) -> None:
+    assert fresh(module)["compiled"] == []
 
 
 def tops(modules: frozenset[str]) -> set[str]:
