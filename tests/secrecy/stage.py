@@ -27,6 +27,7 @@ import httpx
 import pytest
 
 from harness.dynamodb import CountingDynamo
+from harness.keys import make_key
 from infra.cards import CARDS
 from infra.config import load_config
 from infra.environment import ResourceNames, environment_of
@@ -338,7 +339,7 @@ class Stage:
         names = ResourceNames(
             table_name="records",
             bus_name="bus",
-            envelope_key_id=self._aws["kms"].create_key()["KeyMetadata"]["KeyId"],
+            envelope_key_id=make_key(self._aws["kms"]),
             secret_id="the-secret",
             jobs_queue_url=self.queues["jobs"],
             jobs_dlq_url=self.queues["jobs-dlq"],
