@@ -17,6 +17,7 @@ from infra.config import ConfigError, DeploymentConfig, load_config, mistakes_in
 from infra.config_rules import Around
 from infra.environment import check_sizes
 from infra.paths import CONFIG, ROOT
+from tests.infra.reading import UNPACKED
 
 RAW: Mapping[str, Mapping[str, Any]] = {
     "stage": {"name": "dev", "removal": "retain"},
@@ -651,6 +652,7 @@ def run_app(context: Mapping[str, object], folder: Path, **environment: str) -> 
         env={
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
+            **UNPACKED,
             "CDK_OUTDIR": str(folder / "out"),
             "CDK_CONTEXT_JSON": json.dumps({"skip_bundling": "true", **context}),
             **environment,
