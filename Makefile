@@ -158,6 +158,7 @@ life: setup ## play what can happen to a number and write docs/life.md
 performance: setup ## count what each thing asks of the table and write docs/performance.md and docs/cost.md
 	@PYTHONPATH=functions:. $(BIN)/python -m bench.growth --write
 	@PYTHONPATH=functions:. $(BIN)/python -m bench.writes --write
+	@PYTHONPATH=functions:. $(BIN)/python -m bench.costs --write
 
 check: setup lint types imports template scan contract web-check ## style, types, layers, template, contract, browser module
 	@echo "check: all good"

@@ -35,8 +35,11 @@ from onramp.usecases.submit_numbers import submit_numbers
 from onramp.usecases.sweep import sweep
 
 DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
-FEW: Final = 10
+TEN: Final = 10
 MANY: Final = 100_000
+LISTED: Final = 2
+"""How many a list is asked for: no more than the smallest tenant has."""
+OTHERS: Final = "tenant-2"
 SIZES: Final = (1, 5, 48)
 PAGE: Final = 200
 OLD: Final = datetime(2027, 1, 1, tzinfo=UTC)
@@ -61,6 +64,24 @@ class Spent:
         return " · ".join(f"{value:.4g}" for value in (self.calls, self.reads, self.written, self.upstream))
 
 
+@dataclass(frozen=True, slots=True)
+class Store:
+    """How many old signups there are, each with a connected number, and how many of them are the tenant's."""
+
+    records: int
+    own: int
+
+    @property
+    def head(self) -> str:
+        """As a table names it."""
+        return f"{self.records:,}" if self.own == self.records else f"{self.records:,}, {self.own:,} its own"
+
+
+FEW: Final = Store(TEN, TEN)
+STORES: Final = (FEW, Store(1_000, 1_000), Store(MANY, MANY), Store(MANY, 1), Store(MANY, 10_000))
+"""All the tenant's, and then a tenant with one and with ten thousand among others."""
+
+
 class LongClock(WorldClock):
     """The world's clock with ids as long as the real ones."""
 
@@ -70,9 +91,9 @@ class LongClock(WorldClock):
 
 
 class CountedWorld(World):
-    """The product on the counting table, beside a number of old records of its tenant."""
+    """The product on the counting table, beside old records of its tenant and of another one."""
 
-    def __init__(self, records: int) -> None:
+    def __init__(self, store: Store = FEW) -> None:
         self.table = CountingDynamo()
         self.upstream_calls = 0
         super().__init__(
@@ -81,15 +102,15 @@ class CountedWorld(World):
         )
         self.clock.__class__ = LongClock
         self.before_request = self._count
-        self._fill(records)
+        self._fill(store)
 
     def _count(self, _: httpx.Request) -> None:
         self.upstream_calls += 1
 
-    def _fill(self, records: int) -> None:
+    def _fill(self, store: Store) -> None:
         """Old signups with a connected number each; what they cost is not counted."""
-        for index in range(records):
-            signup, number = _old(index)
+        for index in range(store.records):
+            signup, number = _old(index, TENANT if index < store.own else OTHERS)
             self.store.commit(signup, number)
         self.stream.clear()
 
@@ -125,11 +146,11 @@ class CountedWorld(World):
             self.handle(message)
 
 
-def _old(index: int) -> tuple[Signup, Number]:
+def _old(index: int, tenant: str = TENANT) -> tuple[Signup, Number]:
     at = OLD + timedelta(seconds=index)
     signup = Signup(
         id=f"old{index:029d}",
-        tenant=TENANT,
+        tenant=tenant,
         created_at=at,
         updated_at=at,
         expires_at=at + timedelta(days=1),
@@ -141,7 +162,7 @@ def _old(index: int) -> tuple[Signup, Number]:
     )
     number = Number(
         phone_number_id=f"7{index:014d}",
-        tenant=TENANT,
+        tenant=tenant,
         signup_id=signup.id,
         waba=WabaOf(id=f"8{index:014d}"),
         digits=f"49151{index:08d}",
@@ -153,10 +174,10 @@ def _old(index: int) -> tuple[Signup, Number]:
 
 
 @cache
-def measure(records: int) -> dict[str, Spent]:
-    """Everything once, with so many old records in the store."""
+def measure(store: Store) -> dict[str, Spent]:
+    """Everything once, beside what is in the store."""
     found: dict[str, Spent] = {}
-    with CountedWorld(records) as world:
+    with CountedWorld(store) as world:
         ports = world.ports
         customer = world.customer()
         kept: list[Signup] = []
@@ -186,11 +207,15 @@ def measure(records: int) -> dict[str, Spent]:
         found["`GET /v1/signups/{id}`"] = world.spent(
             lambda: read.whole(ports, read.own_signup(ports, TENANT, signup.id))
         )
-        found["`GET /v1/signups`, 5"] = world.spent(lambda: read.signups(ports, TENANT, None, None, 5))
+        found[f"`GET /v1/signups`, {LISTED}"] = world.spent(
+            lambda: read.signups(ports, TENANT, None, None, LISTED)
+        )
         found["`GET /v1/signups?status=open`, none"] = world.spent(
             lambda: read.signups(ports, TENANT, "open", None, 20)
         )
-        found["`GET /v1/numbers`, 5"] = world.spent(lambda: read.numbers(ports, TENANT, None, None, 5))
+        found[f"`GET /v1/numbers`, {LISTED}"] = world.spent(
+            lambda: read.numbers(ports, TENANT, None, None, LISTED)
+        )
         found["`GET /v1/numbers?status=failed`, none"] = world.spent(
             lambda: read.numbers(ports, TENANT, "failed", None, 20)
         )
@@ -274,7 +299,7 @@ def by_size() -> dict[int, Spent]:
     """For each number of a signup with so many: its submission and everything behind it."""
     found = {}
     for size in SIZES:
-        with CountedWorld(FEW) as world:
+        with CountedWorld() as world:
             signup = world.authorized(world.customer(numbers=size))
             ids = [number.phone_number_id for number in _listed(world, signup)]
 
@@ -294,7 +319,7 @@ def by_waba() -> dict[int, Spent]:
     """One number of a WABA that lists so many."""
     found = {}
     for size in (1, 100, 500):
-        with CountedWorld(FEW) as world:
+        with CountedWorld() as world:
             signup = world.authorized(world.customer(numbers=size))
             first = _listed(world, signup)[0].phone_number_id
 
@@ -312,9 +337,9 @@ def _listed(world: CountedWorld, signup: Signup) -> Sequence[ListedNumber]:
 
 def tables() -> dict[str, str]:
     """The tables of docs/performance.md by their mark."""
-    few, many = measure(FEW), measure(MANY)
-    head = ["", f"{FEW} records in the store", f"{MANY:,} records"]
-    growth = [[name, few[name].cell, many[name].cell] for name in few]
+    columns = [measure(store) for store in STORES]
+    head = ["signups and numbers in the store:", *(store.head for store in STORES)]
+    growth = [[name, *(column[name].cell for column in columns)] for name in columns[0]]
     sizes = [[f"{size}", spent.cell] for size, spent in by_size().items()]
     wabas = [[f"{size}", spent.cell] for size, spent in by_waba().items()]
     return {

@@ -4,7 +4,8 @@ Run it with ``PYTHONPATH=functions .venv/bin/python -m bench.writes``.
 
 The real use cases and the real DynamoDB adapter play one clean signup between the simulators, on a table in
 memory that counts requests and works out units from the real size of every item (`harness.dynamodb`).
-Prices and durations are no measurements: see `PRICES`, `AWS_CALL_MS`, `UPSTREAM_CALL_MS`.
+A function's own work is measured (`bench.durations`). Prices, and how long AWS and others take to answer, are
+no measurements: see `PRICES`, `AWS_CALL_MS`, `UPSTREAM_CALL_MS`.
 
 docs/cost.md holds the tables this prints; a test compares them, and ``--write`` puts them there.
 """
@@ -23,6 +24,8 @@ from typing import Any, Final, cast
 import httpx
 
 import webhook_receiver
+from bench.durations import own_ms
+from bench.journey import ABOUT_A_NUMBER, AT_ONCE, NOT_ABOUT_A_NUMBER, ONBOARDING, STATUS, SWEEP, TOGETHER
 from harness.dynamodb import CountingDynamo, Units, size_of
 from harness.world import Message, Options, World, WorldClock, WorldQueue
 from infra.cards import CARDS
@@ -42,8 +45,6 @@ DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "cost.md"
 # --- assumptions: neither measured nor anybody's promise ------------------------------------------------
 MEMORY_GB: Final = 0.5
 """Of every function that has no more, see `infra/cards.py`."""
-BASE_MS: Final = 5
-"""A warm invocation without any call."""
 AWS_CALL_MS: Final = 8
 """One call to DynamoDB, SQS, KMS or EventBridge."""
 UPSTREAM_CALL_MS: Final = 300
@@ -137,14 +138,16 @@ class Tally:
     events: float = 0
     upstream: float = 0
     lines: float = 0
+    own: float = 0
+    """Milliseconds of the functions' own work, as measured."""
     larger: float = 0
     """Milliseconds to be charged besides, because a function has more memory than `MEMORY_GB`."""
 
     @property
     def milliseconds(self) -> float:
-        """Time of all invocations together, by the assumptions."""
-        own = self.table_calls + self.own_sqs + self.kms + self.puts
-        return self.invocations * BASE_MS + own * AWS_CALL_MS + self.upstream * UPSTREAM_CALL_MS
+        """Time of all invocations together: the measured work, and the waiting by the assumptions."""
+        calls = self.table_calls + self.own_sqs + self.kms + self.puts
+        return self.own + calls * AWS_CALL_MS + self.upstream * UPSTREAM_CALL_MS
 
     @property
     def log_bytes(self) -> float:
@@ -182,6 +185,7 @@ class Counts:
 
     table: CountingDynamo
     by_function: dict[FunctionName, Tally] = field(default_factory=dict)
+    kind: str = ONBOARDING
     _current: Tally | None = None
     _seen: Units = field(default_factory=Units)
 
@@ -197,6 +201,7 @@ class Counts:
         before = self._current
         tally = self._current = self.by_function.setdefault(function, Tally())
         tally.invocations += 1
+        tally.own += own_ms(function, self.kind)
         tally.requests += request
         # Its metrics are one line at its end.
         tally.lines += 1
@@ -377,9 +382,9 @@ class CountedWorld(World):
             read.channel_key(ports, number.channel_id or "")
         return self.load(signup.id)
 
-    def event(self, text: str) -> Tally:
+    def event(self, text: str, kind: str) -> Tally:
         """What one webhook costs, from the API to the end of the worker."""
-        before = self.counts.by_function
+        before, self.counts.kind = self.counts.by_function, kind
         self.counts.by_function = {}
         with self.counts.under("webhook_receiver", request=True):
             self.queue.put("event", text)
@@ -433,16 +438,17 @@ def _measured(world: CountedWorld) -> Measured:
     signup = world.onboard()
     played, world.counts.by_function = world.counts.by_function, {}
     (number,) = world.numbers(signup.id)
+    world.counts.kind = STATUS
     with world.counts.under("signup_queries", request=True):
         read.whole(world.ports, read.own_signup(world.ports, TENANT, signup.id))
     poll = world.counts.total()
     quality = _quality(world)
     webhooks = {
-        "not about a number": world.event(json.dumps(TEMPLATE_EVENT)),
-        "delivered again": world.event(json.dumps(TEMPLATE_EVENT)),
-        "about a number": world.event(quality("1")),
+        NOT_ABOUT_A_NUMBER: world.event(json.dumps(TEMPLATE_EVENT), NOT_ABOUT_A_NUMBER),
+        "delivered again": world.event(json.dumps(TEMPLATE_EVENT), NOT_ABOUT_A_NUMBER),
+        ABOUT_A_NUMBER: world.event(quality("1"), ABOUT_A_NUMBER),
     }
-    world.counts.by_function = {}
+    world.counts.by_function, world.counts.kind = {}, SWEEP
     world.sweep()
     return Measured(
         signup=played,
@@ -529,9 +535,8 @@ def _cells(tally: Tally) -> list[str]:
         tally.kms,
         tally.events,
         tally.upstream,
-        tally.milliseconds,
     )
-    return [f"{value:g}" for value in found]
+    return [*(f"{value:g}" for value in found), f"{tally.milliseconds:.0f}"]
 
 
 def _thousand_table(measured: Measured) -> str:
@@ -540,20 +545,29 @@ def _thousand_table(measured: Measured) -> str:
     return _dollars("1,000 onboardings", columns)
 
 
-def in_batches(tally: Tally, size: int = 10) -> Tally:
-    """The same webhook when the worker gets `size` at once: one invocation, one receive, one delete."""
-    saved = 1 - 1 / size
-    return tally.plus(Tally(invocations=1, sqs=2, lines=1), -saved)
+def in_batches(tally: Tally, kind: str) -> Tally:
+    """The same webhook when the worker gets ten at once, and the publisher their facts.
+
+    One invocation of each, one receive, one delete.
+    """
+    workers = ("partner_event_worker", "event_publisher") if tally.events else ("partner_event_worker",)
+    own = sum(own_ms(name, kind) - own_ms(name, kind + TOGETHER) / AT_ONCE for name in workers)
+    saved = 1 - 1 / AT_ONCE
+    fewer = Tally(invocations=len(workers), sqs=2, lines=len(workers), puts=len(workers) - 1)
+    return tally.plus(fewer, -saved).plus(Tally(own=-own))
 
 
 def _million_table(measured: Measured) -> str:
     kinds = measured.webhooks
     usual, million = PRICES["us-east-1"], 1_000_000
+    played = {
+        f"{kind}, ten at a time": in_batches(kinds[kind], kind)
+        for kind in (NOT_ABOUT_A_NUMBER, ABOUT_A_NUMBER)
+    }
     columns = {"goal": dict(GOAL)}
-    columns["not about a number, ten at a time"] = (
-        Tally().plus(in_batches(kinds["not about a number"]), million).dollars(usual)
-    )
-    columns |= {kind: Tally().plus(tally, million).dollars(usual) for kind, tally in kinds.items()}
+    columns |= {
+        kind: Tally().plus(tally, million).dollars(usual) for kind, tally in {**played, **kinds}.items()
+    }
     return _dollars("1,000,000 webhooks, us-east-1", columns)
 
 

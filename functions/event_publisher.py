@@ -21,7 +21,7 @@ RESERVE_MS: Final = 20_000
 """Publishing again stops with so much time left, and says where to go on."""
 
 
-class Again(BaseModel):
+class Again(BaseModel, defer_build=True):
     """A span of time whose facts are to be published again. `cursor`: where the call before has stopped."""
 
     since: AwareDatetime

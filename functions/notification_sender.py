@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-class Detail(BaseModel, extra="allow"):
+class Detail(BaseModel, extra="allow", defer_build=True):
     """What each event of the bus has: which fact it tells of, and whose it is."""
 
     id: str = Field(min_length=1)
@@ -29,14 +29,14 @@ class Detail(BaseModel, extra="allow"):
     signup_id: str | None = None
 
 
-class BusEvent(BaseModel):
+class BusEvent(BaseModel, defer_build=True):
     """An event as EventBridge puts it into a queue."""
 
     type: str = Field(alias="detail-type")
     detail: dict[str, Any]
 
 
-class WakeUp(BaseModel):
+class WakeUp(BaseModel, defer_build=True):
     """A delivery that is due, by its identity."""
 
     delivery: tuple[str, str, str]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-class Job(BaseModel):
+class Job(BaseModel, defer_build=True):
     """One message: a number or a hub's census. `retry` is set in dead letters, see `SqsQueue.bury_number`."""
 
     phone_number_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")] | None = None

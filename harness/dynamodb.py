@@ -137,7 +137,7 @@ class CountingDynamo:
         keys = list(self.items)
         start = request.get("ExclusiveStartKey")
         first = keys.index(_key(start)) + 1 if start else 0
-        page = keys[first : first + request["Limit"]]
+        page = keys[first : first + request.get("Limit", len(keys))]
         items = [self.items[key] for key in page]
         self.spent.calls += 1
         self.spent.reads += units(sum(map(size_of, items)), 4 * KIB) * 0.5

@@ -11,7 +11,7 @@ import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -35,6 +35,7 @@ from onramp.domain.budget import BudgetRule
 from onramp.domain.launch import Flow
 from onramp.domain.records import HUB
 from onramp.domain.relaying import Coexistence, RelayRules, Target
+from onramp.domain.values import dataclass
 from onramp.ports import (
     EndpointRule,
     Hub,

@@ -145,6 +145,15 @@ def ports(stage: Stage) -> Ports:
     )
 
 
+def test_a_visit_that_loses_the_link_before_it_reads_the_signup_is_told_so(shared: Stage) -> None:
+    shared.store.commit(signup(link_id="l1", expires_at=START + timedelta(days=7)), link())
+    winner, loser = (linked(ports(shared), f"l1.{SECRET}.visit-{index:010d}") for index in range(2))
+    exchange_code(ports(shared), winner.signup, "code0", None, winner.visit)
+    with pytest.raises(Problem) as told:
+        exchange_code(ports(shared), stored(shared.store, winner.signup), "code1", None, loser.visit)
+    assert told.value.code == "link_used"
+
+
 @pytest.mark.parametrize("turn", range(3))
 def test_of_many_visits_that_spend_one_link_exactly_one_wins(
     shared: Stage, turn: int, monkeypatch: pytest.MonkeyPatch

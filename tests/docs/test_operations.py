@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from bench import writes
+from bench import costs, writes
 from contract.routes import ROUTES
 from harness.command_line import understood
 from harness.table import make_table
@@ -272,6 +272,11 @@ def test_the_costs_are_those_that_are_played(mark: str) -> None:
     )
 
 
+def test_what_the_usual_stack_costs_is_worked_out_anew() -> None:
+    told = COST.partition("<!-- usual -->\n\n")[2].partition("\n\n")[0]
+    assert told == costs.tables()["usual"], "docs/cost.md is old: see python -m bench.costs"
+
+
 def test_the_standing_costs_are_those_of_the_template(template: Template) -> None:
     has = Counter(resource["Type"] for resource in template["Resources"].values())
     alarms = [one for one in template["Resources"].values() if one["Type"] == "AWS::CloudWatch::Alarm"]
@@ -305,11 +310,12 @@ def test_sizes_and_sums_of_the_prose_are_those_that_are_played() -> None:
     # Lambda's lines are assumed a little longer than the one that can be measured.
     assert 0.8 * writes.LINE_BYTES < measured.receiver_line_bytes < writes.LINE_BYTES
     million = writes.tables()["million"].splitlines()[-1].replace("*", "").split("|")
-    goal, in_tens, one, _, about = (float(cell) for cell in million[2:-1])
+    goal, in_tens, about_in_tens, one, _, about = (float(cell) for cell in million[2:-1])
     assert abs(goal - 4.2) < 0.1
     assert f"**{in_tens:.1f}** when the" in " ".join(COST.split())
     assert f"**{one:.1f}** when they trickle in" in " ".join(COST.split())
-    assert f"events about numbers: about {about:.0f}**" in " ".join(COST.split())
+    assert f"events about numbers: **{about_in_tens:.1f}** ten at a time" in " ".join(COST.split())
+    assert f"**{about:.1f}** one by one" in " ".join(COST.split())
 
 
 # --- security ---------------------------------------------------------------------------------------

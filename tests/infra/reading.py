@@ -1,11 +1,17 @@
 """Reading a synthesized template."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from infra.cards import logical_id
 
 type Template = Mapping[str, Any]
+
+UNPACKED: Final[Mapping[str, str]] = {
+    "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(Path.home() / ".cache" / "aws" / "jsii" / "package-cache")
+}
+"""For a process with a home of its own: else it unpacks the CDK anew, which takes longer than its work."""
 
 
 def of_type(template: Template, kind: str) -> dict[str, Any]:

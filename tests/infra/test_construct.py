@@ -17,7 +17,7 @@ from infra.bundling import empty_bundles
 from infra.config import load_config
 from infra.paths import CONFIG, ROOT
 from tests.infra.conftest import synthesize
-from tests.infra.reading import Template, actions_in, of_type
+from tests.infra.reading import UNPACKED, Template, actions_in, of_type
 
 EXAMPLE = ROOT / "examples" / "cdk_app"
 # Switches that `cdk init` writes today and that would change the template if it did not set its own.
@@ -33,7 +33,7 @@ def run(code_or_file: list[str], folder: Path, **environment: str) -> subprocess
     return subprocess.run(
         [sys.executable, *code_or_file],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), **environment},
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **UNPACKED, **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -1,8 +1,9 @@
 """All handlers in one process, with marked secrets everywhere and every way out of the process watched.
 
-AWS is moto's, with every call passing `Stage.on_aws`; Meta and 360dialog are the simulators, with every
-request passing `Stage.on_request`; the receiver's own AWS calls go to a small server. This module stands in
-for API Gateway, for the queues' pollers and for the log handler of the Lambda runtime.
+AWS is moto's and the table `harness.dynamodb`'s, with every call passing `Stage.on_aws`; Meta and 360dialog
+are the simulators, with every request passing `Stage.on_request`; the receiver's own AWS calls go to a small
+server. This module stands in for API Gateway, for the queues' pollers and for the log handler of the Lambda
+runtime.
 """
 
 import contextlib
@@ -25,7 +26,8 @@ import botocore.client
 import httpx
 import pytest
 
-from harness.table import make_table
+from harness.dynamodb import CountingDynamo
+from harness.keys import make_key
 from infra.cards import CARDS
 from infra.config import load_config
 from infra.environment import ResourceNames, environment_of
@@ -52,6 +54,7 @@ from tests.canary import (
 from tests.gateway import routed
 
 type Json = dict[str, Any]
+type Passing = Callable[[Callable[[], Any], str, Json], Any]
 type OnAws = Callable[["AwsCall"], Exception | None]
 
 HEADER_SECRET: Final = f"{MARK}-header-secret"
@@ -69,7 +72,7 @@ ELSEWHERE: Final = frozenset(
 )
 """Functions that do not run here, or by no client that is watched; `tests/iam` and the flows play them."""
 CREDENTIALS: Final = frozenset(
-    form
+    form.lower()
     for value in (CODE, TOKEN, APP_SECRET, PARTNER_KEY, CHANNEL_KEY, HEADER_SECRET, *PLATFORM_SECRETS)
     for form in forms(value)
 )
@@ -77,6 +80,7 @@ SECRET_LENGTH: Final = 26
 """What the simulators make of so many letters is a secret; ids and Meta's trace ids are shorter."""
 SWEEP_SECONDS: Final = 30
 JOB_MEMBERS: Final = frozenset({"phone_number_id", "census", "retry", "reason", "delivery"})
+SENDS: Final = frozenset({"SendMessage", "SendMessageBatch"})
 FACTS: Final = "FACT#"
 STREAM_BATCH: Final = 100
 NOBODY: Final = "test"
@@ -95,11 +99,17 @@ def kept_client(service: str, **options: Any) -> Any:
     return _kept_clients[service]
 
 
-class Clients:
-    """A function's clients, on moto."""
+class WatchedTable:
+    """The table's service in memory, each call of it passing the stage as those of boto3's clients do."""
 
-    def __call__(self, service: str) -> Any:
-        return translated(kept_client(service))
+    def __init__(self, dynamo: CountingDynamo, passing: Passing) -> None:
+        self._dynamo = dynamo
+        self._passing = passing
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        operation = getattr(self._dynamo, name)
+        spoken = name.title().replace("_", "")
+        return lambda **request: self._passing(lambda: operation(**request), spoken, request)
 
 
 class MarkedRandom(random.Random):
@@ -253,6 +263,7 @@ class Stage:
         self._running = NOBODY
         self._waiting: list[Message] = []
         self._hidden: dict[str, int] = {}
+        self._sent = False
         self._facts: list[Json] = []
         self._stream: list[Json] = []
         self._stream_due = 0.0
@@ -265,7 +276,7 @@ class Stage:
         return {self.queues[name] for name in ("events-dlq", "relay", "relay-dlq")}
 
     def __enter__(self) -> Self:
-        self.monkeypatch.setattr(wiring, "Clients", Clients)
+        self.monkeypatch.setattr(wiring, "Clients", lambda: self._client)
         self.monkeypatch.setattr(SystemClock, "new_secret", lambda _: f"{MARK}{next(_SERIAL):034d}")
         self._clock = ManualClock()
         self._runner = self._exits.enter_context(SyncRunner())
@@ -305,12 +316,16 @@ class Stage:
 
     def _resources(self) -> dict[str, str]:
         self._aws: dict[str, Any] = {
-            name: kept_client(name) for name in ("dynamodb", "sqs", "events", "kms", "secretsmanager")
+            name: kept_client(name) for name in ("sqs", "events", "kms", "secretsmanager")
         }
-        make_table(self._aws["dynamodb"], "records")
+        self._aws["dynamodb"] = WatchedTable(CountingDynamo(), self._call_aws)
         self._aws["events"].create_event_bus(Name="bus")
         self._aws["secretsmanager"].create_secret(Name="the-secret", SecretString=self.secret)
         return {name: self._aws["sqs"].create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
+
+    def _client(self, service: str) -> Any:
+        """A function's client."""
+        return translated(self._aws[service])
 
     def _environment(self) -> dict[str, str]:
         """The variables of all functions at once."""
@@ -329,7 +344,7 @@ class Stage:
         names = ResourceNames(
             table_name="records",
             bus_name="bus",
-            envelope_key_id=self._aws["kms"].create_key()["KeyMetadata"]["KeyId"],
+            envelope_key_id=make_key(self._aws["kms"]),
             secret_id="the-secret",
             jobs_queue_url=self.queues["jobs"],
             jobs_dlq_url=self.queues["jobs-dlq"],
@@ -409,6 +424,7 @@ class Stage:
 
         def done() -> Any:
             answer = call()
+            self._sent |= operation in SENDS
             self._note_facts(seen)
             return answer
 
@@ -572,6 +588,9 @@ class Stage:
 
     def _collect(self) -> None:
         """Take what the handlers sent to the two queues that have a poller."""
+        if not self._sent:
+            return
+        self._sent = False
         for queue in WORKERS:
             url = self.queues[queue]
             while (
@@ -638,8 +657,8 @@ class Stage:
     def assert_no_credential(self, text: str) -> None:
         """No code, token, key, secret or proof, in any form; numbers and addresses of people may be there."""
         lowered = text.lower()
-        made = {*self.sims.world.codes, *self.sims.world.tokens, *self.derived}
-        found = sorted(value for value in CREDENTIALS | made if value.lower() in lowered)
+        made = {value.lower() for value in (*self.sims.world.codes, *self.sims.world.tokens, *self.derived)}
+        found = sorted(value for value in CREDENTIALS | made if value in lowered)
         # What the simulators made begins with letters of theirs and then the mark.
         at = lowered.replace(EMAIL.lower(), "").find(MARK.lower())
         assert not found, f"let out: {found} in {text[:2000]}"

@@ -21,13 +21,29 @@ def refuse(*_, **__):
     raise SystemExit("used at import: the network")
 socket.socket.connect = refuse
 importlib.import_module(sys.argv[1])
-print(json.dumps(sorted(sys.modules)))
+def models(of):
+    return {one for below in of.__subclasses__() for one in {below, *models(below)}}
+pydantic = sys.modules.get("pydantic")
+ours = models(pydantic.BaseModel) if pydantic else set()
+built = [one.__qualname__ for one in ours if one.__pydantic_complete__ and one.model_fields]
+values = {
+    value for name, module in list(sys.modules.items()) if name.partition(".")[0] in {"onramp", sys.argv[1]}
+    for value in vars(module).values() if hasattr(value, "__dataclass_fields__") and isinstance(value, type)
+}
+compiled = [
+    one.__qualname__ for one in values
+    if one.__module__.startswith(("onramp.", sys.argv[1])) and one.__init__.__code__.co_filename == "<string>"
+]
+print(json.dumps({"modules": sorted(sys.modules), "built": built, "compiled": compiled}))
 """
 
 
 @cache
-def loaded(module: str) -> frozenset[str]:
-    """The modules in a fresh interpreter that has imported `module` and has no setting at all."""
+def fresh(module: str) -> dict[str, list[str]]:
+    """What a fresh interpreter has that has imported `module`, without any setting.
+
+    All its modules, those of our models that are built, and our classes whose methods were compiled.
+    """
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT, module],
         env={"PYTHONPATH": str(FUNCTIONS), "PATH": os.environ.get("PATH", "")},
@@ -37,7 +53,22 @@ def loaded(module: str) -> frozenset[str]:
         timeout=60,
     )
     assert run.returncode == 0, run.stderr
-    return frozenset(json.loads(run.stdout))
+    found: dict[str, list[str]] = json.loads(run.stdout)
+    return found
+
+
+def loaded(module: str) -> frozenset[str]:
+    return frozenset(fresh(module)["modules"])
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_model_is_built_at_its_first_use(module: str) -> None:
+    assert fresh(module)["built"] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_methods_of_values_are_compiled_while_a_function_loads(module: str) -> None:
+    assert fresh(module)["compiled"] == []
 
 
 def tops(modules: frozenset[str]) -> set[str]:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from onramp.domain.census import Census
 from onramp.domain.deletion import DeletionRequest, RequestStatus
@@ -240,19 +241,25 @@ class MemoryStore:
 
     def numbers_in(self, hub: str, waba_id: str, limit: int) -> Sequence[str]:
         """See `Store.numbers_in`."""
-        found = (number for number in self.records(Number) if (number.hub, number.waba.id) == (hub, waba_id))
+        found = (
+            number
+            for number in self.records(Number, waba_id)
+            if (number.hub, number.waba.id) == (hub, waba_id)
+        )
         return sorted(number.phone_number_id for number in found)[:limit]
 
     def numbers_with(self, hub: str, digits: str) -> Sequence[str]:
         """See `Store.numbers_with`."""
-        found = (number for number in self.records(Number) if (number.hub, number.digits) == (hub, digits))
+        found = (
+            number for number in self.records(Number, digits) if (number.hub, number.digits) == (hub, digits)
+        )
         return sorted(number.phone_number_id for number in found)
 
     def ledger(self, place: str, limit: int) -> Sequence[EventRecord]:
         """See `Store.ledger`."""
         found = [
             record
-            for record in self.records(EventRecord)
+            for record in self.records(EventRecord, place)
             if record.place == place and record.outcome == Outcome.UNRESOLVED
         ]
         return sorted(found, key=lambda record: (record.received_at, record.id))[:limit]
@@ -350,10 +357,15 @@ class MemoryStore:
 
     # -- for tests
 
-    def records[R: Stored](self, kind: type[R]) -> list[R]:
-        """All records of a kind that can be read."""
+    def records[R: Stored](self, kind: type[R], holding: str = "") -> list[R]:
+        """All records of a kind that can be read, of whose texts one holds the given one."""
+        written = to_json(holding).decode()[1:-1]
         with self._locked():
-            names = [name for found, name in self._items if found == kind.KIND]
+            names = [
+                name
+                for (found, name), item in self._items.items()
+                if found == kind.KIND and written in item.data
+            ]
             return [record for name in names if (record := self._try(kind, name)) is not None]
 
     def all_facts(self) -> list[Fact]:
@@ -363,7 +375,8 @@ class MemoryStore:
     def spoil(self, record: Stored) -> None:
         """Make a record's item unreadable."""
         with self._lock:
-            self._items[record.KIND, record.identity].data = '{"spoiled": '
+            item = self._items[record.KIND, record.identity]
+            item.data = '{"spoiled": ' + item.data
 
     # -- inside
 

@@ -1,12 +1,12 @@
 """360dialog's messaging host, used only to set and read a channel's webhook with the channel's key."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import httpx
 
 from onramp.adapters.upstream import Kind, Rule, Upstream, call
 from onramp.domain.text import mapping, text
+from onramp.domain.values import dataclass
 from onramp.ports.upstreams import ChannelWebhook, NewKey
 
 MESSAGING: Final = Upstream(

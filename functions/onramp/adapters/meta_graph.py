@@ -5,7 +5,6 @@ import hmac
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
@@ -13,6 +12,7 @@ import httpx
 from onramp.adapters.upstream import DEADLINE, Credential, Kind, Rule, Upstream, call
 from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient
 from onramp.domain.text import identifier, is_whole, mapping, members, text
+from onramp.domain.values import dataclass
 from onramp.ports.services import Clock
 from onramp.ports.upstreams import Grant, PhoneFacts, WabaFacts
 

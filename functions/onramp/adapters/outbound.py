@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -22,6 +21,7 @@ import httpcore
 
 from onramp.adapters.upstream import TimedLine, Until, trust
 from onramp.domain.targets import Address, is_loopback, is_public, read_address
+from onramp.domain.values import dataclass
 from onramp.ports.outbound import Answer, Answered, Post, Unanswered
 
 CONNECT_SECONDS: Final = 5.0

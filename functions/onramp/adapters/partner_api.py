@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -15,6 +14,7 @@ from onramp.domain.clients import mailbox
 from onramp.domain.errors import Ambiguous, Permanent, Transient
 from onramp.domain.partner_events import Channel, read_channel
 from onramp.domain.text import identifier, mapping, members, moment, text
+from onramp.domain.values import dataclass
 from onramp.ports.upstreams import Amount, Gate, NewKey, Page, RemoteClient, Submission
 
 _COMMON: Final = (

@@ -11,7 +11,6 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
@@ -20,6 +19,7 @@ import httpcore
 import httpx
 
 from onramp.domain.errors import Ambiguous, Permanent, Throttled, Transient, UpstreamError
+from onramp.domain.values import dataclass
 
 MAX_ANSWER: Final = 5 * 1024 * 1024
 """Bytes of an answer that are read; a longer one counts as cut."""

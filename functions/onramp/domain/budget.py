@@ -12,13 +12,13 @@ but never break it.
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 from pydantic import Field
 
 from onramp.domain.records import HUB, Record, Stored
+from onramp.domain.values import dataclass
 
 GUARD: Final = timedelta(seconds=0.8)
 """Added to the window: two calls may travel for different times between here and 360dialog's clock."""
@@ -63,6 +63,12 @@ class BudgetState(Stored):
     def identity(self) -> tuple[str, ...]:
         """The hub: its partner is the one who is limited."""
         return (self.hub,)
+
+    @property
+    def contents(self) -> tuple[object, ...]:
+        """What it holds now, to be compared with what it holds later."""
+        lines = (dict(self.reserved), dict(self.urgent), dict(self.begun))
+        return (list(self.starts), *lines, self.blocked_until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ module.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from onramp.domain.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ Timeline, bus event and operator's history are views of it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from onramp.domain.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

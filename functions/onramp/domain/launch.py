@@ -5,10 +5,11 @@ into their `setup`, in Meta's spelling, so that nobody types it a second time.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from pydantic import JsonValue
+
+from onramp.domain.values import dataclass
 
 STANDARD: Final = "standard"
 """The flow of a signup that names none."""

@@ -1,9 +1,10 @@
 """What became of a popup that brought no code, as a browser tells it: claims, cleaned before being kept."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from onramp.domain.values import dataclass
 
 MOST: Final = 20
 """Outcomes of one signup that are written down; further ones are only counted."""

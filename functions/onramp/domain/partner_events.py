@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -13,6 +13,7 @@ from onramp.domain.errors import Unreadable
 from onramp.domain.phone_numbers import canonical
 from onramp.domain.states import Progress, rank
 from onramp.domain.text import MAX_ID, end_date, identifier, is_whole, mapping, members, moment, text
+from onramp.domain.values import dataclass
 
 
 class Effect(StrEnum):

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -16,6 +15,7 @@ from typing import Final
 
 from onramp.domain.partner_events import COEXISTENCE, PartnerEvent
 from onramp.domain.text import iso, whole
+from onramp.domain.values import dataclass
 
 VERSION: Final = 1
 INLINE: Final = 200_000

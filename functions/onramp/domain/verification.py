@@ -6,10 +6,10 @@ is not in the table, or is none, stands in nobody's way.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from onramp.domain.signup import ListedNumber
+from onramp.domain.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

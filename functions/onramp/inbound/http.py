@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from onramp.domain.crashes import told_of
 from onramp.domain.errors import Problem, UnavailableError
 from onramp.domain.text import is_whole
+from onramp.domain.values import dataclass
 from onramp.inbound.problems import content_of, invalid
 from onramp.wiring import Runtime
 

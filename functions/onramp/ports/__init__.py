@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Never, cast
 
@@ -15,6 +15,7 @@ from onramp.domain.notifications import TRY_SECONDS
 from onramp.domain.records import HUB
 from onramp.domain.relaying import NO_RELAY, RelayRules
 from onramp.domain.schedule import LOOK_AFTER, RETRY_SECONDS
+from onramp.domain.values import dataclass
 from onramp.ports.services import Bus, Clock, Letters, Queue, Telemetry, Vault
 from onramp.ports.storage import Store
 from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, NamedWebhook, Partner
@@ -161,7 +162,7 @@ class Hub:
     """What is one hub's own: its partner at 360dialog, where the function has it, and what holds for it."""
 
     rules: Rules
-    partner: Partner = cast("Partner", NotWired("partner"))  # noqa: RUF009 - stateless
+    partner: Partner = cast("Partner", NotWired("partner"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,18 +175,18 @@ class Ports:
     store: Store
     clock: Clock
     telemetry: Telemetry
-    queue: Queue = cast("Queue", NotWired("queue"))  # noqa: RUF009 - stateless
-    partner: Partner = cast("Partner", NotWired("partner"))  # noqa: RUF009 - stateless
-    messaging: Messaging = cast("Messaging", NotWired("messaging"))  # noqa: RUF009 - stateless
-    meta: Meta = cast("Meta", NotWired("meta"))  # noqa: RUF009 - stateless
-    vault: Vault = cast("Vault", NotWired("vault"))  # noqa: RUF009 - stateless
-    letters: Letters = cast("Letters", NotWired("letters"))  # noqa: RUF009 - stateless
-    bus: Bus = cast("Bus", NotWired("bus"))  # noqa: RUF009 - stateless
-    relay: "Relay" = cast("Relay", NotWired("relay"))  # noqa: RUF009 - stateless
-    bodies: "Bodies" = cast("Bodies", NotWired("bodies"))  # noqa: RUF009 - stateless
-    outlets: "Outlets" = cast("Outlets", NotWired("outlets"))  # noqa: RUF009 - stateless
-    outbound: "Outbound" = cast("Outbound", NotWired("outbound"))  # noqa: RUF009 - stateless
-    signer: "Signer" = cast("Signer", NotWired("signer"))  # noqa: RUF009 - stateless
+    queue: Queue = cast("Queue", NotWired("queue"))
+    partner: Partner = cast("Partner", NotWired("partner"))
+    messaging: Messaging = cast("Messaging", NotWired("messaging"))
+    meta: Meta = cast("Meta", NotWired("meta"))
+    vault: Vault = cast("Vault", NotWired("vault"))
+    letters: Letters = cast("Letters", NotWired("letters"))
+    bus: Bus = cast("Bus", NotWired("bus"))
+    relay: "Relay" = cast("Relay", NotWired("relay"))
+    bodies: "Bodies" = cast("Bodies", NotWired("bodies"))
+    outlets: "Outlets" = cast("Outlets", NotWired("outlets"))
+    outbound: "Outbound" = cast("Outbound", NotWired("outbound"))
+    signer: "Signer" = cast("Signer", NotWired("signer"))
     rules: Rules = field(default_factory=Rules)
     kept: Kept = KEPT
     hub: str = HUB

@@ -1,11 +1,12 @@
 """What goes out to the partner's own endpoints: signed posts, and what came of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final, Protocol
 
 from onramp.domain.signing import SECRET_PREFIX
+from onramp.domain.values import dataclass
 
 UNANSWERED: Final[Mapping[str, str]] = {
     "address_not_allowed": "The endpoint's name leads to an address that is not public",

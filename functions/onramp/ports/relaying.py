@@ -1,10 +1,10 @@
 """What handing events on needs: the way to its own function, the bucket of large bodies, the targets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from onramp.domain.relaying import Target
+from onramp.domain.values import dataclass
 
 
 class Relay(Protocol):

@@ -1,11 +1,11 @@
 """Services of our own that use cases call: time and chance, queue, bus, keys, logs and metrics."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from onramp.domain.records import HUB, Fact
+from onramp.domain.values import dataclass
 
 
 class Clock(Protocol):

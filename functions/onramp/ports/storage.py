@@ -5,7 +5,6 @@ both.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -15,6 +14,7 @@ from onramp.domain.notifications import Delivery
 from onramp.domain.number import Number
 from onramp.domain.records import Fact, Stored
 from onramp.domain.states import Standing, Step
+from onramp.domain.values import dataclass
 
 
 class Line(StrEnum):

@@ -1,12 +1,12 @@
 """The upstreams, Meta and 360dialog, as use cases call them. Facts and their marks: docs/upstreams.md."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
 from onramp.domain.partner_events import Channel
+from onramp.domain.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

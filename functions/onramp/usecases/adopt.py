@@ -16,7 +16,7 @@ Key and webhook stay as they are. What was done is not done again, and a run tha
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -29,6 +29,7 @@ from onramp.domain.number import Number, WabaOf, channel_place
 from onramp.domain.partner_events import Channel
 from onramp.domain.records import Stored
 from onramp.domain.signup import ADOPTED_TIER, Signup
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.upstreams import Page
 from onramp.usecases.changing import pause, take_up

@@ -8,7 +8,6 @@
 An outcome is a value. What an error means is decided here and nowhere else.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -16,6 +15,7 @@ from onramp.domain.crashes import told_of
 from onramp.domain.errors import LeaseLost, Permanent, PutOff, Throttled, UnavailableError, UpstreamError
 from onramp.domain.records import Worked
 from onramp.domain.schedule import LONGEST_PUT_OFF, next_attempt
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.usecases.budgeting import rest
 

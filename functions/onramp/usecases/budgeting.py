@@ -95,11 +95,11 @@ def _change(ports: Ports, ask: Ask) -> tuple[datetime, datetime | None]:
     try:
         for tries in range(TRIES):
             state = ports.store.read(BudgetState, ports.hub) or BudgetState(hub=ports.hub)
-            before = state.model_copy(deep=True)
+            before = state.contents
             now = ports.clock.now()
             later = ask(state, ports.rules.budget, now)
             try:
-                if state != before:
+                if state.contents != before:
                     ports.store.commit(state)
             except Conflict:
                 pause(ports, tries)

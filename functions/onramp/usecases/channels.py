@@ -1,7 +1,6 @@
 """360dialog's channels beside our numbers, for an operator: a page for each call, behind all live signups."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -11,6 +10,7 @@ from onramp.domain.clients import mailbox
 from onramp.domain.errors import Throttled, UnavailableError, Unreadable
 from onramp.domain.number import Number
 from onramp.domain.partner_events import Channel
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.upstreams import Gate, Page
 from onramp.usecases.budgeting import rest, spare_gate

@@ -11,7 +11,7 @@ receipt that there is, and removes what has come since.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from itertools import product
 from typing import Any, Final
@@ -43,6 +43,7 @@ from onramp.domain.number import Number
 from onramp.domain.phone_numbers import canonical
 from onramp.domain.records import Stored
 from onramp.domain.signup import Listed, Signup, all_listed
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.storage import Found
 from onramp.usecases.changing import pause

@@ -146,6 +146,8 @@ def _exchange(
     if signup.waba is not None:
         if same:
             return signup
+        # Who has lost the link to another visit is told so: it may have happened since the link was read.
+        spender(ports, signup, visit)()
         raise Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
     _require_open(ports, signup)
     if same:

@@ -1,6 +1,5 @@
 """A channel's key, for an operator: a new one in place of the stored one, and a proof of what is stored."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -9,6 +8,7 @@ from onramp.domain import number as life
 from onramp.domain.budget import BudgetState, Outlook
 from onramp.domain.errors import Permanent, Problem
 from onramp.domain.number import Number
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.upstreams import NewKey
 from onramp.usecases.changing import change_number, wake_at_once

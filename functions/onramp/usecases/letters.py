@@ -8,11 +8,12 @@ up by the same redrive: it only takes what was there when it began.
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Final
 
 from onramp.domain.errors import Problem, UnavailableError
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.services import Letter
 

@@ -1,7 +1,6 @@
 """Signup links: made with their signup, listed, taken back, and followed by the customer who has one."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -9,6 +8,7 @@ from onramp.domain.errors import Problem, UnavailableError
 from onramp.domain.link import Link, LinkStatus, read_token
 from onramp.domain.return_urls import ADDED, RENEWED, completed, mistake_in
 from onramp.domain.signup import Remembered, Signup
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.storage import Position
 from onramp.usecases.changing import Along, change

@@ -7,12 +7,13 @@ and stored anew; who only looks is shown what there is, and nothing is stored.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from onramp.domain.errors import Permanent, Problem, Throttled, UnavailableError, Unreadable, UpstreamError
 from onramp.domain.records import Stored
 from onramp.domain.signup import Exchange, Listed, ListedNumber, Signup, all_listed, parts_of
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.upstreams import PhoneFacts
 from onramp.usecases.changing import change

@@ -7,7 +7,6 @@ too slow, throttles, or is not there rests, so that it takes part in few of them
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -27,6 +26,7 @@ from onramp.domain.notifications import (
 from onramp.domain.signing import headers_of
 from onramp.domain.signup import Signup
 from onramp.domain.text import iso
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.outbound import Answer, Answered, NewKeys, Post
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,6 +13,7 @@ from onramp.domain.errors import Problem, UnavailableError
 from onramp.domain.launch import STANDARD
 from onramp.domain.records import HUB
 from onramp.domain.signup import Client, Remembered, Signup
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.usecases.limits import admit
 

@@ -6,7 +6,6 @@ bounded by its limit, whatever it finds.
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -18,6 +17,7 @@ from onramp.domain.number import Number, channel_place, waba_place
 from onramp.domain.phone_numbers import canonical
 from onramp.domain.records import Fact
 from onramp.domain.signup import Signup
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.storage import Position, Span
 from onramp.usecases.changing import change_number

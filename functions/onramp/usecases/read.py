@@ -3,7 +3,7 @@
 import base64
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,6 +14,7 @@ from onramp.domain.records import Fact
 from onramp.domain.signup import Listed, ListedNumber, Signup, all_listed
 from onramp.domain.states import SignupStatus, Status, standing
 from onramp.domain.text import from_iso, iso
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.storage import Position
 from onramp.ports.upstreams import NewKey

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 from moto import mock_aws
 
+from harness.keys import make_key
 from onramp.adapters.aws import (
     ENTRIES_SIZE,
     RENEWED_SECONDS,
@@ -392,7 +393,7 @@ CONTEXT = {"tenant": "t", "signup": "s1", "purpose": "business_token"}
 def vault() -> Iterator[KmsVault]:
     with mock_aws():
         client = boto3.client("kms")
-        yield KmsVault(translated(client), client.create_key()["KeyMetadata"]["KeyId"])
+        yield KmsVault(translated(client), make_key(client))
 
 
 def test_what_is_encrypted_can_be_read_again_and_not_seen(vault: KmsVault) -> None:

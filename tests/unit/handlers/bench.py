@@ -12,6 +12,7 @@ import boto3
 import httpx
 import pytest
 
+from harness.keys import make_key
 from harness.table import make_table
 from onramp import wiring
 from onramp.adapters import upstream
@@ -131,7 +132,7 @@ class Bench:
         self.store = DynamoStore(translated(self.dynamodb), TABLE, self.clock)
         self.jobs = self.sqs.create_queue(QueueName="jobs")["QueueUrl"]
         self.kms = aws_client("kms")
-        self.key_id = self.kms.create_key()["KeyMetadata"]["KeyId"]
+        self.key_id = make_key(self.kms)
         aws_client("secretsmanager").create_secret(Name="the-secret", SecretString=json.dumps(SECRET))
         for variable, value in {
             "STAGE": "test",

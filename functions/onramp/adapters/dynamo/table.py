@@ -7,12 +7,12 @@ same item at this moment), `UnavailableError` (everything else; a write may have
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from onramp.adapters.aws_light import AwsError
 from onramp.domain.errors import OnrampError, UnavailableError
+from onramp.domain.values import dataclass
 from onramp.ports.services import Clock
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ say is one thing here, and whether a channel lives, 360dialog's own answer decid
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -26,6 +25,7 @@ from onramp.domain.number.wishes import ask_for_proof
 from onramp.domain.partner_events import PartnerEvent
 from onramp.domain.states import Attention
 from onramp.domain.text import iso
+from onramp.domain.values import dataclass
 
 REMEMBERED: Final = 20
 """Restrictions kept in a record, the newest."""

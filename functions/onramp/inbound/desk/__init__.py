@@ -5,13 +5,13 @@ checks, runs, answers. Whoever may invoke the function may ask for everything he
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from onramp.domain.errors import Problem
+from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.storage import Span
 from onramp.usecases.read import place_of
@@ -40,7 +40,7 @@ type Answer = Mapping[str, Any] | BaseModel
 class Asked(BaseModel):
     """The arguments of a command; one that it does not know is refused, and text is no number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Nothing(Asked):
