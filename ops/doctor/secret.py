@@ -82,9 +82,14 @@ def names_of(values: Values) -> Names:
         for header in _list(_table(webhook).get("headers"))
     ]
     return Names(
-        texts=(*TEXTS, *(f"partner_api_key{AT}{hub}" for hub in hubs), *headers),
-        platforms=(PLATFORM, *(f"{PLATFORM}{AT}{hub}" for hub in hubs)),
+        texts=(*TEXTS, *(name for hub in hubs for name in names_of_hub(hub).texts), *headers),
+        platforms=(PLATFORM, *(name for hub in hubs for name in names_of_hub(hub).platforms)),
     )
+
+
+def names_of_hub(hub: str) -> Names:
+    """What a hub beside the one of [partner] needs there."""
+    return Names(texts=(f"partner_api_key{AT}{hub}",), platforms=(f"{PLATFORM}{AT}{hub}",))
 
 
 def hub_names(values: Values) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from ops.doctor.findings import Finding, fail, ok, together, warn
 from ops.doctor.stage import Stage
 from ops.preflight import quotas
 from ops.preflight.asking import found, guarded, stands
+from ops.preflight.hubs import hubs
 
 QUALIFIER: Final = "hnb659fds"
 """The CDK's own, when nobody names another."""
@@ -248,5 +249,6 @@ CHECKS: Final = (
     Check("hosted-zone", "the host name is in the DNS zone", hosted_zone),
     Check("existing", "what the file names as existing is there", existing),
     Check("former-stack", "a stack of that name can be deployed to", guarded(former_stack)),
+    Check("hubs", "each further hub is in the secret, and 360dialog takes its key", guarded(hubs)),
     Check("left-over", "nothing has taken the stack's names", guarded(left_over)),
 )

@@ -26,7 +26,12 @@ DEFAULT_PATIENCE: Final = 20.0
 app = group("Checks.")
 
 
-@command(app, "preflight", epilog="Exit code 0: all well or warnings only; 1: something failed.")
+@command(
+    app,
+    "preflight",
+    epilog="Exit code 0: all well or warnings only; 1: something failed.",
+    spends="one for each hub beside that of [partner], if there are some",
+)
 def preflight(
     run: Run,
     *,

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from ops.doctor.findings import Finding, Level
+from ops.doctor.partner import PartnerDesk
 from ops.doctor.runner import run_one
 from ops.preflight.checks import CHECKS
-from tests.ops.conftest import ISSUER, Case, pretend, refused
+from ops.stage.configuration import Values
+from tests.ops.conftest import HUB, ISSUER, SECRET, Case, pretend, refused
 
 HOST = "onramp.deployer.test"
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
@@ -237,6 +239,67 @@ def test_mistakes_of_the_file_are_told(case: Case) -> None:
 def test_a_local_run_needs_no_account(case: Case, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ops.stage.configuration.Values.is_local", True)
     assert find(case, name).level is Level.OK
+
+
+@pytest.fixture
+def several(case: Case) -> Case:
+    """A stage that stands and gets two more hubs; its secret has what one of them needs."""
+    own = {"solution_id": "323456789012345"}
+    hubs = {"emea": {"partner_id": "emeaPA", **own}, "apac": {"partner_id": "apacPA", **own}}
+    case.stage.values = Values(place="dev.toml", stage="dev", raw={**case.stage.values.raw, "hubs": hubs})
+    case.stage.hubs = {name: PartnerDesk(case.stage, name) for name in hubs}
+    outputs, case.stage.outputs = case.stage.outputs, {}
+    told = [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()]
+    stack = {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Outputs": told}]}
+    pretend(case, "cloudformation", describe_stacks=stack)
+    case.put_secret(
+        SECRET | {"partner_api_key@emea": KEY_OF_HUB, "platform_secrets@emea": ["emea-platform-1"]}
+    )
+    return case
+
+
+KEY_OF_HUB = "canary-emea-key-1a2b3c"
+PARTNERS = HUB.rpartition("/")[0]
+
+
+def test_each_hub_is_looked_at_by_itself(several: Case) -> None:
+    several.web.on("GET", f"{PARTNERS}/emeaPA/webhook_url", body={"webhook_url": None})
+    found = find(several, "hubs")
+    assert (found.level, found.detail) == (
+        Level.FAIL,
+        "apac: partner_api_key@apac is missing; platform_secrets@apac is missing",
+    )
+    assert "onramp secret set partner_api_key@apac platform_secrets@apac --stage dev" in found.advice
+    [request] = several.web.requests
+    assert request.headers["x-api-key"] == KEY_OF_HUB
+
+
+def test_a_hub_whose_key_is_refused(several: Case) -> None:
+    several.put_secret(
+        SECRET
+        | {f"partner_api_key@{name}": f"{KEY_OF_HUB}-{name}" for name in ("emea", "apac")}
+        | {f"platform_secrets@{name}": [f"{name}-platform-1"] for name in ("emea", "apac")}
+    )
+    several.web.on("GET", f"{PARTNERS}/emeaPA/webhook_url", body={"webhook_url": None})
+    several.web.on("GET", f"{PARTNERS}/apacPA/webhook_url", 401)
+    found = find(several, "hubs")
+    assert (found.level, found.detail) == (Level.FAIL, "apac: 360dialog refuses the key (401)")
+    assert "as partner_api_key@apac" in found.advice
+    several.stage.hubs = {"emea": PartnerDesk(several.stage, "emea")}
+    assert find(several, "hubs").detail == "secret and key are right of emea"
+
+
+def test_hubs_of_a_secret_without_a_value_or_of_a_stage_to_come(several: Case) -> None:
+    several.put_secret("no JSON")
+    assert find(several, "hubs").detail == "the secret is no JSON object"
+    pretend(several, "cloudformation", describe_stacks=stacks(None))
+    assert find(several, "hubs").level is Level.OK
+    assert not several.web.requests
+
+
+def test_a_stage_with_one_hub_asks_nobody(case: Case) -> None:
+    assert find(case, "hubs").detail == "[partner] is the only hub"
+    assert not case.web.requests
 
 
 def test_a_check_that_may_not_look_is_a_warning(case: Case) -> None:

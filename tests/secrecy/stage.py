@@ -79,7 +79,7 @@ CREDENTIALS: Final = frozenset(
 SECRET_LENGTH: Final = 26
 """What the simulators make of so many letters is a secret; ids and Meta's trace ids are shorter."""
 SWEEP_SECONDS: Final = 30
-JOB_MEMBERS: Final = frozenset({"phone_number_id", "census", "retry", "reason"})
+JOB_MEMBERS: Final = frozenset({"phone_number_id", "census", "retry", "reason", "delivery"})
 SENDS: Final = frozenset({"SendMessage", "SendMessageBatch"})
 FACTS: Final = "FACT#"
 STREAM_BATCH: Final = 100
@@ -269,6 +269,11 @@ class Stage:
         self._stream_due = 0.0
         self._lock = threading.Lock()
         self._exits = contextlib.ExitStack()
+
+    @property
+    def _whole(self) -> set[str]:
+        """The queues that have events as they came."""
+        return {self.queues[name] for name in ("events-dlq", "relay", "relay-dlq")}
 
     def __enter__(self) -> Self:
         self.monkeypatch.setattr(wiring, "Clients", lambda: self._client)
@@ -675,14 +680,16 @@ class Stage:
         for problem in self.problems:
             assert_silent(problem.text + json.dumps(dict(problem.headers)))
         for call in self.told("PutEvents"):
-            assert call.function == "event_publisher"
-            assert_silent(json.dumps(call.parameters, default=str))
+            assert call.function in {"event_publisher", "event_relay"}
+            # What is relayed is 360dialog's event for the partner's own systems, as below.
+            check = assert_silent if call.function == "event_publisher" else self.assert_no_credential
+            check(json.dumps(call.parameters, default=str))
         for call in self.told("SendMessageBatch"):
             for entry in call.parameters["Entries"]:
                 assert_job_silent(entry)
         for call in self.told("SendMessage"):
             self.assert_attributes_silent(call.parameters)
-            if call.parameters["QueueUrl"] not in {self.queues["events-dlq"], self.queues["relay"]}:
+            if call.parameters["QueueUrl"] not in self._whole:
                 assert_job_silent(call.parameters)
             else:
                 # The dead letter of an event is the event as 360dialog sent it: a person has to see what

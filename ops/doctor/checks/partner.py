@@ -7,11 +7,9 @@ from urllib.parse import urlsplit
 from ops.doctor.findings import Finding, Stop, fail, ok, skipped, together, warn
 from ops.doctor.partner import PartnerDesk, WebhookAddress
 from ops.doctor.records import of_hub
+from ops.doctor.secret import AT
 from ops.doctor.stage import Stage
 
-_KEY_ADVICE: Final = (
-    "Make a new key in 360dialog's Partner Hub and put it into the secret as partner_api_key."
-)
 _SERVER_ERROR: Final = 500
 
 
@@ -25,9 +23,28 @@ def partner_key(stage: Stage) -> Finding:
     return _refusal(found.answer.status_code, partner_id)
 
 
-def _refusal(status: int, partner_id: str) -> Finding:
+def hub_key(stage: Stage, hub: str) -> Finding:
+    """The same for a hub beside the one of [partner], under its name."""
+    try:
+        status = stage.hubs[hub].webhook().answer.status_code
+    except Stop as stop:
+        return _named(hub, stop.finding)
+    if HTTPStatus(status).is_success:
+        return ok(f"{hub}: the key works for partner {_partner_of(stage, hub)}")
+    return _named(hub, _refusal(status, _partner_of(stage, hub), hub))
+
+
+def _partner_of(stage: Stage, hub: str) -> str:
+    return str(of_hub(stage.values, hub).get("partner_id"))
+
+
+def _refusal(status: int, partner_id: str, hub: str | None = None) -> Finding:
+    table, name = (f"[hubs.{hub}]", f"partner_api_key{AT}{hub}") if hub else ("[partner]", "partner_api_key")
     if status == HTTPStatus.UNAUTHORIZED:
-        return fail("360dialog refuses the key (401)", _KEY_ADVICE)
+        return fail(
+            "360dialog refuses the key (401)",
+            f"Make a new key in 360dialog's Partner Hub and put it into the secret as {name}.",
+        )
     if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return fail(
             f"the key is none of partner {partner_id} ({status})",
@@ -37,11 +54,11 @@ def _refusal(status: int, partner_id: str) -> Finding:
         return warn(
             "360dialog's limit of requests is used up (429)",
             "Run it again in a minute. If it stays, somebody else uses the same partner's limit: "
-            "lower [partner] budget_calls.",
+            f"lower {table} budget_calls.",
         )
     if status >= _SERVER_ERROR:
         return warn(f"360dialog has trouble of its own ({status})", "Run it again later.")
-    return fail(f"360dialog answers {status}", "Check [partner] base_url.")
+    return fail(f"360dialog answers {status}", f"Check {table} base_url.")
 
 
 def partner_webhook(stage: Stage) -> Finding:
@@ -83,9 +100,7 @@ def _of_hub(stage: Stage, hub: str, desk: PartnerDesk) -> Finding:
     try:
         found = desk.webhook()
         if not found.answer.is_success:
-            return _named(
-                hub, _refusal(found.answer.status_code, str(of_hub(stage.values, hub).get("partner_id")))
-            )
+            return _named(hub, _refusal(found.answer.status_code, _partner_of(stage, hub), hub))
         if not found.known:
             told = warn("360dialog does not say where it sends webhooks", f"It has to be {ours}")
         elif found.url == ours:

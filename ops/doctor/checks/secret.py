@@ -28,19 +28,24 @@ def secret(stage: Stage) -> Finding:
 
 
 def _problems(content: Mapping[str, object], names: Names) -> Iterator[Finding]:
+    yield from needed_problems(content, names)
+    for name in OPTIONAL:
+        if name in content:
+            yield from _value_problems(name, content[name])
+    known = (*names.needed, *OPTIONAL)
+    if unknown := sorted(set(content) - set(known)):
+        yield warn(f"nobody reads {len(unknown)} of its fields", f"Known are {', '.join(known)}.")
+
+
+def needed_problems(content: Mapping[str, object], names: Names) -> Iterator[Finding]:
+    """What is missing of some names in a secret, or cannot be meant."""
     for name in names.texts:
         if name not in content:
             yield fail(f"{name} is missing")
         else:
             yield from _value_problems(name, content[name])
-    for name in OPTIONAL:
-        if name in content:
-            yield from _value_problems(name, content[name])
     for name in names.platforms:
         yield from _platform_problems(name, content.get(name))
-    known = (*names.needed, *OPTIONAL)
-    if unknown := sorted(set(content) - set(known)):
-        yield warn(f"nobody reads {len(unknown)} of its fields", f"Known are {', '.join(known)}.")
 
 
 def _platform_problems(name: str, value: object) -> Iterator[Finding]:
