@@ -217,7 +217,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
         typed=(
             Type(
                 section="partner-configuration",
-                command="onramp doctor --only partner-key partner-webhook",
+                command="onramp doctor --only partner-key partner-webhook hubs",
                 status=1,
                 shows="refuses the key",
             ),

@@ -187,7 +187,7 @@ TROUBLES: Final = (
         typed=(
             Type(
                 section="partner-configuration",
-                command="onramp doctor --only partner-key partner-webhook",
+                command="onramp doctor --only partner-key partner-webhook hubs",
                 status=1,
                 shows="refuses the key",
                 when=is_in("failed"),
