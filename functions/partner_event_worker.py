@@ -21,6 +21,7 @@ from onramp.usecases.apply_event import apply_event
 from onramp.usecases.hear_meta import hear_meta
 from onramp.usecases.requests import keep_request
 from onramp.usecases.resolve import hubs_of
+from onramp.usecases.turns import in_turn
 from onramp.wiring import Runtime
 
 if TYPE_CHECKING:
@@ -66,18 +67,8 @@ def apply_webhook(ports: Ports, record: Mapping[str, Any]) -> datetime | None:
     # What came in a body of its own is handed on as it came, to the byte.
     whole = Body(record["body"], encoding) if len(envelopes) == 1 and not is_list(body) else None
     received = (record.get("attributes") or {}).get("ApproximateReceiveCount", "1")
-    times: list[datetime] = []
-    troubles: list[Exception] = []
-    for envelope in envelopes:
-        try:
-            again_at = _apply(ports, envelope, whole, again=received != "1")
-        except Exception as trouble:  # noqa: BLE001 - raised below, behind its neighbours
-            troubles.append(trouble)
-        else:
-            times += [again_at] if again_at else []
-    if troubles:
-        raise troubles[0]
-    return min(times, default=None)
+    again = received != "1"
+    return in_turn(envelopes, lambda envelope: _apply(ports, envelope, whole, again=again))
 
 
 def is_list(body: bytes) -> bool:

@@ -29,6 +29,7 @@ from onramp.domain.text import iso
 from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.outbound import Answer, Answered, NewKeys, Post
+from onramp.usecases.turns import in_turn
 
 OVERLAP: Final = timedelta(hours=24)
 """How long old keys sign beside new ones."""
@@ -128,18 +129,8 @@ class Sending:
 
         Raises what storage raises, once all its neighbours have had their turn: then it comes again.
         """
-        waits: list[datetime] = []
-        troubles: list[Exception] = []
-        for name in _endpoints_for(self._ports, happened):
-            try:
-                until = self.take(delivery_of(self._ports, happened, name))
-            except Exception as trouble:  # noqa: BLE001 - raised below, behind its neighbours
-                troubles.append(trouble)
-            else:
-                waits += [until] if until else []
-        if troubles:
-            raise troubles[0]
-        return min(waits, default=None)
+        names = _endpoints_for(self._ports, happened)
+        return in_turn(names, lambda name: self.take(delivery_of(self._ports, happened, name)))
 
     def take(self, delivery: Delivery) -> datetime | None:
         """Take a delivery when it is due, or end it; gives when another run lets go of it.
