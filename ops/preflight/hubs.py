@@ -10,18 +10,17 @@ from ops.doctor.findings import Finding, ok, together
 from ops.doctor.secret import names_of_hub
 from ops.doctor.stage import Stage
 from ops.preflight.asking import found
+from ops.stage.aws import describe_stack
 
 
 def hubs(stage: Stage) -> Finding:
     """Whether the secret has what each further hub needs, and 360dialog takes its key."""
     if not stage.hubs:
         return ok("[partner] is the only hub")
-    answer = found(lambda: stage.aws.cloudformation.describe_stacks(StackName=stage.stack_name))
-    stack = answer["Stacks"][0] if answer and answer["Stacks"] else {}
-    outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
-    if not outputs:
+    stack = found(lambda: describe_stack(stage.aws, stage.stack_name))
+    if stack is None or not stack.outputs:
         return ok("the stack makes the secret: fill in what its hubs need once it stands")
-    stage.outputs = outputs
+    stage.outputs = stack.outputs
     secret = stage.secret()
     if secret.problem is not None:
         return secret.problem
