@@ -159,6 +159,7 @@ performance: setup ## count what each thing asks of the table and write docs/per
 	@PYTHONPATH=functions:. $(BIN)/python -m bench.growth --write
 	@PYTHONPATH=functions:. $(BIN)/python -m bench.writes --write
 	@PYTHONPATH=functions:. $(BIN)/python -m bench.costs --write
+	@PYTHONPATH=functions:. $(BIN)/python -m bench.plots
 
 check: setup lint types imports template scan contract web-check ## style, types, layers, template, contract, browser module
 	@echo "check: all good"

@@ -20,7 +20,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from bench.growth import table
 from bench.journey import (
     ABOUT_A_NUMBER,
     AT_ONCE,
@@ -32,7 +31,7 @@ from bench.journey import (
     inbox,
     records_of,
 )
-from bench.runtimes import Ground, ground, label, process_of, sample, spent, with_libraries
+from bench.runtimes import Ground, ground, process_of, sample, spent, with_libraries
 from bench.share import WHOLE
 from harness.services import Services, services
 from infra.cards import CARDS
@@ -182,30 +181,18 @@ def kept() -> Mapping[str, Mapping[str, Taken]]:
     return {name: {kind: Taken(**taken) for kind, taken in kinds.items()} for name, kinds in read.items()}
 
 
-def memory_of(name: str) -> int:
-    """MB of a function; the usual stack's has what that has which it stands for."""
-    return CARDS[SAMPLES.get(name, name)].memory
+def taken_for(name: str, kind: str) -> Taken:
+    """What one invocation took; of a kind that it does not tell apart (the receiver) one of an onboarding."""
+    kinds = kept()[name]
+    return kinds.get(kind) or kinds.get(ONBOARDING) or next(iter(kinds.values()))
 
 
 def own_ms(name: str, kind: str) -> float:
     """Milliseconds of one invocation's own work on the share of a processor that the function's memory buys.
 
-    Of a kind that it does not tell apart (the receiver) those of an onboarding.
+    The usual stack's functions have the memory of those that they stand for.
     """
-    kinds = kept()[name]
-    taken = kinds.get(kind) or kinds.get(ONBOARDING) or next(iter(kinds.values()))
-    return taken.processor * WHOLE / memory_of(name)
-
-
-def durations_table() -> str:
-    """What was measured as a table."""
-    rows = []
-    for name, kinds in kept().items():
-        for kind, taken in kinds.items():
-            cells = (f"{taken.processor:.1f}", f"{taken.wall:.1f}", f"{memory_of(name):,}")
-            rows.append([f"{label(name)}, {kind}", *cells, f"{own_ms(name, kind):.1f}"])
-    heads = ("processor ms", "wall ms, MiniStack", "MB", "ms on that share")
-    return table(["one invocation", *heads], rows)
+    return taken_for(name, kind).processor * WHOLE / CARDS[SAMPLES.get(name, name)].memory
 
 
 def main() -> None:

@@ -373,6 +373,18 @@ def write(document: Path, made: Mapping[str, str]) -> None:
     document.write_text(text, encoding="utf-8")
 
 
+def behind(text: str, mark: str) -> str:
+    """The table that stands behind its mark in a document's text."""
+    return text.partition(f"<!-- {mark} -->\n\n")[2].partition("\n\n")[0]
+
+
+def cells(text: str, mark: str) -> list[list[str]]:
+    """The cells of such a table, without its head."""
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in behind(text, mark).splitlines()[2:]
+    ]
+
+
 def main() -> None:
     """Print the tables, each behind its mark; with ``--write`` put them into docs/performance.md."""
     show(tables(), DOCUMENT if sys.argv[1:] == ["--write"] else None)

@@ -19,8 +19,9 @@ from typing import Any, Final
 
 import httpx
 
+from bench.runtimes import sample_event
 from harness.services import PARTNER_KEY, PLATFORM_SECRET, Services
-from local.children import LOCAL_HOST, PROJECT_ROOT
+from local.children import LOCAL_HOST
 from local.simulators.settings import Settings
 
 type Json = dict[str, Any]
@@ -128,7 +129,7 @@ class Journey:
 
     def _api(self, name: str, changed: Mapping[str, str] | None = None, **more: object) -> Json:
         """A sample request of ours, about our signup."""
-        event = _sample(name)
+        event = sample_event(name)
         # A key of its own for each, and an answer that is not the one before.
         event["headers"].pop("if-none-match", None)
         event["headers"].pop("idempotency-key", None)
@@ -153,7 +154,7 @@ class Journey:
             ExpressionAttributeValues={":pk": {"S": f"SIGNUP#{self._signup}"}, ":facts": {"S": "FACT#"}},
         )["Items"]
         for number, item in enumerate(items):
-            record = _sample("event_publisher/facts.json")["Records"][0]
+            record = sample_event("event_publisher/facts.json")["Records"][0]
             record["dynamodb"] |= {"NewImage": item, "SequenceNumber": f"{number:030d}"}
             yield record
 
@@ -161,7 +162,7 @@ class Journey:
 
     def receive(self, body: str, kind: str) -> None:
         """One signed webhook at the receiver."""
-        event = _sample("webhook_receiver/channel_live.json")
+        event = sample_event("webhook_receiver/channel_live.json")
         event["body"] = body
         signature = hmac.new(PLATFORM_SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
         event["headers"]["x-360dialog-signature"] = signature
@@ -202,7 +203,7 @@ class Journey:
 
 def records_of(bodies: Sequence[str]) -> Json:
     """Webhooks as SQS hands them to a function, without a queue in between."""
-    record = _sample("partner_event_worker/batch.json")["Records"][0]
+    record = sample_event("partner_event_worker/batch.json")["Records"][0]
     return {
         "Records": [
             {**record, "messageId": f"00000000-0000-4000-8000-{number:012d}", "body": body}
@@ -219,8 +220,3 @@ def _client(number: int) -> Json:
         "user_name": "Alex Example",
     }
     return {"client": client, "reference": "customer-4711"}
-
-
-def _sample(name: str) -> Json:
-    event: Json = json.loads((PROJECT_ROOT / "events" / name).read_text(encoding="utf-8"))
-    return event

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from bench.growth import DOCUMENT
+from bench.growth import DOCUMENT, cells
 
 FOLDER: Final = DOCUMENT.parent / "pictures" / "bench"
 COSTS: Final = DOCUMENT.with_name("cost.md")
@@ -49,9 +49,7 @@ class Bar:
 
 def table(document: Path, mark: str) -> Table:
     """The rows of the table behind a mark, without its head; cells as plain text."""
-    text = document.read_text(encoding="utf-8").partition(f"<!-- {mark} -->\n\n")[2].partition("\n\n")[0]
-    rows = text.replace("`", "").splitlines()[2:]
-    return [[cell.strip(" *") for cell in row.strip("|").split("|")] for row in rows]
+    return cells(document.read_text(encoding="utf-8").replace("`", "").replace("**", ""), mark)
 
 
 def number(cell: str) -> float:

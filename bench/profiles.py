@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Final
 
-from bench.durations import kept
+from bench.durations import taken_for
 from bench.growth import DOCUMENT, show, table
 from bench.journey import ABOUT_A_NUMBER, NOT_ABOUT_A_NUMBER, ONBOARDING, SWEEP, Journey, inbox
 from harness.services import Services, services
@@ -142,9 +142,8 @@ def profile_table(found: Mapping[tuple[str, str], Mapping[str, float]]) -> str:
     rows = []
     for name, kind in SHOWN:
         of = found.get((name, kind)) or found[name, ONBOARDING]
-        kinds = kept()[name]
-        taken = kinds.get(kind) or kinds[ONBOARDING]
-        rows.append([f"`{name}`, {kind}", f"{taken.processor:.1f}", *(f"{of[part]:.0%}" for part in parts)])
+        took = taken_for(name, kind).processor
+        rows.append([f"`{name}`, {kind}", f"{took:.1f}", *(f"{of[part]:.0%}" for part in parts)])
     return table(["one invocation", "processor ms", *parts], rows)
 
 

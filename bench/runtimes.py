@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import certifi
 
@@ -127,7 +128,12 @@ def sample(name: str) -> object:
     """The sample event of a function; an empty one takes anything."""
     if name == EMPTY:
         return {}
-    return json.loads((PROJECT_ROOT / "events" / name / EVENTS[name]).read_text(encoding="utf-8"))
+    return sample_event(f"{name}/{EVENTS[name]}")
+
+
+def sample_event(path: str) -> Any:  # noqa: ANN401 - any JSON
+    """A sample event, by its place in `events/`."""
+    return json.loads((PROJECT_ROOT / "events" / path).read_text(encoding="utf-8"))
 
 
 def label(name: str) -> str:

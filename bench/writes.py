@@ -25,6 +25,7 @@ import httpx
 
 import webhook_receiver
 from bench.durations import own_ms
+from bench.growth import show, table
 from bench.journey import ABOUT_A_NUMBER, AT_ONCE, NOT_ABOUT_A_NUMBER, ONBOARDING, STATUS, SWEEP, TOGETHER
 from harness.dynamodb import CountingDynamo, Units, size_of
 from harness.world import Message, Options, World, WorldClock, WorldQueue
@@ -503,13 +504,13 @@ def _counts_table(measured: Measured) -> str:
     rows = [[f"`{name}`", *_cells(tally)] for name, tally in lines.items()]
     rows.append([f"`signup_queries`, {POLLS} times the status", *_cells(Tally().plus(measured.poll, POLLS))])
     rows.append(["**one onboarding**", *_cells(measured.onboarding)])
-    return _table(["function", *_HEADS], rows)
+    return table(["function", *_HEADS], rows)
 
 
 def _webhooks_table(measured: Measured) -> str:
     rows = [[kind, *_cells(tally)] for kind, tally in measured.webhooks.items()]
     rows.append(["an idle sweep, for comparison", *_cells(measured.sweep)])
-    return _table(["one webhook", *_HEADS], rows)
+    return table(["one webhook", *_HEADS], rows)
 
 
 _HEADS: Final = (
@@ -594,31 +595,16 @@ def _dollars(
         [service, *(f"{column.get(service, 0):.2f}" for column in columns.values())] for service in services
     ]
     rows.append(["**together**", *(f"**{sum(column.values()):.2f}**" for column in columns.values())])
-    return _table([head, *columns], rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    ruler = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ruler, *rows))
-
-
-def write(document: Path) -> None:
-    """Put the tables into the document, each behind its mark."""
-    text = document.read_text(encoding="utf-8")
-    for mark, table in tables().items():
-        before, sign, rest = text.partition(f"<!-- {mark} -->\n\n")
-        text = before + sign + table + "\n\n" + rest.partition("\n\n")[2]
-    document.write_text(text, encoding="utf-8")
+    return table([head, *columns], rows)
 
 
 def main() -> None:
     """Print the tables, each behind its mark, and the sizes; with ``--write`` put them into docs/cost.md."""
     if sys.argv[1:] == ["--write"]:
-        write(DOCUMENT)
+        show(tables(), DOCUMENT)
         return
     measured = measure()
-    for mark, table in tables().items():
-        sys.stdout.write(f"<!-- {mark} -->\n\n{table}\n\n")
+    show(tables())
     sys.stdout.write(
         f"A signup's item has {measured.signup_bytes} bytes, a connected number's {measured.number_bytes}, "
         f"the receiver's log line {measured.receiver_line_bytes}.\n"

@@ -40,20 +40,14 @@ def test_a_number_of_a_large_account_costs_no_more_writes_than_one_of_a_small_on
 
 def test_every_function_stands_in_each_table_about_functions() -> None:
     for mark in ("starts", "packages"):
-        told = {row[0].strip("`") for row in _rows(mark)}
+        told = {row[0].strip("`") for row in growth.cells(DOCUMENT, mark)}
         assert told >= set(CARDS), mark
 
 
 def test_the_packages_are_about_as_large_as_the_document_says() -> None:
     measured = sizes()
-    for name, package, archive, unpacked, _ in _rows("packages"):
+    for name, package, archive, unpacked, _ in growth.cells(DOCUMENT, "packages"):
         assert package == f"`{CARDS[name.strip('`')].package}`"
         size = measured[CARDS[name.strip("`")].package]
         for told, found in ((archive, size.archive), (unpacked, size.unpacked)):
             assert abs(int(told.replace(",", "")) - found) < found / 10, f"{name}: python -m bench.packages"
-
-
-def _rows(mark: str) -> list[list[str]]:
-    """The cells of a table of the document, without its head."""
-    lines = DOCUMENT.partition(f"<!-- {mark} -->\n\n")[2].partition("\n\n")[0].splitlines()[2:]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
