@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from harness.waiting import PAGE_PATIENCE_MS
 from infra.paths import BROWSER_MODULE, ROOT
 from onramp.domain.launch import STANDARD, Flow
 from onramp.ports import LinkRules
@@ -36,7 +37,6 @@ TENANT: Final = "tenant-1"
 EXTRAS: Final[Json] = {"setup": {"solutionID": "123456789012345"}}
 TYPES: Final = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 EXPOSED: Final = "ETag, Location, Retry-After"
-PATIENCE_MS: Final = 20_000
 LATER: Final = 120.0
 """Seconds that pass for the upstreams at each answer that says when to come back."""
 
@@ -284,7 +284,7 @@ class Visitor:
         self.web = web
         self.context = context
         self.troubles: list[str] = []
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(PAGE_PATIENCE_MS)
         context.route("**/*", web.answer)
         self.page = context.new_page()
         self.page.on("pageerror", lambda error: self.troubles.append(str(error)))

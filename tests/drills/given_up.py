@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
-from tests.drills.stage import Drill, eventually
+from harness.waiting import eventually
+from tests.drills.stage import Drill
 from tests.drills.steps import (
     CANCEL,
     attention,

@@ -7,9 +7,10 @@ from typing import Final
 
 import httpx
 
+from harness.waiting import eventually
 from local import deploy
 from local.journey import read_channel_key
-from tests.drills.stage import Drill, eventually
+from tests.drills.stage import Drill
 from tests.drills.steps import (
     CANCEL,
     ROTATE,

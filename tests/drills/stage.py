@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import httpx
 
+from harness.waiting import PATIENCE, eventually
 from infra.local_run import RUN_FILE_VARIABLE
 from local import deploy
 from local.demo import new_client
@@ -26,9 +27,6 @@ from tests.flow.walks import Dialog, Tenant
 
 type Json = dict[str, Any]
 
-PATIENCE: Final = 60.0
-"""Seconds after which what was waited for is not coming."""
-_PAUSE: Final = 0.2
 OPTIONS: Final = RunOptions(
     budget_calls=500,
     budget_window_seconds=30,
@@ -39,14 +37,6 @@ OPTIONS: Final = RunOptions(
 """The schedules of the flow tests: what takes minutes or hours elsewhere takes seconds here."""
 REDELIVERY_SECONDS: Final = 2.0
 """How long the simulated 360dialog waits at most before it sends a refused webhook again."""
-
-
-def eventually(done: Callable[[], bool], what: str, *, seconds: float = PATIENCE) -> None:
-    """Wait until something has come about. Raises `AssertionError` when it has not in time."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, f"it did not come about within {seconds:.0f} s: {what}"
-        time.sleep(_PAUSE)
 
 
 @dataclass(slots=True)
@@ -132,7 +122,7 @@ class Stage:
                 check=False,
                 cwd=ROOT,
                 env=environment,
-                timeout=2 * PATIENCE,
+                timeout=PATIENCE,
             )
 
     def level(self, check: str) -> str:

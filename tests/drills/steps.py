@@ -4,7 +4,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
-from tests.drills.stage import Drill, eventually
+from harness.waiting import eventually
+from tests.drills.stage import Drill
 from tests.drills.trouble import Type
 from tests.flow.walks import Tenant
 

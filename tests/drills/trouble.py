@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.waiting import eventually
 from tests.drills.book import printed, with_own_ids
-from tests.drills.stage import Drill, eventually
+from tests.drills.stage import Drill
 
 type Act = Callable[[Drill], None]
 type Asked = Callable[[Drill], bool]

@@ -4,8 +4,9 @@ import secrets
 from http import HTTPStatus
 from typing import Final
 
+from harness.waiting import eventually
 from local.bus import listening
-from tests.drills.stage import Drill, eventually, numbers_of
+from tests.drills.stage import Drill, numbers_of
 from tests.drills.steps import (
     ROTATED,
     is_in,

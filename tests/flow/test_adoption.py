@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.waiting import PATIENCE
 from local.bus import listening
 from local.journey import is_settled, send_message
 from local.run import LocalStack
@@ -146,7 +147,7 @@ def test_a_later_popup_of_an_adopted_customer_is_a_reconnect(
     signup_id = tenant.opened()
     tenant.front_end.send_code(signup_id, shared["code"], shared["session_info"])
     tenant.front_end.submit(signup_id)
-    signup = tenant.front_end.watch(signup_id, until=is_settled, timeout_seconds=120)
+    signup = tenant.front_end.watch(signup_id, until=is_settled, timeout_seconds=PATIENCE)
     assert signup["status"] == "connected", signup
     assert [entry["id"] for entry in dialog.channels_of(shared["wabas"][0]["id"])] == [channel["id"]]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from harness.waiting import eventually
 from local.demo import new_client
 from local.journey import submitted
 from local.run import LocalStack
@@ -22,8 +23,6 @@ from tests.flow.walks import Dialog, Tenant
 pytestmark = pytest.mark.flow
 
 type Json = dict[str, Any]
-
-PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,13 @@ class Onramp:
 
     def until(self, count: int, *arguments: str) -> list[Json]:
         """The items of a list, once there are as many."""
-        deadline = time.monotonic() + PATIENCE
-        while len(found := list(self(*arguments)["items"])) < count:
-            assert time.monotonic() < deadline, found
-            time.sleep(0.3)
+        found: list[Json] = []
+
+        def enough() -> bool:
+            found[:] = self(*arguments)["items"]
+            return len(found) >= count
+
+        eventually(enough, arguments)
         return found
 
 
@@ -141,10 +143,7 @@ def test_a_number_is_found_watched_proved_ended_and_given_to_another_tenant(
 
     before = onramp("numbers", "show", name)["number"]["checked_at"]
     onramp("numbers", "check", name)
-    deadline = time.monotonic() + PATIENCE
-    while onramp("numbers", "show", name)["number"]["checked_at"] == before:
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
+    eventually(lambda: onramp("numbers", "show", name)["number"]["checked_at"] != before)
 
     assert onramp("numbers", "release", name, "--yes", status=1)["code"] == "number_alive"
     assert onramp("numbers", "reactivate", name, status=1)["code"] == "nothing_to_reactivate"
@@ -240,10 +239,7 @@ def test_an_event_that_was_given_up_acts_when_it_is_replayed(
     give_up(run, event["id"])
     assert onramp("events", "replay", event["id"], status=1)["code"] == "event_given_up"
     assert onramp("events", "replay", event["id"], "--again")["may_act"] is True
-    deadline = time.monotonic() + PATIENCE
-    while onramp("events", "show", event["id"])["event"]["outcome"] != "applied":
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
+    eventually(lambda: onramp("events", "show", event["id"])["event"]["outcome"] == "applied")
 
 
 def give_up(run: LocalStack, event_id: str) -> None:

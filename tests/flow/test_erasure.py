@@ -2,14 +2,14 @@
 
 import json
 import secrets
-import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from harness.waiting import eventually
 from local.journey import submitted
 from local.run import LocalStack
 from onramp.domain.erasure import values
@@ -121,13 +121,6 @@ def _objects(run: LocalStack) -> Iterator[tuple[str, str]]:
                     f"{name}/{entry['Key']}",
                     s3.get_object(Bucket=name, Key=entry["Key"])["Body"].read().decode(errors="replace"),
                 )
-
-
-def eventually(done: Callable[[], object], *, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.3)
 
 
 def told(dialog: Dialog, name: str, data: Json) -> str:

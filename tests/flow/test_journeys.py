@@ -6,18 +6,18 @@ One module on purpose: workers of pytest-xdist take whole modules, so the stack 
 import hashlib
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from harness.waiting import PAGE_PATIENCE_MS, eventually
 from local import deploy, stack
 from local.bus import listening
 from local.demo import new_client
-from local.journey import FrontEnd, call_signed, is_settled, read_channel_key, send_message, submitted
+from local.journey import FrontEnd, call_signed, read_channel_key, send_message, submitted
 from local.run import LocalStack
 from local.template import Overlay
 from tests.flow.walks import Dialog, Tenant, bus_events
@@ -34,13 +34,6 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, object]
     assert body["status"] == status
     assert {"type", "title", "detail", "retryable", "request_id"} <= body.keys()
     return body
-
-
-def eventually(done: Callable[[], bool], *, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.2)
 
 
 # --- the way to connected -----------------------------------------------------------------------
@@ -159,14 +152,7 @@ def test_lost_webhooks_are_made_up_for_by_a_look(tenant: Tenant, dialog: Dialog)
     dialog.call("POST", "webhook-faults", {"drop": 1.0})
     signup_id, _ = tenant.authorized()
     tenant.front_end.submit(signup_id)
-    deadline = time.monotonic() + 120
-    signup = tenant.front_end.read(signup_id)
-    while not is_settled(signup) and time.monotonic() < deadline:
-        swept = tenant.run.invoke("reconciler", {"task": "sweep"})
-        assert swept["error"] is None, swept
-        time.sleep(1)
-        signup = tenant.front_end.read(signup_id)
-    assert signup["status"] == "connected", signup
+    assert tenant.settled_by_sweeps(signup_id)["status"] == "connected"
 
 
 def test_a_census_carries_on_who_heard_nothing_and_tells_of_channels_that_are_not_ours(
@@ -228,13 +214,13 @@ def test_a_connected_number_is_proved_ended_and_taken_back_on_request(tenant: Te
 
     checked = tenant.front_end.call("POST", f"{path}/check", body={})
     assert checked.status_code == 202, checked.text
-    eventually(lambda: shown()["checked_at"] not in {None, number["checked_at"]}, seconds=60)
+    eventually(lambda: shown()["checked_at"] not in {None, number["checked_at"]})
     problem(tenant.front_end.call("POST", f"{path}/reactivate", body={}), 409, "nothing_to_reactivate")
     assert tenant.front_end.call("POST", f"{path}/cancel", body={}).status_code == 202
-    eventually(asked_to_end, seconds=60)
+    eventually(asked_to_end)
     assert tenant.front_end.call("POST", f"{path}/reactivate", body={}).status_code == 202
-    eventually(lambda: not asked_to_end(), seconds=60)
-    eventually(lambda: shown()["status"] == "connected", seconds=60)
+    eventually(lambda: not asked_to_end())
+    eventually(lambda: shown()["status"] == "connected")
     assert tenant.key(number["channel_id"])["api_key"]
 
 
@@ -551,7 +537,7 @@ def console(page_url: str) -> Iterator[Any]:
     troubles: list[str] = []
     with chromium() as browser:
         page = browser.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(PAGE_PATIENCE_MS)
         watch(page, troubles)
         page.on("requestfailed", lambda request: troubles.append(f"{request.url} {request.failure}"))
         page.goto(page_url)
@@ -590,7 +576,7 @@ def test_a_customer_goes_through_metas_window_and_is_connected(console: Any, way
         with console.expect_popup() as opened:
             start.click()
         page = opened.value
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(PAGE_PATIENCE_MS)
     else:
         start.click()
         page = console

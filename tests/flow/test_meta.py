@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.waiting import eventually
 from local.journey import submitted
 from local.run import META_VERIFY_TOKEN, LocalStack
 from tests.flow.walks import Tenant
@@ -15,14 +16,6 @@ from tests.flow.walks import Tenant
 pytestmark = pytest.mark.flow
 
 type Json = dict[str, Any]
-
-
-def eventually[T](look: Callable[[], T | None], *, seconds: float = 60) -> T:
-    deadline = time.monotonic() + seconds
-    while (found := look()) is None:
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.3)
-    return found
 
 
 def admin(run: LocalStack, path: str, body: Json) -> Json:

@@ -4,12 +4,12 @@ A stack of its own: its endpoints are named when it is deployed.
 """
 
 import secrets
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from harness.waiting import PATIENCE, eventually
 from local.demo import new_client
 from local.options import RunOptions
 from local.receiver import Behaviour, Received, Receiver, receiving
@@ -64,23 +64,32 @@ def opened(signup_id: str) -> Any:
 def tell(customer: Tenant, receiver: Receiver, endpoint: str) -> tuple[str, Received]:
     """Something happens; gives the signup and what an endpoint is told of it."""
     signup_id = str(customer.front_end.open(new_client())["id"])
-    return signup_id, receiver.await_any(opened(signup_id), endpoint=endpoint, seconds=60)
+    return signup_id, receiver.await_any(opened(signup_id), endpoint=endpoint, seconds=PATIENCE)
 
 
 def delivery(run: LocalStack, endpoint: str, signup_id: str, **wanted: object) -> Json:
     """The delivery of a signup's opening, once it is as it is wanted."""
-    deadline = time.monotonic() + 90
-    while True:
-        found = [
+
+    def look() -> Json | None:
+        found: list[Json] = [
             one
             for one in run.desk("deliveries.list", signup_id=signup_id)["items"]
             if (one["endpoint"], one["type"]) == (endpoint, "signup.opened")
         ]
-        if found and all(found[0].get(name) == value for name, value in wanted.items()):
-            one: Json = found[0]
-            return one
-        assert time.monotonic() < deadline, found
-        time.sleep(0.5)
+        fits = found and all(found[0].get(name) == value for name, value in wanted.items())
+        return found[0] if fits else None
+
+    return eventually(look, wanted)
+
+
+def tried(run: LocalStack, delivery_id: str) -> list[Json]:
+    """The tries of a delivery, once there are any."""
+
+    def look() -> list[Json]:
+        tries: list[Json] = run.desk("deliveries.show", delivery_id=delivery_id)["delivery"]["tries"]
+        return tries
+
+    return eventually(look)
 
 
 def endpoint(run: LocalStack, name: str) -> Json:
@@ -100,7 +109,7 @@ def test_everything_that_happens_is_told_verified_and_listed_by_signup(
             and one.content["data"]["phone_number_id"] == number["phone_number_id"]
         ),
         endpoint="well",
-        seconds=60,
+        seconds=PATIENCE,
     )
     assert receiver.verified(came)
     assert list(came.content) == ["type", "timestamp", "data"]
@@ -172,7 +181,7 @@ def test_an_endpoint_that_is_gone_is_disabled_until_somebody_enables_it(
     receiver.behave("gone")
     run.desk("endpoints.enable", endpoint="gone")
     run.desk("deliveries.resend", endpoint="gone", since=signup_time(run, later))
-    receiver.await_any(opened(later), endpoint="gone", seconds=90)
+    receiver.await_any(opened(later), endpoint="gone", seconds=PATIENCE)
 
 
 def signup_time(run: LocalStack, signup_id: str) -> str:
@@ -183,15 +192,7 @@ def test_a_private_address_and_a_dead_one_are_told_as_such(customer: Tenant, rec
     signup_id, _ = tell(customer, receiver, "well")
     for name, code in ((PRIVATE, "address_not_allowed"), ("dead", "not_connected")):
         made = customer.run.desk("endpoints.test", endpoint=name)["delivery"]
-        deadline = time.monotonic() + 60
-        while not (
-            tries := customer.run.desk("deliveries.show", delivery_id=made["delivery_id"])["delivery"][
-                "tries"
-            ]
-        ):
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-        assert tries[0]["code"] == code
+        assert tried(customer.run, made["delivery_id"])[0]["code"] == code
     assert delivery(customer.run, "well", signup_id, state="delivered")
 
 

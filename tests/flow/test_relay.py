@@ -7,7 +7,6 @@ import base64
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from contract.relay import build
+from harness.waiting import PATIENCE, eventually
 from infra.config import load_config
 from infra.paths import CONFIG
 from local.aws import ACCOUNT, REGION
@@ -37,7 +37,6 @@ QUEUE = "partner-events"
 ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{QUEUE}"
 LISTENER = "relay-listener"
 DOWN = Behaviour(status=503)
-PATIENCE = 150
 """Seconds: many other tests may run on the same machine."""
 
 
@@ -72,13 +71,15 @@ class Stage:
         return [one for one in self.receiver.received(HOOKS) if one.content["id"] == event_id]
 
     def _awaited(self, url: str, chosen: Callable[[Json], Json | None]) -> Json:
-        deadline, heard = time.monotonic() + PATIENCE, self.heard.setdefault(url, [])
-        while time.monotonic() < deadline:
+        heard = self.heard.setdefault(url, [])
+
+        def look() -> Json | None:
             found = next(filter(None, map(chosen, heard)), None)
-            if found:
-                return found
-            heard += self._taken(url)
-        raise TimeoutError("it did not come")
+            if found is None:
+                heard.extend(self._taken(url))
+            return found
+
+        return eventually(look)
 
     def _taken(self, url: str) -> Iterator[Json]:
         """What has come to a queue since the last time; it is taken out, for a queue shows ten at a time."""
@@ -93,13 +94,6 @@ class Stage:
 
 def _named(envelope: Json, event_id: str) -> Json | None:
     return envelope if envelope["id"] == event_id else None
-
-
-def eventually(done: Callable[[], object], *, seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 """What flow tests do again and again."""
 
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.waiting import PATIENCE, eventually
 from local.bus import Listener
 from local.demo import new_client
 from local.journey import FrontEnd, is_settled, read_channel_key
@@ -43,8 +43,19 @@ class Tenant:
         self.front_end.send_code(signup_id, shared["code"], shared["session_info"])
         return signup_id, shared
 
-    def settled(self, signup_id: str, *, seconds: float = 120) -> Json:
-        return self.front_end.watch(signup_id, until=is_settled, timeout_seconds=seconds)
+    def settled(self, signup_id: str) -> Json:
+        return self.front_end.watch(signup_id, until=is_settled, timeout_seconds=PATIENCE)
+
+    def settled_by_sweeps(self, signup_id: str) -> Json:
+        """The same where only the sweep's looks move it on."""
+
+        def swept() -> Json | None:
+            answer = self.run.invoke("reconciler", {"task": "sweep"})
+            assert answer["error"] is None, answer
+            signup = self.front_end.read(signup_id)
+            return signup if is_settled(signup) else None
+
+        return eventually(swept)
 
     def connected(self, **fields: object) -> Json:
         signup_id, shared = self.authorized(**fields)
@@ -83,12 +94,13 @@ class Dialog:
         return self.call("POST", "events", fields)
 
 
-def bus_events(listener: Listener, *, until: str, seconds: float = 30) -> list[Json]:
+def bus_events(listener: Listener, *, until: str) -> list[Json]:
     """What the bus delivers, up to and with the first event of a type."""
     events: list[Json] = []
-    deadline = time.monotonic() + seconds
-    while until not in {event["detail-type"] for event in events}:
-        assert time.monotonic() < deadline, [event["detail-type"] for event in events]
-        events += listener.heard()
-        time.sleep(0.2)
+
+    def heard() -> bool:
+        events.extend(listener.heard())
+        return until in {event["detail-type"] for event in events}
+
+    eventually(heard, until)
     return events

@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from harness.waiting import eventually
 from local.children import PROJECT_ROOT, Child, ChildFailedError, clean_environment, run_folder, tail
 
 # Starts a child of its own, tells its process id, then waits.
@@ -41,14 +41,6 @@ def alive(pid: int) -> bool:
     return status != "Z"
 
 
-def wait_until(condition: object, *, seconds: float = 10) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited for nothing"
-        time.sleep(0.02)
-
-
 def start(folder: Path) -> Child:
     (folder / "sleeper.py").write_text(PARENT)
     return Child(
@@ -63,7 +55,7 @@ def start(folder: Path) -> Child:
 
 def grandchild(folder: Path) -> int:
     written = folder / "grandchild"
-    wait_until(lambda: written.exists() and written.read_text())
+    eventually(lambda: written.exists() and written.read_text())
     return int(written.read_text())
 
 
@@ -76,7 +68,7 @@ def test_stopping_a_child_ends_its_children_too(tmp_path: Path) -> None:
         pid = grandchild(tmp_path)
         child.check_running()
     assert not alive(child.pid)
-    wait_until(lambda: not alive(pid))
+    eventually(lambda: not alive(pid))
 
 
 @needs_proc
@@ -86,7 +78,7 @@ def test_a_killed_owner_leaves_nothing_behind(tmp_path: Path) -> None:
     with subprocess.Popen(command, start_new_session=True) as owner:
         pid = grandchild(tmp_path)
         os.kill(owner.pid, signal.SIGKILL)
-    wait_until(lambda: not alive(pid))
+    eventually(lambda: not alive(pid))
 
 
 def test_a_child_that_ended_is_told_with_its_log(tmp_path: Path) -> None:
@@ -94,9 +86,9 @@ def test_a_child_that_ended_is_told_with_its_log(tmp_path: Path) -> None:
         grandchild(tmp_path)
         child.log.write_text("the reason\n")
         os.kill(child.pid, signal.SIGKILL)
-        wait_until(lambda: not alive(child.pid))
+        eventually(lambda: not alive(child.pid))
         with pytest.raises(ChildFailedError, match="the reason"):
-            wait_until(child.check_running)
+            eventually(child.check_running)
 
 
 def test_the_folder_of_a_run_goes_whatever_happens(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from harness.waiting import PAGE_PATIENCE_MS
 from local.console import page_app
 from local.run import LocalStack
 from local.simulators import Settings, Urls, build
@@ -293,7 +294,7 @@ def page(browser: Any, addresses: Json) -> Iterator[Any]:
     troubles: list[str] = []
     context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme="dark")
     made = context.new_page()
-    made.set_default_timeout(20_000)
+    made.set_default_timeout(PAGE_PATIENCE_MS)
     watch(made, troubles)
     made.route(
         "**/module/onramp.js", lambda route: route.fulfill(content_type="text/javascript", body=MODULE)

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from harness.waiting import PAGE_PATIENCE_MS
 from local.simulators import Settings, Urls, build
 from tests.local.browsers import chromium, listeners, served, url_of, watch
 
@@ -64,7 +65,7 @@ class Shop:
         self.urls = urls
         self.troubles: list[str] = []
         self.page = browser.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(PAGE_PATIENCE_MS)
         watch(self.page, self.troubles)
 
     def open(
@@ -83,7 +84,7 @@ class Shop:
         with self.page.expect_popup() as opened:
             self.page.get_by_role("button", name="Connect").click()
         watch(opened.value, self.troubles)
-        opened.value.set_default_timeout(20_000)
+        opened.value.set_default_timeout(PAGE_PATIENCE_MS)
         if opened.value.url != "about:blank":
             opened.value.locator("h1:visible").first.wait_for()
         return opened.value

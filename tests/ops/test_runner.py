@@ -7,6 +7,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from harness.waiting import PATIENCE
 from ops.doctor.catalogue import CHECKS, Check
 from ops.doctor.findings import Finding, Level, Stop, fail, ok, skipped, together, warn
 from ops.doctor.runner import examine, run_one
@@ -65,7 +66,7 @@ def test_findings_come_in_the_order_of_the_checks(case: Case) -> None:
 
 
 def test_checks_run_side_by_side_and_progress_is_told(case: Case) -> None:
-    together_now = threading.Barrier(3, timeout=5)
+    together_now = threading.Barrier(3, timeout=PATIENCE)
 
     def meet(_: Stage) -> Finding:
         together_now.wait()

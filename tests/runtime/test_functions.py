@@ -4,8 +4,7 @@ import hashlib
 import hmac
 import json
 import re
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -19,6 +18,7 @@ from harness.services import (
     PLATFORM_SECRET,
     Services,
 )
+from harness.waiting import eventually
 from local import rie
 
 type Json = dict[str, Any]
@@ -86,7 +86,6 @@ OTHERS: Mapping[str, Json] = {
 DESK = "operator_desk/show_number.json"
 EVENT_BATCHES = ("partner_event_worker/batch.json", "partner_event_worker/batch_base64.json")
 COMPLAINTS = ("Traceback", "errorType", "errorMessage", "crashed", "ImportModuleError")
-PATIENCE_SECONDS = 30
 
 
 def sample(name: str) -> Json:
@@ -208,14 +207,6 @@ class Walk:
         return timeline
 
 
-def eventually(done: Callable[[], bool], step: Callable[[], None]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not done():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        step()
-        time.sleep(0.2)
-
-
 def test_a_signup_walks_through_all_functions(runtimes: Runtimes, around: Services) -> None:
     began = datetime.now(UTC) - timedelta(seconds=5)
     walk = Walk(runtimes, around)
@@ -224,7 +215,12 @@ def test_a_signup_walks_through_all_functions(runtimes: Runtimes, around: Servic
     code = {"code": customer["code"], "session_info": customer["session_info"]}
     walk.api("code_exchange/exchange_code.json", HTTPStatus.OK, code)
     walk.api("number_submission/submit_claimed_number.json", HTTPStatus.ACCEPTED)
-    eventually(lambda: walk.number()["status"] == "connected", walk.work)
+
+    def connected() -> bool:
+        walk.work()
+        return bool(walk.number()["status"] == "connected")
+
+    eventually(connected)
     channel_id = walk.number()["channel_id"]
     event = json.loads(json.dumps(sample("signup_queries/read_api_key.json")).replace("smplA1CH", channel_id))
     answer = runtimes["signup_queries"].invoke(event)

@@ -28,13 +28,13 @@ from starlette.types import ASGIApp
 
 from contract.conformity import Conformity
 from contract.examples import answers, problem
+from harness.waiting import PAGE_PATIENCE_MS, PATIENCE
 from infra.paths import BROWSER_MODULE
 from onramp.domain.errors import PROBLEMS
 
 type Json = dict[str, Any]
 type Turn = Callable[["Api"], Response]
 
-PATIENCE: Final = 20.0
 ANSWERS: Final = answers()
 SIGNUP_ID: Final = ANSWERS["opened"]["id"]
 LINK: Final = f"{ANSWERS['linked_onboarding']['link']['id']}.{'s' * 43}"
@@ -262,7 +262,7 @@ class Person:
         self.sdk: str | None = WORKS
         self.troubles: list[str] = []
         self.sdk_asked: list[str] = []
-        context.set_default_timeout(PATIENCE * 1000)
+        context.set_default_timeout(PAGE_PATIENCE_MS)
         context.route("https://**/*", self._meta)
         self.page = context.new_page()
         self.page.on("pageerror", lambda error: self.troubles.append(str(error)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.waiting import PAGE_PATIENCE_MS
 from tests.web.page_stage import TOKEN, Stage, running
 
 WATCH = """
@@ -15,7 +16,6 @@ window.__violations = [];
 document.addEventListener("securitypolicyviolation", (event) =>
   window.__violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
 """
-PATIENCE_MS = 20_000
 
 
 class Visitor:
@@ -27,7 +27,7 @@ class Visitor:
         self.troubles: list[str] = []
         self.asked: list[str] = []
         context.add_init_script(WATCH)
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(PAGE_PATIENCE_MS)
         self.page = self.tab()
 
     def tab(self) -> Any:

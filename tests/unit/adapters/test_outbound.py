@@ -12,6 +12,7 @@ import httpcore
 import pytest
 
 from bench.tls import NAME, certificate
+from harness.waiting import PATIENCE
 from onramp.adapters import outbound
 from onramp.adapters.outbound import LONGEST_PAUSE, MAX_ANSWER, SHOWN, GuardedOutbound, resolved
 from onramp.ports.outbound import UNANSWERED, Answered, Post, Unanswered
@@ -279,7 +280,7 @@ def test_this_machines_resolver_gives_addresses() -> None:
 
 def test_all_posts_of_the_largest_batch_are_made_at_the_same_time() -> None:
     # One after the other, ten endpoints that are silent would outlast the function.
-    together = threading.Barrier(50, timeout=2)
+    together = threading.Barrier(50, timeout=PATIENCE)
 
     def unknown(_: str, __: int) -> Sequence[str]:
         together.wait()

@@ -1,0 +1,27 @@
+"""Waiting for what comes about elsewhere.
+
+One patience for all, longer than the longest heal (a lease that runs out, a message that comes back), so that
+a test that waits never measures the machine: a fast one ends as early, a slow one ends at all.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+PATIENCE: Final = 300.0
+"""Seconds."""
+PAGE_PATIENCE_MS: Final = 60_000
+"""Milliseconds that a browser waits for what a page should show."""
+_PAUSE: Final = 0.1
+
+
+def eventually[T](look: Callable[[], T | None], what: object = "it", *, seconds: float = PATIENCE) -> T:
+    """Look until there is something (what counts as true) and give it.
+
+    `what` names it, or is what else has come. Raises `AssertionError` after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"did not come about within {seconds:.0f} s: {what}"
+        time.sleep(_PAUSE)
+    return found
