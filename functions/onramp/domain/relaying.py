@@ -27,6 +27,8 @@ GIVEN_UP_AFTER: Final = timedelta(hours=72)
 REST: Final = timedelta(seconds=30)
 """So long a target that did not answer is left alone by the process that has asked it."""
 LONGEST_REST: Final = timedelta(minutes=15)
+SLOW: Final = timedelta(seconds=1)
+"""A target whose answer takes so long is left alone for as long again: others have half of the time."""
 BUS: Final = "bus"
 
 

@@ -1,7 +1,7 @@
 """One message of the relay: its target is handed it, again later, or it is given up.
 
-A target that does not answer is left alone for a while by whoever has asked it, so that its messages take no
-time from those of others.
+A target that does not answer, or slowly, is left alone for a while by whoever has asked it, so that its
+messages take no time from those of others.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from onramp.domain.errors import Unreadable
-from onramp.domain.relaying import LONGEST_REST, REST, Envelope, Target, message_id, next_try
+from onramp.domain.relaying import LONGEST_REST, REST, SLOW, Envelope, Target, message_id, next_try
 from onramp.domain.text import iso
 from onramp.ports import Ports
 from onramp.ports.relaying import NotTaken
@@ -43,18 +43,20 @@ def hand_over(ports: Ports, rests: Rests, text: str, received: int, first: datet
     if target is None:
         ports.telemetry.warn("a target is gone; its message is dropped", **fields)
         return None
+    began = ports.clock.now()
+    resting = _resting(rests, name, began)
+    trouble = resting or _hand(ports, target, envelope)
     now = ports.clock.now()
-    trouble = _resting(rests, name, now) or _hand(ports, target, envelope)
+    if not resting:
+        _let_rest(rests, name, trouble, began, now)
     if trouble is None:
-        rests.pop(name, None)
         ports.telemetry.count("EventsRelayed", target=name)
         return None
-    if trouble.code != RESTING:
+    if not resting:
         ports.telemetry.count("RelayRefused", target=name)
         ports.telemetry.warn(
             "a target did not take an event", code=trouble.code, status=trouble.status, **fields
         )
-        _let_rest(rests, name, trouble, now)
     at = None if trouble.final else next_try(received, first, now, ports.clock.draw())
     if at is None:
         ports.telemetry.count("RelayGivenUp", target=name)
@@ -62,9 +64,6 @@ def hand_over(ports: Ports, rests: Rests, text: str, received: int, first: datet
         ports.relay.bury(text, trouble.code)
         return None
     return max(at, now + timedelta(seconds=trouble.retry_after or 0))
-
-
-RESTING: Final = "resting"
 
 
 def _hand(ports: Ports, target: Target, envelope: Envelope) -> NotTaken | None:
@@ -88,15 +87,20 @@ def _resting(rests: Rests, name: str, now: datetime) -> NotTaken | None:
     until = rests.get(name)
     if until is None or until <= now:
         return None
-    return NotTaken(RESTING, retry_after=(until - now).total_seconds())
+    return NotTaken("resting", retry_after=(until - now).total_seconds())
 
 
-def _let_rest(rests: Rests, name: str, trouble: NotTaken, now: datetime) -> None:
-    """A refusal of one message says nothing of the next; no answer, or `Retry-After`, does."""
-    if trouble.final or (trouble.status is not None and trouble.retry_after is None):
-        return
-    asked = timedelta(seconds=trouble.retry_after or 0)
-    rests[name] = now + min(max(asked, REST), LONGEST_REST)
+def _let_rest(rests: Rests, name: str, trouble: NotTaken | None, began: datetime, now: datetime) -> None:
+    """A refusal of one message says nothing of the next; no answer, a slow one, or `Retry-After`, does."""
+    rests.pop(name, None)
+    took = now - began
+    rest = took if took >= SLOW else timedelta(0)
+    if trouble is not None and not trouble.final:
+        if trouble.status is None or trouble.retry_after is not None:
+            rest = max(rest, REST)
+        rest = max(rest, timedelta(seconds=trouble.retry_after or 0))
+    if rest:
+        rests[name] = now + min(rest, LONGEST_REST)
 
 
 def _fields(name: str, envelope: Envelope) -> dict[str, str | float | None]:

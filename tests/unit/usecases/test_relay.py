@@ -355,6 +355,40 @@ def test_a_target_that_does_not_answer_is_left_alone_for_a_while(bench: Bench, l
     assert line.rests == {}
 
 
+@pytest.mark.parametrize("trouble", [None, NotTaken("refused", 500)])
+def test_a_target_that_answers_slowly_leaves_half_of_the_time_to_others(
+    bench: Bench, line: Line, monkeypatch: pytest.MonkeyPatch, trouble: NotTaken | None
+) -> None:
+    hand, slow, asked = bench.outlets.hand, timedelta(seconds=14), []
+
+    def slowly(target: Target, envelope: Any, identity: str) -> Any:
+        if target is not TEMPLATES:
+            return hand(target, envelope, identity)
+        asked.append(bench.now)
+        bench.clock.advance(slow)
+        return trouble or hand(target, envelope, identity)
+
+    monkeypatch.setattr(bench.outlets, "hand", slowly)
+    bus, templates = bench.relay.sent
+    line.hand(templates)
+    # Whatever of it waits in the queue costs no time now.
+    for _ in range(20):
+        again = line.hand(templates)
+        assert again is not None
+        assert again >= slow.total_seconds()
+        assert line.hand(bus) is None
+    assert len(asked) == 1
+    bench.wait(slow.total_seconds())
+    line.hand(templates)
+    assert len(asked) == 2
+
+
+def test_a_target_that_answers_in_time_is_not_left_alone(bench: Bench, line: Line) -> None:
+    _, templates = bench.relay.sent
+    assert [line.hand(templates) for _ in range(3)] == [None, None, None]
+    assert line.rests == {}
+
+
 def test_retry_after_is_honoured(bench: Bench, line: Line) -> None:
     _, templates = bench.relay.sent
     bench.outlets.troubles["templates"] = [NotTaken("refused", 429, retry_after=7200)]
