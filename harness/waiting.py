@@ -1,6 +1,6 @@
 """Waiting for what comes about elsewhere.
 
-One patience for all, longer than the longest heal (a lease that runs out, a message that comes back), so that
+One patience for all, longer than the longest heal (a message that comes back after six minutes), so that
 a test that waits never measures the machine: a fast one ends as early, a slow one ends at all.
 """
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-PATIENCE: Final = 300.0
+PATIENCE: Final = 420.0
 """Seconds."""
 PAGE_PATIENCE_MS: Final = 60_000
 """Milliseconds that a browser waits for what a page should show."""

@@ -14,7 +14,18 @@ from typing import Annotated, Any, Final
 import typer
 
 from ops.commands.hubs import Hub
-from ops.doctor.secret import AT, OPTIONAL, PLATFORM, TEXTS, Names, is_placeholder, names_of, read_secret
+from ops.doctor.secret import (
+    AT,
+    NO_KEY,
+    OPTIONAL,
+    PLATFORM,
+    TEXTS,
+    Names,
+    is_placeholder,
+    is_unusable_key,
+    names_of,
+    read_secret,
+)
 from ops.running import Failed, Run, command, group
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
@@ -115,9 +126,8 @@ def _content(found: Reached) -> Mapping[str, object]:
 
 
 def _names(given: Sequence[str], content: Mapping[str, object], needed: Names) -> list[str]:
-    known = (*needed.needed, *OPTIONAL)
-    if unknown := sorted(set(given) - set(known)):
-        raise UnusableError(f"nobody reads {', '.join(unknown)}; there are {', '.join(known)}")
+    if unknown := sorted(set(given) - set(needed.known)):
+        raise UnusableError(f"nobody reads {', '.join(unknown)}; there are {', '.join(needed.known)}")
     return list(dict.fromkeys(given)) or missing(content, needed)
 
 
@@ -146,6 +156,8 @@ def _value(name: str) -> str:
         raise UnusableError(f"{name} has blanks around it, or signs that cannot be seen; nothing is written")
     if not _is_usable(value):
         raise UnusableError(f"{name} is empty or a placeholder; nothing is written")
+    if is_unusable_key(name, value):
+        raise UnusableError(f"{name} {NO_KEY}; nothing is written")
     return value
 
 

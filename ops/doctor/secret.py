@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 from botocore.exceptions import ClientError
 
+from onramp.domain.signing import key_of
 from onramp.inbound.signature import usable_secrets
 from ops.doctor.findings import Finding, Stop, fail, skipped
 from ops.stage.aws import Aws
@@ -19,6 +20,8 @@ OPTIONAL = ("meta_verify_token", "meta_system_user_token")
 """What only a stage with Meta's own webhook needs, and the recovery of lost signups."""
 AT = "@"
 """Stands between what a value is and whose: `partner_api_key@emea`, `messaging_header@crm:Authorization`."""
+RELAY_KEY = "relay_key_"
+NO_KEY = "is no key: whsec_ and base64 of 24 to 64 bytes"
 _CONCEALED = "•••"
 _SHORTEST_CONCEALED = 6
 _PLACEHOLDERS = frozenset(
@@ -61,20 +64,27 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a stage needs in its secret: texts, and lists of platform secrets."""
+    """What a stage needs in its secret, texts and platform secrets, and what else it may have there."""
 
     texts: tuple[str, ...] = TEXTS
     platforms: tuple[str, ...] = (PLATFORM,)
+    optional: tuple[str, ...] = OPTIONAL
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """All of them."""
+        """What must be there."""
         return (*self.texts, *self.platforms)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All that anybody reads."""
+        return (*self.needed, *self.optional)
 
 
 def names_of(values: Values) -> Names:
-    """What the stage needs in its secret, with what its hubs and its messaging webhooks add."""
+    """What the stage needs there, with what its hubs, its messaging webhooks and its relay's targets add."""
     hubs = hub_names(values)
+    targets = _https_targets(values)
     named = _table(_table(values.raw.get("messaging")).get("webhooks"))
     headers = [
         f"messaging_header{AT}{name}:{header}"
@@ -82,14 +92,36 @@ def names_of(values: Values) -> Names:
         for header in _list(_table(webhook).get("headers"))
     ]
     return Names(
-        texts=(*TEXTS, *(name for hub in hubs for name in names_of_hub(hub).texts), *headers),
+        texts=(
+            *TEXTS,
+            *(name for hub in hubs for name in names_of_hub(hub).texts),
+            *headers,
+            *(f"{RELAY_KEY}{target}" for target in targets),
+        ),
         platforms=(PLATFORM, *(name for hub in hubs for name in names_of_hub(hub).platforms)),
+        optional=(*OPTIONAL, *(f"relay_headers_{target}" for target in targets)),
     )
 
 
 def names_of_hub(hub: str) -> Names:
     """What a hub beside the one of [partner] needs there."""
     return Names(texts=(f"partner_api_key{AT}{hub}",), platforms=(f"{PLATFORM}{AT}{hub}",))
+
+
+def _https_targets(values: Values) -> list[str]:
+    """The relay's targets whose posts are signed."""
+    targets = _table(_table(values.raw.get("relay")).get("targets"))
+    return [name for name, target in targets.items() if "://" in str(_table(target).get("to"))]
+
+
+def is_unusable_key(name: str, value: str) -> bool:
+    """Whether a value is to sign posts of the relay, and cannot: one key, or several with blanks between."""
+    if not name.startswith(RELAY_KEY):
+        return False
+    try:
+        return not [key_of(key) for key in value.split()]
+    except ValueError:
+        return True
 
 
 def hub_names(values: Values) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What doctor, `secret` and `hubs` do for a stage with several partners."""
 
+import base64
 import json
 from typing import Any
 
@@ -17,7 +18,16 @@ MESSAGING = {
     "webhook_url": RAW["messaging"]["webhook_url"],
     "webhooks": {"crm": {"url": "https://crm.deployer.test/in", "headers": ["Authorization"]}},
 }
+RELAY = {
+    "targets": {
+        "hooks": {"to": "https://hooks.deployer.test/360dialog"},
+        "bus": {"to": "bus"},
+        "archive": {"to": "arn:aws:sqs:eu-central-1:444455556666:partner-events"},
+    }
+}
+RELAY_KEY = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
 FULL = SECRET | {
+    "relay_key_hooks": RELAY_KEY,
     "partner_api_key@emea": KEY,
     "platform_secrets@emea": ["canary-emea-platform-4d5e6f"],
     "messaging_header@crm:Authorization": "canary-header-7g8h9i",
@@ -27,8 +37,8 @@ URL = f"{HUB.rpartition('/')[0]}/emeaPA/webhook_url"
 
 @pytest.fixture
 def several(case: Case) -> Case:
-    """A stage with a second hub and a webhook of the allow-list."""
-    raw = {**case.stage.values.raw, "hubs": HUBS, "messaging": MESSAGING}
+    """A stage with a second hub, a webhook of the allow-list, and an https target of the relay."""
+    raw = {**case.stage.values.raw, "hubs": HUBS, "messaging": MESSAGING, "relay": RELAY}
     case.stage.values = Values(place="dev.toml", stage="dev", raw=raw)
     case.stage.hubs = {"emea": PartnerDesk(case.stage, "emea")}
     case.put_secret(FULL)
@@ -41,6 +51,26 @@ def test_the_names_of_the_secret_follow_from_the_configuration(several: Case) ->
 
 def test_a_secret_with_all_of_them_is_fine(several: Case) -> None:
     assert several.find("secret").level is Level.OK
+
+
+def test_what_an_https_target_may_have_is_no_unknown_field(several: Case) -> None:
+    several.put_secret(FULL | {"relay_headers_hooks": "Authorization: Bearer x"})
+    assert several.find("secret").level is Level.OK
+
+
+@pytest.mark.parametrize("name", ["relay_key_bus", "relay_key_archive", "relay_headers_nowhere"])
+def test_a_key_for_a_target_that_needs_none_is_read_by_nobody(several: Case, name: str) -> None:
+    several.put_secret(FULL | {name: RELAY_KEY})
+    assert several.find("secret").level is Level.WARN
+
+
+@pytest.mark.parametrize("key", ["not a key", "whsec_not base64", f"{RELAY_KEY} whsec_c2hvcnQ="])
+def test_a_key_of_the_relay_that_cannot_sign_is_told(several: Case, key: str) -> None:
+    several.put_secret(FULL | {"relay_key_hooks": key})
+    found = several.find("secret")
+    assert found.level is Level.FAIL
+    assert "relay_key_hooks is no key" in found.detail
+    assert key not in found.detail
 
 
 def test_each_one_that_is_missing_is_named(several: Case) -> None:
@@ -110,6 +140,19 @@ def test_a_key_of_a_hub_is_set_by_its_name(several: Case, desk: Desk) -> None:
     assert desk.run("secret", "forget", "--hub", "emea") == 0
     secrets = several.stage.aws.secrets.get_secret_value(SecretId=several.secret_id)
     assert json.loads(secrets["SecretString"])["platform_secrets@emea"] == ["new-2y"]
+
+
+def test_a_key_of_the_relay_is_set_by_its_targets_name(several: Case, desk: Desk) -> None:
+    assert desk.run("secret", "set", "relay_key_hooks", given="changed\n") == 2
+    assert "relay_key_hooks is no key" in desk.err
+    assert "changed" not in desk.err
+    several.put_secret({name: value for name, value in FULL.items() if name != "relay_key_hooks"})
+    assert desk.run("secret", "set", given=f"{RELAY_KEY} {RELAY_KEY}\n") == 0
+    assert desk.run("secret", "set", "relay_headers_hooks", given="Authorization: Bearer x\n") == 0
+    secrets = several.stage.aws.secrets.get_secret_value(SecretId=several.secret_id)
+    stored = json.loads(secrets["SecretString"])
+    assert stored["relay_key_hooks"] == f"{RELAY_KEY} {RELAY_KEY}"
+    assert stored["relay_headers_hooks"] == "Authorization: Bearer x"
 
 
 def test_a_name_that_no_hub_has_is_refused(several: Case, desk: Desk) -> None:

@@ -16,7 +16,8 @@ SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - says of a text that it is a secr
 PUBLIC_PREFIX: Final = "whpk_"
 PRIVATE_PREFIX: Final = "whsk_"
 SECRET_BYTES: Final = 32
-"""Standard Webhooks asks for 24 to 64."""
+KEY_BYTES: Final = range(24, 65)
+"""As many Standard Webhooks asks for."""
 
 
 def content_to_sign(message_id: str, at: datetime, body: bytes) -> bytes:
@@ -24,10 +25,21 @@ def content_to_sign(message_id: str, at: datetime, body: bytes) -> bytes:
     return b".".join((message_id.encode(), _timestamp(at).encode(), body))
 
 
+def key_of(secret: str) -> bytes:
+    """The key in a secret `whsec_<base64>`. Raises `ValueError`, which says nothing of it."""
+    try:
+        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except ValueError:
+        raise ValueError("no base64") from None
+    if len(key) not in KEY_BYTES:
+        raise ValueError("a key has 24 to 64 bytes")
+    return key
+
+
 def sign_v1(secret: str, content: bytes) -> str:
-    """The signature `v1,…` under a secret `whsec_<base64>`."""
-    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
-    return "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+    """The signature `v1,…` under a secret `whsec_<base64>`. Raises `ValueError`."""
+    digest = hmac.new(key_of(secret), content, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(digest).decode()
 
 
 def headers_of(message_id: str, at: datetime, signatures: Sequence[str]) -> dict[str, str]:

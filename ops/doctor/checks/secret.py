@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ops.doctor.findings import Finding, fail, ok, together, warn
-from ops.doctor.secret import OPTIONAL, TEXTS, Names, fill_advice, is_placeholder, names_of
+from ops.doctor.secret import NO_KEY, TEXTS, Names, fill_advice, is_placeholder, is_unusable_key, names_of
 from ops.doctor.stage import Stage
 
 MOST_SECRETS: Final = 2
@@ -29,12 +29,11 @@ def secret(stage: Stage) -> Finding:
 
 def _problems(content: Mapping[str, object], names: Names) -> Iterator[Finding]:
     yield from needed_problems(content, names)
-    for name in OPTIONAL:
+    for name in names.optional:
         if name in content:
             yield from _value_problems(name, content[name])
-    known = (*names.needed, *OPTIONAL)
-    if unknown := sorted(set(content) - set(known)):
-        yield warn(f"nobody reads {len(unknown)} of its fields", f"Known are {', '.join(known)}.")
+    if unknown := sorted(set(content) - set(names.known)):
+        yield warn(f"nobody reads {len(unknown)} of its fields", f"Known are {', '.join(names.known)}.")
 
 
 def needed_problems(content: Mapping[str, object], names: Names) -> Iterator[Finding]:
@@ -72,3 +71,5 @@ def _value_problems(name: str, value: object) -> Iterator[Finding]:
         yield fail(f"{name} is a placeholder")
     elif value != value.strip():
         yield fail(f"{name} has blanks or a line break around it")
+    elif is_unusable_key(name, value):
+        yield fail(f"{name} {NO_KEY}")

@@ -159,6 +159,8 @@ def test_what_is_no_header_is_left_out() -> None:
         ({}, "key_missing"),
         ({"relay_key_hooks": "whsec_not base64"}, "key_unusable"),
         ({"relay_key_hooks": "whsec_€"}, "key_unusable"),
+        ({"relay_key_hooks": "whsec_"}, "key_unusable"),
+        ({"relay_key_hooks": "whsec_c2hvcnQ="}, "key_unusable"),
         (None, "secret_unavailable"),
     ],
 )
