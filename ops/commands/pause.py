@@ -19,10 +19,12 @@ from ops.stage.aws import list_resources, read_functions
 from ops.stage.configuration import UnusableError
 from ops.stage.reaching import Reached
 
-PARTS: Final = ("jobs", "events", "stream", "schedules", "api")
-USUAL: Final = ("jobs", "events", "schedules")
+PARTS: Final = ("jobs", "events", "relay", "notifications", "stream", "schedules", "api")
+USUAL: Final = ("jobs", "events", "notifications", "schedules")
 """What is paused when nobody says what: enough that no record is worked on by itself."""
 RECEIVER: Final = "webhook_receiver"
+NOT_EVERYWHERE: Final = frozenset({"relay", "notifications"})
+"""Are there only where the configuration has somebody to tell."""
 GOES_ON: Final = frozenset({RECEIVER, "meta_receiver", "hosted_page"})
 """Are never paused: what is sent to us waits in its queue, and the page says that something is away."""
 PATIENCE: Final = 300.0
@@ -52,11 +54,11 @@ Parts = Annotated[list[str] | None, typer.Argument(metavar="PART...", help=f"Of 
 
 @command(app, "pause")
 def pause(run: Run, *, parts: Parts = None) -> None:
-    """Let parts of a stage stand still; without names jobs, events and schedules.
+    """Let parts of a stage stand still; without names jobs, events, notifications and schedules.
 
-    jobs, events and stream are what the workers are handed, schedules the sweep and the census, api the
-    functions behind the front-end routes. Both webhook receivers and the hosted page always go on. Runs that
-    have begun end within two minutes. Queues keep messages for 14 days, the stream for 1.
+    jobs, events, relay, notifications and stream are what the workers are handed, schedules the sweep and the
+    census, api the functions behind the front-end routes. Both webhook receivers and the hosted page always
+    go on. Runs that have begun end within two minutes. Queues keep messages for 14 days, the stream for 1.
     """
     _turn(run, parts or USUAL, on=False)
 
@@ -78,7 +80,7 @@ def _turn(run: Run, parts: Sequence[str], *, on: bool) -> None:
 
 def _turned(found: Reached, parts: Sequence[str], *, on: bool) -> list["Switch"]:
     chosen = [switch for switch in switches_of(found) if switch.part in parts]
-    if lacking := sorted(set(parts) - {switch.part for switch in chosen if switch.ours}):
+    if lacking := sorted(set(parts) - NOT_EVERYWHERE - {switch.part for switch in chosen if switch.ours}):
         raise Failed(f"the stack has nothing of {', '.join(lacking)}: is it whole?")
     chosen = [switch for switch in chosen if switch.ours or (on and not switch.is_on())]
     for switch in chosen:

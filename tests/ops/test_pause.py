@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
-from infra.cards import CARDS
+from infra.cards import CARDS, NewItems, Queue
 from onramp.domain.text import iso
 from ops.commands import pause
 from tests.ops.conftest import NOW, TABLE, Case, Desk, pretend, refused
 
-MAPPINGS = {"onboarding_worker": "u-jobs", "partner_event_worker": "u-events", "event_publisher": "u-stream"}
+MAPPINGS = {
+    "onboarding_worker": "u-jobs",
+    "partner_event_worker": "u-events",
+    "event_relay": "u-relay",
+    "notification_sender": "u-notifications",
+    "event_publisher": "u-stream",
+}
 RULES = {
     "SchedulesSweep7BA6": "sweep-1",
     "SchedulesCensusC7D9": "census-1",
@@ -28,6 +34,7 @@ class Machinery:
     zero: set[str] = field(default_factory=set)
     reserved: dict[str, int] = field(default_factory=dict)
     slow: int = 0
+    resources: list[dict[str, str]] = field(default_factory=list)
 
     def mapping(self, request: dict[str, Any]) -> Any:
         uuid = request["UUID"]
@@ -79,12 +86,12 @@ def machinery(case: Case, monkeypatch: pytest.MonkeyPatch) -> Machinery:
             name: f"arn:aws:lambda:eu-central-1:123456789012:function:F-{name}:live" for name in CARDS
         },
     }
-    summaries = [
+    found.resources = [
         {"ResourceType": kind, "LogicalResourceId": logical, "PhysicalResourceId": physical}
         for kind, ids in kinds.items()
         for logical, physical in ids.items()
     ]
-    pretend(case, "cloudformation", list_stack_resources={"StackResourceSummaries": summaries})
+    pretend(case, "cloudformation", list_stack_resources={"StackResourceSummaries": found.resources})
     pretend(
         case,
         "lambda",
@@ -109,9 +116,25 @@ def machinery(case: Case, monkeypatch: pytest.MonkeyPatch) -> Machinery:
 
 def test_workers_and_schedules_stand_still_and_go_on(desk: Desk, machinery: Machinery) -> None:
     assert desk.run("pause") == 0
-    assert machinery.off() == {"u-jobs", "u-events", "sweep-1", "census-1"}
+    assert machinery.off() == {"u-jobs", "u-events", "u-notifications", "sweep-1", "census-1"}
     assert desk.run("resume") == 0
     assert machinery.off() == set()
+
+
+def test_every_worker_is_a_part_of_its_own(desk: Desk, machinery: Machinery) -> None:
+    workers = {name for name, card in CARDS.items() if isinstance(card.trigger, Queue | NewItems)}
+    assert workers == set(MAPPINGS)
+    assert desk.run("pause", *pause.PARTS) == 0
+    assert machinery.off() >= set(MAPPINGS.values())
+    assert desk.run("resume") == 0
+    assert machinery.off() == set()
+
+
+def test_a_stage_that_tells_nobody_is_paused_all_the_same(desk: Desk, machinery: Machinery) -> None:
+    away = {MAPPINGS["event_relay"], MAPPINGS["notification_sender"]}
+    machinery.resources[:] = [one for one in machinery.resources if one["PhysicalResourceId"] not in away]
+    assert desk.run("pause", *pause.PARTS) == 0
+    assert "relay" not in desk.out
 
 
 def test_it_waits_until_a_mapping_is_really_off(desk: Desk, machinery: Machinery) -> None:
@@ -164,7 +187,7 @@ def test_the_receiver_gets_back_what_the_stage_reserves_for_it(
 
 def test_a_part_that_there_is_not(desk: Desk, machinery: Machinery) -> None:
     assert desk.run("pause", "everything") == 2
-    assert "there are jobs, events, stream, schedules, api" in desk.err
+    assert "there are jobs, events, relay, notifications, stream, schedules, api" in desk.err
     assert not machinery.off()
 
 
