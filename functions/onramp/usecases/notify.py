@@ -205,9 +205,7 @@ class Sending:
             now = self._ports.clock.now()
             body = delivery.body.encode()
             signatures: list[str] = []
-            for keys in self._endpoint(delivery.endpoint).signing(now):
-                opened = self._ports.vault.decrypt(keys.secrets, context_of(delivery.endpoint))
-                secret, private = json.loads(opened)
+            for secret, private in self._opened(delivery.endpoint, now):
                 signatures += self._ports.signer.sign(secret, private, delivery.message_id, now, body)
             url = self._ports.rules.notifications.endpoints[delivery.endpoint].url
             return Post(url, headers_of(delivery.message_id, now, _ordered(signatures)), body)
@@ -215,6 +213,26 @@ class Sending:
             self._ports.telemetry.count("ServicesUnavailable")
             self._ports.telemetry.warn("notification not signed", **told_of(trouble), **_fields(delivery))
             return None
+
+    def _opened(self, name: str, now: datetime) -> list[tuple[str, str]]:
+        """The keys that sign now, opened, without those that do not open: one of them is enough.
+
+        So a rotation mends keys that nobody can open any more. Raises what the last raised, if none opens.
+        """
+        opened: list[tuple[str, str]] = []
+        trouble: Exception = UnavailableError("no key signs")
+        for keys in self._endpoint(name).signing(now):
+            try:
+                secret, private = json.loads(self._ports.vault.decrypt(keys.secrets, context_of(name)))
+                opened.append((secret, private))
+            except Exception as found:  # noqa: BLE001 - the others sign without it
+                trouble = found
+                self._ports.telemetry.warn(
+                    "a key does not open", **told_of(found), endpoint=name, key=keys.id
+                )
+        if not opened:
+            raise trouble
+        return opened
 
     # -- behind
 

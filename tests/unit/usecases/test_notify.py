@@ -412,6 +412,25 @@ def test_keys_that_do_not_answer_hold_up_nothing_but_their_own() -> None:
     assert world.heard() == ["msg_f0", "msg_f1"]
 
 
+def test_a_rotation_mends_keys_that_nobody_can_open_any_more() -> None:
+    # As after a table was copied to another account: what was encrypted there opens nowhere else.
+    world = World()
+    world.hear("f1")
+    endpoint = world.endpoint()
+    endpoint.keys[0].secrets = world.vault.encrypt("[]", {"purpose": "of another account"})
+    world.store.commit(endpoint)
+    world.hear("f2")
+    assert world.heard() == ["msg_f1"]
+    add_keys(world.ports, endpoint := world.endpoint())
+    world.store.commit(endpoint)
+    world.clock.advance(timedelta(minutes=10))
+    sweep(world.ports)
+    world.wake()
+    [_, (_, post)] = world.got
+    assert post.headers["webhook-signature"] == "v1,whsec_2/msg_f2 v1a,whsk_2"
+    assert ("warn", "a key does not open") in {line[:2] for line in world.telemetry.lines}
+
+
 def test_a_record_that_cannot_be_read_keeps_nothing_from_the_other_endpoints() -> None:
     world = World(first=["*"], second=["*"], third=["*"])
     world.hear("f0")
