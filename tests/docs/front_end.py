@@ -24,6 +24,7 @@ from infra.paths import BROWSER_MODULE, ROOT
 from onramp.domain.launch import STANDARD, Flow
 from onramp.ports import LinkRules
 from tests.clients.conftest import Stage
+from tests.local.browsers import last_click
 
 type Json = dict[str, Any]
 
@@ -306,7 +307,7 @@ class Visitor:
         with self.context.expect_page() as opened:
             self.page.get_by_role("button", name="Connect WhatsApp").click()
         with opened.value.expect_event("close"):
-            opened.value.locator(f"#{way}").click()
+            last_click(opened.value.locator(f"#{way}"))
 
     def leaves(self, way: str = "finish") -> None:
         """Click the page's button once it can be used, and one at Meta's, which leads back."""

@@ -21,7 +21,7 @@ from local.journey import FrontEnd, call_signed, read_channel_key, send_message,
 from local.run import LocalStack
 from local.template import Overlay
 from tests.flow.walks import Dialog, Tenant, bus_events
-from tests.local.browsers import chromium, watch
+from tests.local.browsers import chromium, last_click, watch
 
 pytestmark = pytest.mark.flow
 
@@ -585,7 +585,7 @@ def test_a_customer_goes_through_metas_window_and_is_connected(console: Any, way
     window = opened.value
     window.get_by_role("heading", name="Choose a business portfolio").wait_for()
     with window.expect_event("close"):
-        window.get_by_role("button", name="Finish with what is shown").click()
+        last_click(window.get_by_role("button", name="Finish with what is shown"))
     console.locator("#stage-status").get_by_text("connected").wait_for()
     page.locator("h1, #embedded-said").get_by_text(re.compile("connected", re.IGNORECASE)).wait_for()
 

@@ -48,6 +48,17 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
+def last_click(button: Any) -> None:
+    """Clicks what closes its own window, which may be gone before the click is confirmed."""
+    from playwright.sync_api import Error  # noqa: PLC0415 - may not be there, see `chromium`
+
+    try:
+        button.click()
+    except Error:
+        if not button.page.is_closed():
+            raise
+
+
 def watch(page: Any, troubles: list[str]) -> None:
     """Collects what a page throws and what its policy refuses."""
     page.on("pageerror", lambda error: troubles.append(str(error)))

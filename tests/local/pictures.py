@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from local.published import run_file
-from tests.local.browsers import chromium
+from tests.local.browsers import chromium, last_click
 
 SIZES = {1280: 900, 390: 844}
 SCHEMES = ("light", "dark")
@@ -76,7 +76,7 @@ def main() -> None:
             window.get_by_role("heading", name=heading).wait_for()
             album.take(window, state)
             window.get_by_role("button", name="Continue").click()
-        window.get_by_role("button", name="Finish with what is shown").click()
+        last_click(window.get_by_role("button", name="Finish with what is shown"))
         page.locator("#stage-status").get_by_text("connected").wait_for(timeout=120_000)
         album.take(page, "connected", at="#stage")
         page.get_by_role("button", name="Meta restricts it").click()

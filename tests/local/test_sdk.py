@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from harness.waiting import PAGE_PATIENCE_MS
 from local.simulators import Settings, Urls, build
-from tests.local.browsers import chromium, listeners, served, url_of, watch
+from tests.local.browsers import chromium, last_click, listeners, served, url_of, watch
 
 type Json = dict[str, Any]
 
@@ -156,7 +156,7 @@ def test_an_unchanged_page_gets_message_and_code_of_a_customer_who_went_all_the_
     assert popup.get_by_label("Legal name").input_value() == "Corner <b>Shop</b>"
     to_the_end(popup)
     with popup.expect_event("close"):
-        popup.get_by_role("button", name="Finish", exact=True).click()
+        last_click(popup.get_by_role("button", name="Finish", exact=True))
     (first, message), (second, answer) = shop.seen(2)
     assert (first, second) == ("message", "answer")
     assert (message["type"], message["event"]) == ("WA_EMBEDDED_SIGNUP", "FINISH")
@@ -175,7 +175,7 @@ def test_message_and_code_come_in_the_order_that_was_chosen(shop: Shop) -> None:
         popup = shop.popup()
         to_the_end(popup)
         popup.get_by_label("Window's message and the code").select_option(label=order)
-        popup.get_by_role("button", name="Finish", exact=True).click()
+        last_click(popup.get_by_role("button", name="Finish", exact=True))
         shop.seen(len(wanted))
         shop.page.wait_for_timeout(900)
         assert [what for what, *_ in shop.seen(len(wanted))] == wanted
@@ -186,14 +186,14 @@ def test_a_customer_cancels_at_a_step_or_reports_a_problem(shop: Shop) -> None:
     popup = shop.popup()
     popup.get_by_role("button", name="Continue").click()
     popup.get_by_text("Leave in another way").click()
-    popup.get_by_role("button", name="Cancel at WABA_PHONE_PROFILE_PICKER").click()
+    last_click(popup.get_by_role("button", name="Cancel at WABA_PHONE_PROFILE_PICKER"))
     (_, message), (_, answer) = shop.seen(2)
     assert (message["event"], message["data"]) == ("CANCEL", {"current_step": "WABA_PHONE_PROFILE_PICKER"})
     assert answer == {"authResponse": None, "status": "unknown"}
     shop.open()
     popup = shop.popup()
     popup.get_by_text("Leave in another way").click()
-    popup.get_by_role("button", name="Report a problem to Meta").click()
+    last_click(popup.get_by_role("button", name="Report a problem to Meta"))
     (_, message), _ = shop.seen(2)
     assert message["data"].keys() == {"error_message", "error_code", "session_id", "timestamp"}
 
@@ -215,7 +215,7 @@ def test_coexistence_and_several_accounts_are_what_the_customer_chose(shop: Shop
     popup.get_by_role("button", name="Continue").click()
     assert popup.get_by_label("A number of the WhatsApp Business app").is_checked()
     popup.locator("[name=accounts]").select_option("2")
-    popup.get_by_role("button", name="Finish with what is shown").click()
+    last_click(popup.get_by_role("button", name="Finish with what is shown"))
     (_, message), _ = shop.seen(2)
     assert message["event"] == "FINISH_WHATSAPP_BUSINESS_APP_ONBOARDING"
     assert message["data"].keys() == {"waba_id"}
@@ -236,7 +236,7 @@ def test_a_customer_who_is_known_comes_again_with_an_unverified_number(shop: Sho
     popup.get_by_label("A new number").check()
     popup.get_by_role("button", name="Continue").click()
     popup.get_by_label("Do it later").check()
-    popup.get_by_role("button", name="Finish with what is shown").click()
+    last_click(popup.get_by_role("button", name="Finish with what is shown"))
     (_, message), _ = shop.seen(2)
     customers = httpx.get(f"{shop.urls['meta']}/admin/customers", trust_env=False).json()["customers"]
     [found] = [item for item in customers if item["business_id"] == known["business_id"]]
@@ -260,7 +260,7 @@ def test_a_launch_that_meta_refuses_shows_a_bare_page(
     shop.open(options=options, app_id=app_id)
     popup = shop.popup()
     popup.get_by_text(problem).wait_for()
-    popup.get_by_role("button", name="Close the window").click()
+    last_click(popup.get_by_role("button", name="Close the window"))
     assert shop.seen(1) == [["answer", {"authResponse": None, "status": "unknown"}]]
 
 
@@ -269,7 +269,7 @@ def test_a_launch_without_response_type_gives_no_code(shop: Shop) -> None:
     popup = shop.popup()
     popup.get_by_text("What the page gave to FB.login").click()
     popup.get_by_text("the page gets a token, no code").wait_for()
-    popup.get_by_role("button", name="Finish with what is shown").click()
+    last_click(popup.get_by_role("button", name="Finish with what is shown"))
     (_, _), (_, answer) = shop.seen(2)
     assert "code" not in answer["authResponse"]
 
