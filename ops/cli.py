@@ -2,87 +2,56 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from types import MappingProxyType
 from typing import Final
 
 import typer
 from typer.main import get_command
 
-from ops.commands import (
-    attempts,
-    budget,
-    channel,
-    channels,
-    clients,
-    config,
-    dead_letters,
-    deliveries,
-    drill,
-    encryption,
-    endpoints,
-    events,
-    facts,
-    hubs,
-    keys,
-    links,
-    listen,
-    logs,
-    numbers,
-    pause,
-    protect,
-    release,
-    requests,
-    retained,
-    secret,
-    signups,
-    status,
-    table,
-    wake,
-)
 from ops.console import COULD_NOT_BEGIN, Console
-from ops.doctor import command as doctor
-from ops.preflight import command as preflight
 from ops.running import group
 
-ALONE: Final[Sequence[typer.Typer]] = (
-    preflight.app,
-    doctor.app,
-    protect.app,
-    status.app,
-    logs.app,
-    pause.app,
-    budget.app,
-    listen.app,
-)
-"""What has commands of one word."""
-AREAS: Final[Mapping[str, typer.Typer]] = MappingProxyType(
+ALONE: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "config": config.app,
-        "signups": signups.app,
-        "numbers": numbers.app,
-        "attempts": attempts.app,
-        "events": events.app,
-        "dead-letters": dead_letters.app,
-        "channels": channels.app,
-        "clients": clients.app,
-        "hubs": hubs.app,
-        "keys": keys.app,
-        "links": links.app,
-        "endpoints": endpoints.app,
-        "deliveries": deliveries.app,
-        "requests": requests.app,
-        "wake": wake.app,
-        "facts": facts.app,
-        "secret": secret.app,
-        "encryption": encryption.app,
-        "channel": channel.app,
-        "release": release.app,
-        "retained": retained.app,
-        "table": table.app,
-        "drill": drill.app,
+        "preflight": "ops.preflight.command",
+        "doctor": "ops.doctor.command",
+        "protect": "ops.commands.protect",
+        "status": "ops.commands.status",
+        "logs": "ops.commands.logs",
+        "pause": "ops.commands.pause",
+        "resume": "ops.commands.pause",
+        "budget": "ops.commands.budget",
+        "listen": "ops.commands.listen",
     }
 )
-"""Commands of two words by the first one; an area is a module of `ops.commands` and a line here."""
+"""Commands of one word, and the module with each."""
+AREAS: Final[Sequence[str]] = (
+    "config",
+    "signups",
+    "numbers",
+    "attempts",
+    "events",
+    "dead-letters",
+    "channels",
+    "clients",
+    "hubs",
+    "keys",
+    "links",
+    "endpoints",
+    "deliveries",
+    "requests",
+    "wake",
+    "facts",
+    "secret",
+    "encryption",
+    "channel",
+    "release",
+    "retained",
+    "table",
+    "drill",
+)
+"""First words of commands of two; an area is a module of `ops.commands`, and a line here."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        ended = get_command(application()).main(words, prog_name="onramp", standalone_mode=False)
+        ended = get_command(application(*words[:1])).main(words, prog_name="onramp", standalone_mode=False)
     except typer.TyperException as wrong:
         named = getattr(getattr(wrong, "ctx", None), "command_path", "onramp")
         console = Console(command=named.partition(" ")[2], as_json="--json" in words)
@@ -106,11 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(ended or 0)
 
 
-def application() -> typer.Typer:
-    """The whole command line."""
+def application(word: str = "") -> typer.Typer:
+    """The whole command line, or what begins with a word of it: loading all of it takes a second."""
     whole = group("Operate Onramp: a deployed stage with AWS credentials, or the local run.")
-    for alone in ALONE:
-        whole.add_typer(alone)
-    for name, area in AREAS.items():
-        whole.add_typer(area, name=name)
+    known = word in AREAS or word in ALONE
+    alone = [module for name, module in ALONE.items() if name == word or not known]
+    for module in dict.fromkeys(alone):
+        whole.add_typer(import_module(module).app)
+    for name in AREAS:
+        if name == word or not known:
+            whole.add_typer(import_module(f"ops.commands.{name.replace('-', '_')}").app, name=name)
     return whole

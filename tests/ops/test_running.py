@@ -2,6 +2,9 @@
 
 import io
 import json
+import subprocess
+import sys
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
@@ -41,7 +44,8 @@ def end(run: Run, name: Annotated[str, typer.Argument(metavar="ID", help="Which.
 
 @pytest.fixture(autouse=True)
 def with_things(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "AREAS", {"things": app})
+    monkeypatch.setattr(cli, "AREAS", ("things",))
+    monkeypatch.setitem(sys.modules, "ops.commands.things", SimpleNamespace(app=app))
 
 
 def test_pages_are_one_table(at_desk: AtDesk) -> None:
@@ -204,3 +208,14 @@ def test_pages_that_lead_no_further_end() -> None:
     page = {"version": 1, "result": {"items": [], "cursor": "c"}}
     with pytest.raises(NoAnswer, match="leads no further"):
         list(asking(Function(page, page)).pages("x"))
+
+
+@pytest.mark.parametrize("words", [("pause",), ("signups", "list"), ("table", "copy")])
+def test_only_the_area_that_is_meant_is_loaded(words: tuple[str, ...]) -> None:
+    # Somebody types these at night: what a command does not need, it does not wait for.
+    said = f"import sys, ops.cli; ops.cli.main([*{words!r}, '--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert f"Usage: onramp {' '.join(words)}" in done.stdout
+    loaded = set(done.stdout.split())
+    assert f"ops.commands.{words[0]}" in loaded
+    assert not loaded & {"ops.commands.release", "ops.preflight.command", "ops.doctor.command"}
