@@ -15,13 +15,13 @@ PAGE_PATIENCE_MS: Final = 60_000
 _PAUSE: Final = 0.1
 
 
-def eventually[T](look: Callable[[], T | None], what: object = "it", *, seconds: float = PATIENCE) -> T:
+def eventually[T](look: Callable[[], T | None], what: object = "it") -> T:
     """Look until there is something (what counts as true) and give it.
 
-    `what` names it, or is what else has come. Raises `AssertionError` after `seconds`.
+    `what` names it, or is what else has come. Raises `AssertionError` when the patience is over.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while not (found := look()):
-        assert time.monotonic() < deadline, f"did not come about within {seconds:.0f} s: {what}"
+        assert time.monotonic() < deadline, f"did not come about within {PATIENCE:.0f} s: {what}"
         time.sleep(_PAUSE)
     return found

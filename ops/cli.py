@@ -78,11 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def application(word: str = "") -> typer.Typer:
     """The whole command line, or what begins with a word of it: loading all of it takes a second."""
     whole = group("Operate Onramp: a deployed stage with AWS credentials, or the local run.")
-    known = word in AREAS or word in ALONE
-    alone = [module for name, module in ALONE.items() if name == word or not known]
-    for module in dict.fromkeys(alone):
+    words = {*ALONE, *AREAS}
+    meant = {word} & words or words
+    for module in dict.fromkeys(module for name, module in ALONE.items() if name in meant):
         whole.add_typer(import_module(module).app)
     for name in AREAS:
-        if name == word or not known:
+        if name in meant:
             whole.add_typer(import_module(f"ops.commands.{name.replace('-', '_')}").app, name=name)
     return whole

@@ -23,8 +23,6 @@ PARTS: Final = ("jobs", "events", "relay", "notifications", "stream", "schedules
 USUAL: Final = ("jobs", "events", "notifications", "schedules")
 """What is paused when nobody says what: enough that no record is worked on by itself."""
 RECEIVER: Final = "webhook_receiver"
-NOT_EVERYWHERE: Final = frozenset({"relay", "notifications"})
-"""Are there only where the configuration has somebody to tell."""
 GOES_ON: Final = frozenset({RECEIVER, "meta_receiver", "hosted_page"})
 """Are never paused: what is sent to us waits in its queue, and the page says that something is away."""
 PATIENCE: Final = 300.0
@@ -80,7 +78,7 @@ def _turn(run: Run, parts: Sequence[str], *, on: bool) -> None:
 
 def _turned(found: Reached, parts: Sequence[str], *, on: bool) -> list["Switch"]:
     chosen = [switch for switch in switches_of(found) if switch.part in parts]
-    if lacking := sorted(set(parts) - NOT_EVERYWHERE - {switch.part for switch in chosen if switch.ours}):
+    if lacking := sorted(set(parts) - _not_everywhere() - {switch.part for switch in chosen if switch.ours}):
         raise Failed(f"the stack has nothing of {', '.join(lacking)}: is it whole?")
     chosen = [switch for switch in chosen if switch.ours or (on and not switch.is_on())]
     for switch in chosen:
@@ -141,6 +139,11 @@ def _part_of(name: str) -> str:
             return "api"
         case _:
             return ""
+
+
+def _not_everywhere() -> set[str]:
+    """Parts that are there only where the configuration has somebody to tell."""
+    return {_part_of(name) for name, card in CARDS.items() if card.needs}
 
 
 def _rule(client: Any, physical: str) -> Switch:  # noqa: ANN401 - a client

@@ -16,13 +16,12 @@ import typer
 from ops.commands.hubs import Hub
 from ops.doctor.secret import (
     AT,
-    NO_KEY,
     OPTIONAL,
     PLATFORM,
     TEXTS,
     Names,
     is_placeholder,
-    is_unusable_key,
+    key_problem,
     names_of,
     read_secret,
 )
@@ -156,8 +155,8 @@ def _value(name: str) -> str:
         raise UnusableError(f"{name} has blanks around it, or signs that cannot be seen; nothing is written")
     if not _is_usable(value):
         raise UnusableError(f"{name} is empty or a placeholder; nothing is written")
-    if is_unusable_key(name, value):
-        raise UnusableError(f"{name} {NO_KEY}; nothing is written")
+    if problem := key_problem(name, value):
+        raise UnusableError(f"{problem}; nothing is written")
     return value
 
 

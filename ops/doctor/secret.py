@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 from botocore.exceptions import ClientError
 
+from onramp.domain.relaying import RELAY_HEADERS, RELAY_KEY
 from onramp.domain.signing import key_of
 from onramp.inbound.signature import usable_secrets
 from ops.doctor.findings import Finding, Stop, fail, skipped
@@ -20,8 +21,6 @@ OPTIONAL = ("meta_verify_token", "meta_system_user_token")
 """What only a stage with Meta's own webhook needs, and the recovery of lost signups."""
 AT = "@"
 """Stands between what a value is and whose: `partner_api_key@emea`, `messaging_header@crm:Authorization`."""
-RELAY_KEY = "relay_key_"
-NO_KEY = "is no key: whsec_ and base64 of 24 to 64 bytes"
 _CONCEALED = "•••"
 _SHORTEST_CONCEALED = 6
 _PLACEHOLDERS = frozenset(
@@ -96,10 +95,10 @@ def names_of(values: Values) -> Names:
             *TEXTS,
             *(name for hub in hubs for name in names_of_hub(hub).texts),
             *headers,
-            *(f"{RELAY_KEY}{target}" for target in targets),
+            *(RELAY_KEY + target for target in targets),
         ),
         platforms=(PLATFORM, *(name for hub in hubs for name in names_of_hub(hub).platforms)),
-        optional=(*OPTIONAL, *(f"relay_headers_{target}" for target in targets)),
+        optional=(*OPTIONAL, *(RELAY_HEADERS + target for target in targets)),
     )
 
 
@@ -114,14 +113,16 @@ def _https_targets(values: Values) -> list[str]:
     return [name for name, target in targets.items() if "://" in str(_table(target).get("to"))]
 
 
-def is_unusable_key(name: str, value: str) -> bool:
-    """Whether a value is to sign posts of the relay, and cannot: one key, or several with blanks between."""
+def key_problem(name: str, value: str) -> str | None:
+    """What is wrong with a value that is to sign posts of the relay: one key, or several with blanks."""
     if not name.startswith(RELAY_KEY):
-        return False
+        return None
     try:
-        return not [key_of(key) for key in value.split()]
+        for key in value.split():
+            key_of(key)
     except ValueError:
-        return True
+        return f"{name} is no key: whsec_ and base64 of 24 to 64 bytes"
+    return None
 
 
 def hub_names(values: Values) -> tuple[str, ...]:

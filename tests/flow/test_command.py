@@ -57,14 +57,12 @@ class Onramp:
 
     def until(self, count: int, *arguments: str) -> list[Json]:
         """The items of a list, once there are as many."""
-        found: list[Json] = []
 
-        def enough() -> bool:
-            found[:] = self(*arguments)["items"]
-            return len(found) >= count
+        def look() -> list[Json] | None:
+            found: list[Json] = self(*arguments)["items"]
+            return found if len(found) >= count else None
 
-        eventually(enough, arguments)
-        return found
+        return eventually(look, arguments)
 
 
 @pytest.fixture

@@ -102,5 +102,5 @@ def bus_events(listener: Listener, *, until: str) -> list[Json]:
         events.extend(listener.heard())
         return until in {event["detail-type"] for event in events}
 
-    eventually(heard, until)
+    eventually(heard, events)
     return events

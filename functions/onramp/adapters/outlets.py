@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from onramp.adapters.aws_light import AwsError, host_of
 from onramp.domain.errors import UnavailableError
-from onramp.domain.relaying import BUS, Target, written
+from onramp.domain.relaying import BUS, RELAY_HEADERS, RELAY_KEY, Target, written
 from onramp.domain.signing import content_to_sign, headers_of, sign_v1
 from onramp.domain.text import whole
 from onramp.ports.outbound import Answered, Outbound, Post
@@ -120,7 +120,7 @@ class AwsOutlets:
         return Taken()
 
     def _post(self, target: Target, envelope: Mapping[str, object], message_id: str) -> Handed:
-        keys = (self._secret(f"relay_key_{target.name}") or "").split()
+        keys = (self._secret(RELAY_KEY + target.name) or "").split()
         if not keys:
             return NotTaken("key_missing")
         at, body = self._clock.now(), written(envelope).encode()
@@ -128,7 +128,7 @@ class AwsOutlets:
             signatures = [sign_v1(key, content_to_sign(message_id, at, body)) for key in keys]
         except ValueError:
             return NotTaken("key_unusable")
-        own = headers_in(self._secret(f"relay_headers_{target.name}") or "")
+        own = headers_in(self._secret(RELAY_HEADERS + target.name) or "")
         post = Post(target.to, {**own, **headers_of(message_id, at, signatures)}, body)
         (answer,) = self._outbound().post_all([post])
         if not isinstance(answer, Answered):

@@ -30,6 +30,9 @@ LONGEST_REST: Final = timedelta(minutes=15)
 SLOW: Final = timedelta(seconds=1)
 """A target whose answer takes so long is left alone for as long again: others have half of the time."""
 BUS: Final = "bus"
+RELAY_KEY: Final = "relay_key_"
+RELAY_HEADERS: Final = "relay_headers_"
+"""With a target's name behind it: what the stage's secret has for its posts."""
 
 
 class Coexistence(StrEnum):

@@ -95,10 +95,8 @@ def _let_rest(rests: Rests, name: str, trouble: NotTaken | None, began: datetime
     rests.pop(name, None)
     took = now - began
     rest = took if took >= SLOW else timedelta(0)
-    if trouble is not None and not trouble.final:
-        if trouble.status is None or trouble.retry_after is not None:
-            rest = max(rest, REST)
-        rest = max(rest, timedelta(seconds=trouble.retry_after or 0))
+    if trouble and not trouble.final and (trouble.status is None or trouble.retry_after is not None):
+        rest = max(rest, REST, timedelta(seconds=trouble.retry_after or 0))
     if rest:
         rests[name] = now + min(rest, LONGEST_REST)
 

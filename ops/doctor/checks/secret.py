@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ops.doctor.findings import Finding, fail, ok, together, warn
-from ops.doctor.secret import NO_KEY, TEXTS, Names, fill_advice, is_placeholder, is_unusable_key, names_of
+from ops.doctor.secret import TEXTS, Names, fill_advice, is_placeholder, key_problem, names_of
 from ops.doctor.stage import Stage
 
 MOST_SECRETS: Final = 2
@@ -71,5 +71,5 @@ def _value_problems(name: str, value: object) -> Iterator[Finding]:
         yield fail(f"{name} is a placeholder")
     elif value != value.strip():
         yield fail(f"{name} has blanks or a line break around it")
-    elif is_unusable_key(name, value):
-        yield fail(f"{name} {NO_KEY}")
+    elif problem := key_problem(name, value):
+        yield fail(problem)
