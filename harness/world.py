@@ -39,7 +39,7 @@ from onramp.inbound import receiving, signed_request
 from onramp.inbound.batch import seconds_until
 from onramp.inbound.signature import META_HEADER, is_signed
 from onramp.ports import Hub, Ports, Rules
-from onramp.ports.upstreams import ChannelWebhook, NewKey
+from onramp.ports.upstreams import ChannelWebhook, NewKey, WholeLists
 from onramp.usecases.census import work_on_census
 from onramp.usecases.connect import key_context
 from onramp.usecases.exchange_code import exchange_code
@@ -566,6 +566,8 @@ class World:
             until = self._dispatch(message)
             back_in = None if until is None else seconds_until(until, self.clock.now())
         except Killed:
+            # What a process keeps is gone with it.
+            self.ports = replace(self.ports, lists=WholeLists())
             back_in = VISIBILITY
         except UnavailableError:
             back_in = 5

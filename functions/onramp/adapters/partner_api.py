@@ -206,7 +206,8 @@ class PartnerApi:
             raise Transient("partner_unavailable", status=200)
         entries = members(listed)
         items = [item for entry in entries if (item := read(mapping(entry))) is not None]
-        return Page(items=tuple(items), next_offset=_next_offset(answer, offset, len(entries)))
+        following = _next_offset(answer, offset, len(entries))
+        return Page(items=tuple(items), next_offset=following, total=_whole_number(answer.get("total")))
 
     def _call(
         self,

@@ -18,7 +18,7 @@ from onramp.domain.schedule import LOOK_AFTER, RETRY_SECONDS
 from onramp.domain.values import dataclass
 from onramp.ports.services import Bus, Clock, Letters, Queue, Telemetry, Vault
 from onramp.ports.storage import Store
-from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, NamedWebhook, Partner
+from onramp.ports.upstreams import ChannelWebhook, Messaging, Meta, NamedWebhook, Partner, WholeLists
 
 if TYPE_CHECKING:
     # Two functions each have these; the others start without.
@@ -191,6 +191,7 @@ class Ports:
     kept: Kept = KEPT
     hub: str = HUB
     hubs: Mapping[str, Hub] = field(default_factory=dict)
+    lists: WholeLists = field(default_factory=WholeLists)
 
     @property
     def hub_names(self) -> Sequence[str]:

@@ -1,12 +1,14 @@
 """The upstreams, Meta and 360dialog, as use cases call them. Facts and their marks: docs/upstreams.md."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
 from onramp.domain.partner_events import Channel
 from onramp.domain.values import dataclass
+from onramp.domain.whole_list import WholeList
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,22 @@ type Gate = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Page[T]:
-    """One page of a list at 360dialog. `next_offset`: where the next one begins, None behind the last."""
+    """One page of a list at 360dialog.
+
+    `next_offset`: where the next one begins, None behind the last. `total`: of the list, where it says so.
+    """
 
     items: Sequence[T]
     next_offset: int | None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WholeLists:
+    """360dialog's lists, by hub, that this process has read whole for those that wait; gone with it."""
+
+    channels: dict[str, WholeList[Channel]] = field(default_factory=dict)
+    clients: dict[str, WholeList[RemoteClient]] = field(default_factory=dict)
 
 
 class Partner(Protocol):

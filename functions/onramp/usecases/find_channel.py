@@ -2,7 +2,8 @@
 
 | when                      | lists that are read, until one shows it                                  |
 |---------------------------|--------------------------------------------------------------------------|
-| before a submission       | all channels, when they fit into one page; else by Meta's id             |
+| before a submission       | what was read for all that wait; else all channels, when they fit into   |
+|                           | one page; else by Meta's id                                              |
 | a look, a lost submission | the same, then its client's                                              |
 | after a refusal           | the same, then its client's, then by the phone number                    |
 
@@ -11,7 +12,7 @@ A listing that the budget cuts goes on where it stopped: its place is kept in th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -19,8 +20,8 @@ from onramp.domain import number as life
 from onramp.domain.errors import Permanent, Transient
 from onramp.domain.number import Listing, Number, contradicts, is_of, may_be_of, waba_place
 from onramp.domain.partner_events import Channel
-from onramp.ports.upstreams import Gate
-from onramp.usecases.long_lists import is_long, note_long
+from onramp.ports.upstreams import Gate, Page
+from onramp.usecases.long_lists import is_long, keep_whole, note_long, whole_list
 from onramp.usecases.resolve import resolve
 from onramp.usecases.run import Run
 
@@ -54,6 +55,32 @@ def find_before(run: Run, gate: Gate) -> Channel | None:
     What is read shows the WABA's client, too: `run.waba_client`.
     """
     return _through(run, gate, [EVERYTHING, {"external_id": run.phone_number_id}], once=True)
+
+
+def absent_since(run: Run, gate: Gate) -> datetime | None:
+    """When a list that was read for all that wait has shown nothing of the number.
+
+    None: the number has to be looked for. What such a list does show, the number's own read looks at again.
+    """
+    read = partial(run.ports.partner.list_channels, EVERYTHING, gate=gate)
+    whole = whole_list(run, run.ports.lists.channels, "channels", read)
+    if whole is None or any(_concerns(run.number, channel) for channel in whole.items):
+        return None
+    waba = (channel.client_id for channel in whole.items if _is_in(run.number.waba.id, channel))
+    run.waba_client = next((client_id for client_id in waba if client_id), None)
+    return whole.began_at
+
+
+def _is_in(waba_id: str, channel: Channel) -> bool:
+    return channel.waba_id == waba_id and not channel.dead
+
+
+def _concerns(number: Number, channel: Channel) -> bool:
+    """Whether a channel is the number's, or might be."""
+    if channel.dead:
+        return False
+    unplaced = channel.waba_id is None and bool(channel.digits) and channel.digits == number.digits
+    return unplaced or is_of(number, channel) or may_be_of(number, channel)
 
 
 def _begin(run: Run) -> Listing:
@@ -134,12 +161,13 @@ def _through(run: Run, gate: Gate, filters: Sequence[Filter], *, once: bool = Fa
     while place.filter < len(filters):
         channel = _candidate(run, place, gate)
         if channel is None:
+            asked_at = run.now
             page = run.ports.partner.list_channels(filters[place.filter], place.offset, gate)
             # Not before: where nothing was read yet, the next run begins as is best then.
             run.listing = place
             channel = _among(run, page.items, place, gate)
-            if filters[place.filter] is EVERYTHING and page.next_offset is not None:
-                note_long(run.ports, "channels")
+            if filters[place.filter] is EVERYTHING:
+                _learn_of_everything(run, page, asked_at)
             run.listing = place = _behind(place, filters, page.next_offset, once=once)
         if channel is not None:
             run.listing = None
@@ -147,6 +175,13 @@ def _through(run: Run, gate: Gate, filters: Sequence[Filter], *, once: bool = Fa
     run.listing = None
     run.strays = place.strays
     return None
+
+
+def _learn_of_everything(run: Run, page: Page[Channel], asked_at: datetime) -> None:
+    if page.next_offset is None:
+        keep_whole(run.ports.lists.channels, run.ports.hub, page, asked_at)
+    else:
+        note_long(run.ports, "channels")
 
 
 def _behind(place: Listing, filters: Sequence[Filter], next_offset: int | None, *, once: bool) -> Listing:

@@ -7,7 +7,8 @@ written down before it is sent; one without an outcome is settled by looking, an
 360dialog's list must be current.
 """
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from onramp.domain.clients import ClientRecord, mailbox
@@ -25,7 +26,7 @@ from onramp.domain.schedule import SETTLE
 from onramp.domain.signup import Client, Signup
 from onramp.ports.upstreams import Page, RemoteClient
 from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt
-from onramp.usecases.long_lists import is_long, note_long
+from onramp.usecases.long_lists import is_long, keep_whole, note_long, whole_list
 from onramp.usecases.run import Run
 
 ABSENT_FOR: Final = timedelta(hours=6)
@@ -169,8 +170,11 @@ class ClientWork:
         return record.intent_at is None and absent is not None and self._run.now - absent < ABSENT_FOR
 
     def _look(self) -> None:
-        looked_at = self._run.now
-        found = self._search()
+        looked_at = self._absent_since()
+        found: Sequence[RemoteClient] = ()
+        if looked_at is None:
+            looked_at = self._run.now
+            found = self._search()
         if found:
             if len(found) > 1:
                 self._run.ports.telemetry.count("ClientDuplicates", len(found) - 1)
@@ -183,6 +187,13 @@ class ClientWork:
         self.record.absent_at = looked_at
         self.record.intent_at = None
 
+    def _absent_since(self) -> datetime | None:
+        """When a list that was read for all that wait has shown no client with the email."""
+        if self.record.intent_at is not None:
+            return None
+        whole = whole_list(self._run, self._run.ports.lists.clients, "clients", self._page)
+        return None if whole is None or self._matching(whole.items) else whole.began_at
+
     def _search(self) -> list[RemoteClient]:
         """The clients with the email: from the list while it is one page, else by filter, else by pages.
 
@@ -191,14 +202,18 @@ class ClientWork:
         """
         record, ports = self.record, self._run.ports
         if not is_long(ports, "clients"):
+            asked_at = self._run.now
             first = self._page(0)
-            if self._matching(first) or first.next_offset is None:
-                return self._matching(first)
+            if first.next_offset is None:
+                keep_whole(ports.lists.clients, ports.hub, first, asked_at)
+                return self._matching(first.items)
             note_long(ports, "clients")
+            if self._matching(first.items):
+                return self._matching(first.items)
         if not record.paging:
             filtered = self._page(0, email=self._client.email)
-            if self._matching(filtered) or _is_filtered(filtered, self._email):
-                return self._matching(filtered)
+            if self._matching(filtered.items) or _is_filtered(filtered, self._email):
+                return self._matching(filtered.items)
             record.paging = True
         found = self._page_by_page(record.offset)
         record.offset, record.paging = 0, False
@@ -208,8 +223,8 @@ class ClientWork:
         """The clients with the email from the first page that has some; the place is kept in the record."""
         while offset is not None:
             page = self._page(offset)
-            if self._matching(page):
-                return self._matching(page)
+            if self._matching(page.items):
+                return self._matching(page.items)
             offset = page.next_offset
             self.record.offset = offset or 0
         return []
@@ -221,8 +236,8 @@ class ClientWork:
     def _page(self, offset: int, email: str | None = None) -> Page[RemoteClient]:
         return self._run.ports.partner.list_clients(offset, self._run.gate, email=email)
 
-    def _matching(self, page: Page[RemoteClient]) -> list[RemoteClient]:
-        return [client for client in page.items if self._email in client.emails]
+    def _matching(self, clients: Sequence[RemoteClient]) -> list[RemoteClient]:
+        return [client for client in clients if self._email in client.emails]
 
     def _own(self, client_id: str) -> None:
         """Take a client that was found: it belongs to whoever has used its id before."""

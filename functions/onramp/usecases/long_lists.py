@@ -1,11 +1,20 @@
-"""Which of 360dialog's lists have more than one page: one number finds out, and the others need not.
+"""360dialog's lists: which have more than one page, and what one number has read for all that wait.
 
-A list of one page is the whole truth about who is not in it; of a longer one each is asked for by a filter.
+A list of one page is the whole truth about who is not in it; of a longer one each is asked for by a filter,
+unless so many wait that to read all of it is less.
 """
 
+from collections.abc import Callable
+from datetime import datetime
+
+from onramp.domain import number as life
+from onramp.domain.budget import BudgetState
 from onramp.domain.census import Census, List
 from onramp.domain.errors import Conflict
+from onramp.domain.whole_list import WholeList, is_worth
 from onramp.ports import Ports
+from onramp.ports.upstreams import Page
+from onramp.usecases.run import Run
 
 
 def is_long(ports: Ports, what: List) -> bool:
@@ -24,3 +33,43 @@ def note_long(ports: Ports, what: List) -> None:
         ports.store.commit(census)
     except Conflict:
         ports.telemetry.info("a long list could not be noted", list=what)
+
+
+def keep_whole[T](known: dict[str, WholeList[T]], hub: str, page: Page[T], began_at: datetime) -> None:
+    """Keep a list of one page for those that wait. `began_at`: when it was asked for."""
+    known[hub] = WholeList(began_at, page.items, next_offset=None)
+
+
+def whole_list[T](
+    run: Run, known: dict[str, WholeList[T]], what: List, read: Callable[[int], Page[T]]
+) -> WholeList[T] | None:
+    """A list that says of the run's number what its own read would say; None when it has to look for itself.
+
+    It does so while somebody may be waiting in front of a page, and when the list was begun before it came.
+    A long list is read on with the slots of whoever comes next, as long as that is less than a read for each.
+    Raises what `read` raises: the next number goes on with it.
+    """
+    number, ports = run.number, run.ports
+    if run.now < life.urgent_until(number):
+        return None
+    whole = known.get(ports.hub)
+    if whole is None or not whole.lives(run.now):
+        if not is_long(ports, what):
+            # Its own read shows everything, and is kept.
+            return None
+        whole = known[ports.hub] = WholeList(run.now)
+    if whole.given_up or not whole.tells_of(number.still_since):
+        return None
+    while whole.next_offset is not None:
+        page = read(whole.next_offset)
+        first = whole.next_offset == 0
+        if first and page.next_offset is not None and not is_worth(page.total, _waiting(ports)):
+            whole.given_up = True
+            return None
+        whole.add(page.items, page.next_offset)
+    return whole
+
+
+def _waiting(ports: Ports) -> int:
+    budget = ports.store.read(BudgetState, ports.hub)
+    return 0 if budget is None else len(budget.reserved)

@@ -18,7 +18,13 @@ from onramp.domain.schedule import SETTLE
 from onramp.domain.signup import Signup
 from onramp.ports.upstreams import Submission
 from onramp.usecases.changing import change
-from onramp.usecases.find_channel import find_before, find_channel, find_returned, only_one_left
+from onramp.usecases.find_channel import (
+    absent_since,
+    find_before,
+    find_channel,
+    find_returned,
+    only_one_left,
+)
 from onramp.usecases.find_client import find_or_make_client
 from onramp.usecases.resolve import read_numbers
 from onramp.usecases.run import Run
@@ -78,8 +84,10 @@ def _existing(run: Run) -> Channel | None:
 def _before_the_first(run: Run) -> Channel | None:
     if life.surely_absent(run.number, run.now):
         return None
-    looked_at = run.now
-    channel = find_before(run, run.gate) or only_one_left(run, run.gate)
+    channel, looked_at = None, absent_since(run, run.gate)
+    if looked_at is None:
+        looked_at = run.now
+        channel = find_before(run, run.gate) or only_one_left(run, run.gate)
     if channel is None:
         _wait_for_strays(run)
         client_id = _usable(run, run.waba_client)

@@ -194,7 +194,8 @@ class ScriptedPartner(Script):
 
     def _page[T](self, found: Sequence[T], offset: int) -> Page[T]:
         following = offset + self.page_size
-        return Page(found[offset:following], following if following < len(found) else None)
+        total = len(found)
+        return Page(found[offset:following], following if following < total else None, total)
 
 
 @dataclass
