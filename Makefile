@@ -139,7 +139,7 @@ doctor: setup ## look at a deployed stage from outside: make doctor STAGE=dev
 
 test: setup sam-cli clients policies .local/web/.synced ## all tests but the soak, with coverage of functions/
 	@echo "test: pytest"
-	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not soak" --cov --cov-report=term $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not soak" --cov --cov-report=term $(PYTEST_ARGS)
 
 coverage: setup sam-cli clients policies .local/web/.synced ## the tests with coverage of every branch, in twice the time
 	@COVERAGE_CORE=ctrace $(BIN)/python -m pytest -n 2 --dist loadscope -m "not soak" --cov --cov-branch --cov-report=term $(PYTEST_ARGS)
