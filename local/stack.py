@@ -5,10 +5,10 @@ its output is kept under ``.local/synth/<hash of those files>``.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -44,6 +44,7 @@ _KEPT = 3
 _TIMEOUT_SECONDS = 170
 _SKIPPED = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache"})
 _MANIFEST = "manifest.json"
+_UNFINISHED = "new"
 
 
 class SynthError(RuntimeError):
@@ -87,20 +88,25 @@ def synthesize(stage: str = LOCAL_STAGE) -> Path:
     """
     home = _home()
     target = home / fingerprint(PROJECT_ROOT, stage=stage)
-    if (target / _MANIFEST).exists():
-        target.touch()
-        return target
     home.mkdir(parents=True, exist_ok=True)
-    unfinished = home / f"new-{secrets.token_hex(4)}"
-    try:
-        _run(unfinished, stage)
-        # In one step: a run beside this one sees all of it or nothing. If it was first, ours goes.
-        with contextlib.suppress(OSError):
-            unfinished.rename(target)
-    finally:
+    with _alone(home):
+        if (target / _MANIFEST).exists():
+            target.touch()
+            return target
+        unfinished = home / _UNFINISHED
         shutil.rmtree(unfinished, ignore_errors=True)
-    _forget_old(home)
+        _run(unfinished, stage)
+        unfinished.rename(target)
+        _forget_old(home)
     return target
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Waits until no run beside this one synthesizes: it may be the very same. Ends with the process."""
+    with (home / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _run(folder: Path, stage: str) -> None:
