@@ -20,7 +20,7 @@ from local.demo import new_client
 from local.journey import FrontEnd, call_signed, read_channel_key, send_message, submitted
 from local.run import LocalStack
 from local.template import Overlay
-from tests.flow.walks import Dialog, Tenant, bus_events
+from tests.flow.walks import Dialog, Tenant, bus_events, no_recent_census
 from tests.local.browsers import chromium, last_click, watch
 
 pytestmark = pytest.mark.flow
@@ -163,6 +163,7 @@ def test_a_census_carries_on_who_heard_nothing_and_tells_of_channels_that_are_no
     tenant.front_end.submit(signup_id)
     eventually(lambda: [c["state"] for c in dialog.channels_of(shared["wabas"][0]["id"])] == ["live"])
     unknown = dialog.call("POST", "channels", {})["id"]
+    no_recent_census(tenant.run)
     with listening(tenant.run) as listener:
         assert tenant.run.invoke("reconciler", {"task": "census"})["error"] is None
         events = bus_events(listener, until="channels.unknown")
