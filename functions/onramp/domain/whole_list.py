@@ -22,7 +22,8 @@ WORTH: Final = 4
 class WholeList[T]:
     """One list of one hub's. `next_offset`: where its next page begins, None when all of it was read.
 
-    `given_up`: too few wait for so many pages, so that nobody reads on before another list is due.
+    `given_up`: too few wait for so many pages, or not as many came as there are said to be. Then nobody uses
+    it, and nobody reads on before another list is due.
     """
 
     began_at: datetime
@@ -38,10 +39,16 @@ class WholeList[T]:
         """Whether it surely shows what there was when a number came."""
         return self.began_at >= since + SETTLE
 
-    def add(self, items: Sequence[T], next_offset: int | None) -> None:
-        """One page more."""
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it was read, without a doubt."""
+        return self.next_offset is None and not self.given_up
+
+    def add(self, items: Sequence[T], next_offset: int | None, total: int | None) -> None:
+        """One page more. `total`: how many the list has, if 360dialog says so; many numbers rely on it."""
         self.items = (*self.items, *items)
         self.next_offset = next_offset
+        self.given_up = next_offset is None and len(self.items) != total
 
 
 def is_worth(total: int | None, waiting: int) -> bool:

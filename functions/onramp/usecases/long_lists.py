@@ -37,7 +37,8 @@ def note_long(ports: Ports, what: List) -> None:
 
 def keep_whole[T](known: dict[str, WholeList[T]], hub: str, page: Page[T], began_at: datetime) -> None:
     """Keep a list of one page for those that wait. `began_at`: when it was asked for."""
-    known[hub] = WholeList(began_at, page.items, next_offset=None)
+    known[hub] = WholeList(began_at)
+    known[hub].add(page.items, page.next_offset, page.total)
 
 
 def whole_list[T](
@@ -66,8 +67,8 @@ def whole_list[T](
         if first and page.next_offset is not None and not is_worth(page.total, _waiting(ports)):
             whole.given_up = True
             return None
-        whole.add(page.items, page.next_offset)
-    return whole
+        whole.add(page.items, page.next_offset, page.total)
+    return whole if whole.is_whole else None
 
 
 def _waiting(ports: Ports) -> int:

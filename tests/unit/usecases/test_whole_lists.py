@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -273,6 +274,28 @@ def test_each_hub_has_lists_of_its_own(bench: Bench) -> None:
     bench.wait(WAITED)
     bench.work(first)
     assert set(bench.ports.lists.channels) == set(bench.ports.lists.clients) == {"default"}
+
+
+@pytest.mark.parametrize("total", [None, 2], ids=["without a count", "of fewer than there are said to be"])
+@pytest.mark.parametrize("known_long", [False, True], ids=["one page", "a long one"])
+def test_a_list_that_may_not_be_all_of_it_says_nothing_of_others(
+    bench: Bench, total: int | None, known_long: bool
+) -> None:
+    first, second = come(bench, 2)
+    if known_long:
+        note_long(bench.ports, "channels")
+    listed = bench.partner.list_channels
+
+    def uncounted(filters: Mapping[str, str], offset: int, gate: Gate) -> Page[Channel]:
+        return replace(listed(filters, offset, gate), total=total)
+
+    bench.partner.list_channels = uncounted  # type: ignore[method-assign]
+    bench.wait(WAITED)
+    bench.work(first)
+    bench.partner.calls.clear()
+    bench.work(second)
+    assert "list_channels" in bench.partner.calls
+    assert bench.partner.calls[-1] == "submit_number"
 
 
 @pytest.mark.parametrize(
