@@ -137,12 +137,15 @@ doctor: setup ## look at a deployed stage from outside: make doctor STAGE=dev
 
 # --- prove -------------------------------------------------------------------------------------------
 
+# Most tests wait for something; which come first is said in tests/conftest.py.
+AT_ONCE := -n 4 --dist loadscope --no-loadscope-reorder
+
 test: setup sam-cli clients policies .local/web/.synced ## all tests but the soak, with coverage of functions/
 	@echo "test: pytest"
-	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not soak" --cov --cov-report=term $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(AT_ONCE) -m "not soak" --cov --cov-report=term $(PYTEST_ARGS)
 
 coverage: setup sam-cli clients policies .local/web/.synced ## the tests with coverage of every branch, in twice the time
-	@COVERAGE_CORE=ctrace $(BIN)/python -m pytest -n 2 --dist loadscope -m "not soak" --cov --cov-branch --cov-report=term $(PYTEST_ARGS)
+	@COVERAGE_CORE=ctrace $(BIN)/python -m pytest $(AT_ONCE) -m "not soak" --cov --cov-branch --cov-report=term $(PYTEST_ARGS)
 
 soak: setup ## many repetitions under faults, minutes rather than seconds
 	@echo "soak: property tests with a large budget, then 200 signups through the local stack"

@@ -20,8 +20,8 @@ from onramp.domain import number as life
 from onramp.domain.errors import Permanent, Transient
 from onramp.domain.number import Listing, Number, contradicts, is_of, may_be_of, waba_place
 from onramp.domain.partner_events import Channel
-from onramp.ports.upstreams import Gate, Page
-from onramp.usecases.long_lists import is_long, keep_whole, note_long, whole_list
+from onramp.ports.upstreams import Gate
+from onramp.usecases.long_lists import is_long, learn_from, whole_list
 from onramp.usecases.resolve import resolve
 from onramp.usecases.run import Run
 
@@ -66,21 +66,21 @@ def absent_since(run: Run, gate: Gate) -> datetime | None:
     whole = whole_list(run, run.ports.lists.channels, "channels", read)
     if whole is None or any(_concerns(run.number, channel) for channel in whole.items):
         return None
-    waba = (channel.client_id for channel in whole.items if _is_in(run.number.waba.id, channel))
-    run.waba_client = next((client_id for client_id in waba if client_id), None)
+    siblings = (one for one in whole.items if one.waba_id == run.number.waba.id and not one.dead)
+    run.waba_client = next((one.client_id for one in siblings if one.client_id), None)
     return whole.began_at
-
-
-def _is_in(waba_id: str, channel: Channel) -> bool:
-    return channel.waba_id == waba_id and not channel.dead
 
 
 def _concerns(number: Number, channel: Channel) -> bool:
     """Whether a channel is the number's, or might be."""
     if channel.dead:
         return False
-    unplaced = channel.waba_id is None and bool(channel.digits) and channel.digits == number.digits
-    return unplaced or is_of(number, channel) or may_be_of(number, channel)
+    return _is_unplaced(number, channel) or is_of(number, channel) or may_be_of(number, channel)
+
+
+def _is_unplaced(number: Number, channel: Channel) -> bool:
+    """Whether a channel has the number's digits, and does not say in which account it is."""
+    return channel.waba_id is None and bool(channel.digits) and channel.digits == number.digits
 
 
 def _begin(run: Run) -> Listing:
@@ -167,7 +167,7 @@ def _through(run: Run, gate: Gate, filters: Sequence[Filter], *, once: bool = Fa
             run.listing = place
             channel = _among(run, page.items, place, gate)
             if filters[place.filter] is EVERYTHING:
-                _learn_of_everything(run, page, asked_at)
+                learn_from(run.ports, run.ports.lists.channels, "channels", page, asked_at)
             run.listing = place = _behind(place, filters, page.next_offset, once=once)
         if channel is not None:
             run.listing = None
@@ -175,13 +175,6 @@ def _through(run: Run, gate: Gate, filters: Sequence[Filter], *, once: bool = Fa
     run.listing = None
     run.strays = place.strays
     return None
-
-
-def _learn_of_everything(run: Run, page: Page[Channel], asked_at: datetime) -> None:
-    if page.next_offset is None:
-        keep_whole(run.ports.lists.channels, run.ports.hub, page, asked_at)
-    else:
-        note_long(run.ports, "channels")
 
 
 def _behind(place: Listing, filters: Sequence[Filter], next_offset: int | None, *, once: bool) -> Listing:
@@ -207,8 +200,7 @@ def _among(run: Run, channels: Sequence[Channel], place: Listing, gate: Gate) ->
         _meet(run, channel, place)
         if _is_own(run, channel):
             return channel
-        same = bool(channel.digits) and channel.digits == run.number.digits
-        if same and channel.waba_id is None and channel.id not in place.rejected:
+        if _is_unplaced(run.number, channel) and channel.id not in place.rejected:
             # A list without WABA ids: the single read is fresher, and says whose it is.
             place.candidate = channel.id
             found = _candidate(run, place, gate)

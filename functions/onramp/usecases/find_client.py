@@ -26,7 +26,7 @@ from onramp.domain.schedule import SETTLE
 from onramp.domain.signup import Client, Signup
 from onramp.ports.upstreams import Page, RemoteClient
 from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt
-from onramp.usecases.long_lists import is_long, keep_whole, note_long, whole_list
+from onramp.usecases.long_lists import is_long, learn_from, whole_list
 from onramp.usecases.run import Run
 
 ABSENT_FOR: Final = timedelta(hours=6)
@@ -204,12 +204,10 @@ class ClientWork:
         if not is_long(ports, "clients"):
             asked_at = self._run.now
             first = self._page(0)
-            if first.next_offset is None:
-                keep_whole(ports.lists.clients, ports.hub, first, asked_at)
-                return self._matching(first.items)
-            note_long(ports, "clients")
-            if self._matching(first.items):
-                return self._matching(first.items)
+            learn_from(ports, ports.lists.clients, "clients", first, asked_at)
+            found = self._matching(first.items)
+            if found or first.next_offset is None:
+                return found
         if not record.paging:
             filtered = self._page(0, email=self._client.email)
             if self._matching(filtered.items) or _is_filtered(filtered, self._email):

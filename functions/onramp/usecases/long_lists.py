@@ -35,10 +35,18 @@ def note_long(ports: Ports, what: List) -> None:
         ports.telemetry.info("a long list could not be noted", list=what)
 
 
-def keep_whole[T](known: dict[str, WholeList[T]], hub: str, page: Page[T], began_at: datetime) -> None:
-    """Keep a list of one page for those that wait. `began_at`: when it was asked for."""
-    known[hub] = WholeList(began_at)
-    known[hub].add(page.items, page.next_offset, page.total)
+def learn_from[T](
+    ports: Ports, known: dict[str, WholeList[T]], what: List, first: Page[T], began_at: datetime
+) -> None:
+    """Keep a list of one page for those that wait, and note that a longer one is long.
+
+    `first`: its first page, asked for at `began_at`.
+    """
+    if first.next_offset is not None:
+        note_long(ports, what)
+        return
+    known[ports.hub] = WholeList(began_at)
+    known[ports.hub].add(first.items, first.next_offset, first.total)
 
 
 def whole_list[T](
