@@ -30,6 +30,7 @@ def check(run: Run) -> None:
 
     Raises `UpstreamError`, `PutOff`.
     """
+    _then(run, lambda number, _: life.answered(number, run.asked))
     key = stored_key(run)
     try:
         found = run.ports.messaging.read_webhook(key)
@@ -59,7 +60,6 @@ def _key_is_dead(run: Run) -> None:
 
     def finish(number: Number, now: datetime) -> None:
         if not alive:
-            number.look_from = None
             return
         life.drifted(number, Attention.KEY_DEAD, now)
         if mend and life.may_mend(number, now):

@@ -69,7 +69,7 @@ def _run(number: Number) -> None:
         return
     number.due_at = NOW
     assert life.take(number, "me", NOW) is step
-    doubts = number.doubts
+    doubts, asked = number.doubts, number.look_from
     if step is Step.SUBMIT:
         life.intend(number, "c", NOW)
     if step is Step.CONNECT and number.key is None:
@@ -83,6 +83,8 @@ def _run(number: Number) -> None:
         life.connected(number, doubts, NOW)
     else:
         life.checked(number, NOW)
+    if step in {Step.CONNECT, Step.CHECK}:
+        life.answered(number, asked)
     life.schedule(number, NOW, LOOK)
 
 
@@ -124,6 +126,7 @@ def _wish(action: Step) -> Input:
 def _drift(number: Number) -> None:
     if number.next_step is Step.CHECK:
         life.drifted(number, Attention.KEY_DEAD, NOW)
+        life.answered(number, number.look_from)
         life.schedule(number, NOW, LOOK)
 
 

@@ -1,6 +1,7 @@
 """Promise 10: connected stays true. Each day a number is proved, and what is wrong is told or mended."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from onramp.domain.budget import BudgetState
 from onramp.domain.census import Census
 from onramp.domain.errors import Transient
 from onramp.domain.number import Number
-from onramp.domain.schedule import CHECK_EVERY, CHECK_SOONEST
+from onramp.domain.schedule import CHECK_EVERY, CHECK_SOONEST, RETRY_SECONDS
 from onramp.domain.states import Attention, Step
 from onramp.ports.upstreams import ChannelWebhook
 from onramp.usecases.connect import key_context
@@ -20,6 +21,8 @@ from tests.unit.usecases.bench import TENANT, WEBHOOK, Bench
 
 ELSEWHERE = ChannelWebhook(url="https://elsewhere.example.com", headers={})
 DAY = timedelta(days=1)
+ATTEMPTS = len(RETRY_SECONDS) + 1
+"""Until a check is given up."""
 
 
 def connected(bench: Bench) -> Number:
@@ -453,8 +456,58 @@ def test_a_check_that_is_asked_for_during_the_daily_one_is_made(bench: Bench) ->
     bench.work_when_due()
     assert bench.number().next_step is Step.LOOK
     assert bench.number().due_at == bench.now
-    assert day(bench).unseen is None
+    number = day(bench)
+    assert (number.unseen, number.look_from) == (None, None)
     assert bench.partner.calls == ["read_channel"]
+    assert bench.messaging.calls == ["read_webhook"] * 2
+
+
+def elsewhere(bench: Bench) -> None:
+    """Another system has set the webhook."""
+    bench.messaging.webhook = ELSEWHERE
+
+
+def gone(bench: Bench) -> None:
+    """The channel is no more, and its key is refused."""
+    kill_key(bench)
+    bench.partner.channels = []
+
+
+def down_for_days(bench: Bench) -> None:
+    """The messaging host does not answer any attempt."""
+    bench.messaging.troubles["read_webhook"] = [Transient("partner_unavailable", status=503)] * ATTEMPTS
+
+
+def proved_by_use(bench: Bench) -> None:
+    """Key and webhook are proved as when they were new."""
+    bench.tell("channel_permission_granted")
+
+
+@pytest.mark.parametrize(
+    ("found", "reads"),
+    [(elsewhere, 1), (kill_key, SURELY), (gone, SURELY), (down_for_days, ATTEMPTS), (proved_by_use, 1)],
+)
+def test_a_check_that_is_asked_for_during_a_proof_is_one_of_its_own(
+    bench: Bench, found: Callable[[Bench], None], reads: int
+) -> None:
+    """Whatever that proof finds: what it has read was read before somebody asked."""
+    bench.rule(mend_webhooks=False)
+    connected(bench)
+    found(bench)
+
+    def ask_with_the_last_read() -> None:
+        if bench.messaging.calls.count("read_webhook") < reads:
+            bench.messaging.meanwhile["read_webhook"] = ask_with_the_last_read
+        else:
+            check_number(bench.ports, bench.number())
+
+    bench.messaging.meanwhile["read_webhook"] = ask_with_the_last_read
+    while bench.messaging.calls.count("read_webhook") < reads:
+        bench.work_when_due()
+    assert bench.number().due_at == bench.now
+    number = day(bench)
+    assert bench.messaging.calls.count("read_webhook") > reads
+    assert (number.unseen, number.look_from) == (None, None)
 
 
 def test_an_end_that_comes_during_a_check_wins(bench: Bench) -> None:

@@ -152,14 +152,21 @@ def checked(number: Number, now: datetime) -> None:
     """Key and webhook were found to be right."""
     if number.key is not None:
         number.key.checked_at = now
-    number.look_from = None
     settle_notice(number, Attention.KEY_DEAD, now)
     settle_notice(number, Attention.WEBHOOK_DRIFT, now)
 
 
+def answered(number: Number, asked: datetime | None) -> None:
+    """A proof answers whoever had asked when it began; `asked` is `look_from` as it was then.
+
+    What it has read may be older than a later wish, which gets a proof of its own.
+    """
+    if number.look_from == asked:
+        number.look_from = None
+
+
 def drifted(number: Number, attention: Attention, now: datetime) -> None:
     """A check has found that the key is dead, or the webhook elsewhere."""
-    number.look_from = None
     note(number, attention, now)
 
 
