@@ -192,7 +192,7 @@ class Options:
     """Whether what is asked side by side really is: without, calls come in the same order each time."""
 
 
-class _AtOnce(Executor):
+class AtOnce(Executor):
     """Does at once what threads would do side by side."""
 
     def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -334,7 +334,7 @@ class World:
 
     def __enter__(self) -> Self:
         if not self.options.threads:
-            self._seams.enter_context(patch.object(exchanging, "_threads", lambda _: _AtOnce()))
+            self._seams.enter_context(patch.object(exchanging, "_threads", lambda _: AtOnce()))
         return self
 
     def __exit__(self, *_: object) -> None:

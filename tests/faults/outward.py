@@ -6,12 +6,13 @@ queue, and https servers that are reached through the guard, by a network that i
 
 import base64
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 from unittest.mock import patch
 
 import httpcore
@@ -19,7 +20,8 @@ import httpcore
 import event_relay
 import notification_sender
 from harness.killing import Killed, Killer, Watched
-from harness.world import VISIBILITY, Message, Options, World, WorldQueue
+from harness.world import VISIBILITY, AtOnce, Message, Options, World, WorldQueue
+from onramp.adapters import outbound
 from onramp.adapters.aws_light import AwsError
 from onramp.adapters.memory import MemoryBodies, MemoryBus, MemoryVault
 from onramp.adapters.outbound import GuardedOutbound
@@ -257,20 +259,22 @@ class Outward(World):
             return Watched(name, port, self.killer)
 
         bodies = watched("bodies", self.bodies)
-        outbound = watched("outbound", GuardedOutbound(resolve=network.resolve, network=network))
+        # No deadline: that is the machine's time.
+        guarded = GuardedOutbound(resolve=network.resolve, network=network, deadline=math.inf)
+        posts = watched("outbound", guarded)
         endpoints = {name: EndpointRule(f"https://{name}.example.com/onramp") for name in ENDPOINTS}
         return replace(
             ports,
             relay=watched("relay", self.relay),
             # Its name is no side effect.
             bodies=cast("Bodies", SimpleNamespace(bucket="bodies", put=bodies.put, link=bodies.link)),
-            outbound=outbound,
+            outbound=posts,
             signer=StandardSigner(),
             outlets=AwsOutlets(
                 events=lambda: watched("events", self.theirs),
                 bus_name="bus",
                 sqs=lambda: watched("sqs", self.theirs),
-                outbound=lambda: outbound,
+                outbound=lambda: posts,
                 secret=self.keys.get,
                 clock=self.clock,
             ),
@@ -280,6 +284,12 @@ class Outward(World):
                 notifications=NotificationRules(endpoints=endpoints),
             ),
         )
+
+    def __enter__(self) -> Self:
+        # One after the other: of two posts that go out together, the same one meets what is planned.
+        self._seams.enter_context(patch.object(outbound, "ThreadPoolExecutor", lambda _: AtOnce()))
+        self._seams.enter_context(patch.object(outbound, "time", SimpleNamespace(monotonic=self._time)))
+        return super().__enter__()
 
     # -- what happens
 
