@@ -18,6 +18,7 @@ class Killer:
         self._lock = threading.Lock()
         self._before: dict[str, tuple[int, Callable[[], None]]] = {}
         self._deadly: str | None = None
+        self._meanwhile: tuple[int, Callable[[], None]] | None = None
         self.calls: list[str] = []
         """The names of all side effects so far, in order."""
 
@@ -29,6 +30,10 @@ class Killer:
         """Stop the process at the side effect that is `steps` ahead."""
         self._at = len(self.calls) + steps
         self._after = after
+
+    def meanwhile(self, steps: int, action: Callable[[], None]) -> None:
+        """Do `action` behind the side effect that is `steps` ahead, as somebody else does it, once."""
+        self._meanwhile = (len(self.calls) + steps, action)
 
     def spare(self) -> None:
         """Do no more harm."""
@@ -47,15 +52,22 @@ class Killer:
         if name == self._deadly:
             raise Killed(name)
 
+    def _let_others(self, place: int) -> None:
+        if self._meanwhile is not None and self._meanwhile[0] == place:
+            _, action = self._meanwhile
+            self._meanwhile = None
+            action()
+
     def __call__[T](self, name: str, call: Callable[[], T]) -> T:
         with self._lock:
             self.calls.append(name)
-            mine = len(self.calls) - 1 == self._at
+            place = len(self.calls) - 1
         self._act(name)
-        if mine and not self._after:
+        if place == self._at and not self._after:
             raise self.trouble(name)
         result = call()
-        if mine:
+        self._let_others(place)
+        if place == self._at:
             raise self.trouble(name)
         return result
 

@@ -30,7 +30,8 @@ def check(run: Run) -> None:
 
     Raises `UpstreamError`, `PutOff`.
     """
-    _then(run, lambda number, _: life.answered(number, run.asked))
+    # Before what a channel that was read says, for that takes away what tells of a later wish.
+    _then(run, lambda number, _: life.answered(number))
     key = stored_key(run)
     try:
         found = run.ports.messaging.read_webhook(key)

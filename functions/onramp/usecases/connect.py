@@ -123,7 +123,7 @@ def _connected(run: Run, mended: Sequence[Attention]) -> None:
         if number.key is None:
             raise LeaseLost(number.phone_number_id)
         life.connected(number, run.doubts, now)
-        life.answered(number, run.asked)
+        life.answered(number)
         for attention in mended:
             life.mended(number, attention, now)
 

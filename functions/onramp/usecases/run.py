@@ -35,8 +35,7 @@ class Run:
     this run has come to, for the next run when the budget cuts it. `learnt` is what the run has found out and
     every later write keeps. `strays` are channels of the WABA that may be the number's, `returned` are
     channels of an earlier life that a list shows alive, `waba_client` is the client that 360dialog has the
-    WABA under. `doubts` and `asked` (its `look_from`) are as the run has found them: what comes later is the
-    next run's.
+    WABA under.
     """
 
     number: Number
@@ -54,7 +53,6 @@ class Run:
         self.waba_client: str | None = None
         self.listing: Listing | None = None
         self.doubts = 0
-        self.asked: datetime | None = None
         self._retry = retry
         self._unsent: datetime | None = None
 
@@ -90,7 +88,6 @@ class Run:
         self.step = taken[0]
         self.began = self.now
         self.doubts = self.number.doubts
-        self.asked = self.number.look_from
         self.listing = self.number.listing
         return True
 

@@ -148,7 +148,7 @@ def _give_up(run: Run, number: life.Number, outcome: GivenUp, now: datetime) -> 
         life.refuse(number, code, now)
     else:
         # What cannot be proved today is proved tomorrow: messages flow, as far as anybody knows.
-        life.answered(number, run.asked)
+        life.answered(number)
     life.schedule(number, now, run.ports.rules.look_after)
 
 

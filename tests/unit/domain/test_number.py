@@ -69,7 +69,7 @@ def _run(number: Number) -> None:
         return
     number.due_at = NOW
     assert life.take(number, "me", NOW) is step
-    doubts, asked = number.doubts, number.look_from
+    doubts = number.doubts
     if step is Step.SUBMIT:
         life.intend(number, "c", NOW)
     if step is Step.CONNECT and number.key is None:
@@ -84,7 +84,7 @@ def _run(number: Number) -> None:
     else:
         life.checked(number, NOW)
     if step in {Step.CONNECT, Step.CHECK}:
-        life.answered(number, asked)
+        life.answered(number)
     life.schedule(number, NOW, LOOK)
 
 
@@ -126,7 +126,7 @@ def _wish(action: Step) -> Input:
 def _drift(number: Number) -> None:
     if number.next_step is Step.CHECK:
         life.drifted(number, Attention.KEY_DEAD, NOW)
-        life.answered(number, number.look_from)
+        life.answered(number)
         life.schedule(number, NOW, LOOK)
 
 

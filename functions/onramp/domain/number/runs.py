@@ -156,12 +156,13 @@ def checked(number: Number, now: datetime) -> None:
     settle_notice(number, Attention.WEBHOOK_DRIFT, now)
 
 
-def answered(number: Number, asked: datetime | None) -> None:
-    """A proof answers whoever had asked when it began; `asked` is `look_from` as it was then.
+def answered(number: Number) -> None:
+    """A proof answers whoever had asked when it began.
 
-    What it has read may be older than a later wish, which gets a proof of its own.
+    Whoever has asked since wants the channel read first, and gets a proof of their own: what this one has
+    read may be older than the wish.
     """
-    if number.look_from == asked:
+    if number.unseen is None:
         number.look_from = None
 
 
