@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, StringConstraints, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, StringConstraints, ValidationError, model_validator
 
 from onramp import wiring
 from onramp.inbound.batch import Batch
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 
 class Job(BaseModel, defer_build=True):
-    """One message: a number or a hub's census. `retry` is set in dead letters, see `SqsQueue.bury_number`."""
+    """One message: a number or a hub's census.
+
+    `retry` is set in dead letters, see `SqsQueue.bury_number`, `asked_at` by who wants a census from then on.
+    """
 
     phone_number_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")] | None = None
     census: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")] | None = None
     retry: bool = False
+    asked_at: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:
@@ -57,7 +61,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, list[d
             runtime.telemetry.warn("job cannot be read", message_id=record["messageId"])
             return None
         if job.census is not None:
-            return work_on_census(ports.at(job.census))
+            return work_on_census(ports.at(job.census), job.asked_at)
         phone_number_id = job.phone_number_id or ""
         runtime.logger.append_keys(phone_number_id=phone_number_id)
         return work_on_number(ports, phone_number_id, retry=job.retry)

@@ -16,13 +16,13 @@ class Killer:
         self._at = at
         self._after = after
         self._lock = threading.Lock()
-        self._before: dict[str, tuple[int, Callable[[], None]]] = {}
+        self._before: dict[str, tuple[int, Callable[[], object]]] = {}
         self._deadly: str | None = None
         self._meanwhile: tuple[int, Callable[[], None]] | None = None
         self.calls: list[str] = []
         """The names of all side effects so far, in order."""
 
-    def when(self, name: str, action: Callable[[], None], *, skip: int = 0) -> None:
+    def when(self, name: str, action: Callable[[], object], *, skip: int = 0) -> None:
         """Do `action` right before the next call of `name` (after `skip` calls of it), once."""
         self._before[name] = (skip, action)
 
@@ -65,8 +65,10 @@ class Killer:
         self._act(name)
         if place == self._at and not self._after:
             raise self.trouble(name)
-        result = call()
-        self._let_others(place)
+        try:
+            result = call()
+        finally:
+            self._let_others(place)
         if place == self._at:
             raise self.trouble(name)
         return result

@@ -128,8 +128,9 @@ class WorldQueue:
             else:
                 self.put("job", json.dumps({"phone_number_id": phone_number_id}))
 
-    def wake_census(self, hub: str) -> None:
-        self.put("job", json.dumps({"census": hub}))
+    def wake_census(self, hub: str, asked_at: datetime | None = None) -> None:
+        asked = {} if asked_at is None else {"asked_at": asked_at.isoformat()}
+        self.put("job", json.dumps({"census": hub, **asked}))
 
     def wake_deliveries(self, deliveries: Sequence[tuple[str, ...]], seconds: int = 0) -> None:
         if self.loses_deliveries and seconds:
@@ -585,7 +586,8 @@ class World:
             return partner_event_worker.apply_webhook(self.ports, record)
         job = json.loads(message.body)
         if "census" in job:
-            return work_on_census(self.ports.at(job["census"]))
+            asked = datetime.fromisoformat(job["asked_at"]) if "asked_at" in job else None
+            return work_on_census(self.ports.at(job["census"]), asked)
         return work_on_number(self.ports, job["phone_number_id"], retry=job.get("retry") is True)
 
     # -- what must hold

@@ -75,9 +75,10 @@ class SqsQueue:
         if refused and self._wake(refused):
             raise UnavailableError("queue")
 
-    def wake_census(self, hub: str) -> None:
+    def wake_census(self, hub: str, asked_at: datetime | None = None) -> None:
         """One wake-up call for the census of a hub. Raises `UnavailableError`."""
-        self._send(self._jobs, json.dumps({"census": hub}))
+        asked = {} if asked_at is None else {"asked_at": asked_at.isoformat()}
+        self._send(self._jobs, json.dumps({"census": hub, **asked}))
 
     def replay_event(self, body: str, hub: str = HUB) -> None:
         """An event's body once more, as the receiver queues it. Raises `UnavailableError`."""

@@ -493,7 +493,7 @@ class MemoryQueue:
         self._require_answer()
         self.numbers.extend(phone_number_ids)
 
-    def wake_census(self, hub: str) -> None:
+    def wake_census(self, hub: str, asked_at: datetime | None = None) -> None:  # noqa: ARG002 - a wake-up
         """See `Queue.wake_census`."""
         self._require_answer()
         self.censuses.append(hub)

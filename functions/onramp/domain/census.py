@@ -22,9 +22,9 @@ class Census(Worked):
     """The census of its hub. `offset` is where the next page begins, while one is under way (`began_at`).
 
     `unknown` are the billed channels of this round that belong to no number of ours; `unknown_count` all of
-    them. `wanted`: numbers wait, the next round begins as soon as it may. `whole_since`: when the last round
-    began that has come to its end, and `channels` how many it has seen. `long`: lists of 360dialog's that
-    have more than one page, so that nobody need find out again.
+    them. `wanted`: somebody has asked during a round, so that the next one begins as soon as it may.
+    `whole_since`: when the last round began that has come to its end, and `channels` how many it has seen.
+    `long`: lists of 360dialog's that have more than one page, so that nobody need find out again.
     """
 
     KIND: ClassVar[str] = "CENSUS"
@@ -70,4 +70,4 @@ class Census(Worked):
                 self.long.append("channels")
         self.began_at = None
         self.ended_at = now
-        self.due_at = now + EVERY
+        self.due_at = now + (SOON if self.wanted else EVERY)

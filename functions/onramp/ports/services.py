@@ -33,8 +33,8 @@ class Queue(Protocol):
     def wake_numbers(self, phone_number_ids: Sequence[str]) -> None:
         """Wake a worker for each number; as few requests as there can be."""
 
-    def wake_census(self, hub: str) -> None:
-        """Wake a worker for the census of a hub."""
+    def wake_census(self, hub: str, asked_at: datetime | None = None) -> None:
+        """Wake a worker for the census of a hub. `asked_at`: of one that shall have begun since then."""
 
     def wake_deliveries(self, deliveries: Sequence[tuple[str, ...]], seconds: int = 0) -> None:
         """Wake the sender for each delivery, by its identity; in so many seconds, 900 at most."""

@@ -252,15 +252,14 @@ def _wake_those_who_wait(ports: Ports, channel: Channel) -> None:
         if not waiting:
             return
     if channel.waba_id is None or len(waiting) > WOKEN:
-        ports.queue.wake_census(ports.hub)
+        ports.queue.wake_census(ports.hub, ports.clock.now())
         return
 
     def look_now(number: Number) -> None:
-        if (
-            number.next_step is Step.LOOK
-            and number.channel_id is None
-            and not number.is_held(ports.clock.now())
-        ):
+        if number.next_step is not Step.LOOK or number.channel_id is not None:
+            return
+        life.overtake(number)
+        if not number.is_held(ports.clock.now()):
             number.due_at = ports.clock.now()
 
     wake(ports, *(change_number(ports, phone_number_id, look_now) for phone_number_id in waiting))

@@ -22,7 +22,7 @@ from onramp.domain.errors import Conflict, LeaseLost, OnrampError, PutOff
 from onramp.domain.facts import FACTS, FactType
 from onramp.domain.number import Number
 from onramp.domain.partner_events import Channel
-from onramp.domain.records import Fact
+from onramp.domain.records import HELD_PAUSE, Fact
 from onramp.domain.states import Progress
 from onramp.ports import Ports
 from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil, attempt, comes_back
@@ -41,16 +41,21 @@ PATIENCE: Final = timedelta(seconds=10)
 """So long one run waits for the budget altogether."""
 
 
-def work_on_census(ports: Ports) -> datetime | None:
-    """Go on with the census, or begin one. Gives the time at which the same message has to come again."""
-    return comes_back(attempt(ports, CensusWork(ports)))
+def work_on_census(ports: Ports, asked_at: datetime | None = None) -> datetime | None:
+    """Go on with the census, or begin one. Gives the time at which the same message has to come again.
+
+    `asked_at`: when somebody wanted one. A round that was under way then may have read what has changed
+    since, so that another one follows it.
+    """
+    return comes_back(attempt(ports, CensusWork(ports, asked_at)))
 
 
 class CensusWork:
     """The census as `attempt` wants it."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, asked_at: datetime | None) -> None:
         self._ports = ports
+        self._asked_at = asked_at
         self._owner = ports.clock.new_id()
         self._ended = False
         self.record = Census(hub=ports.hub)
@@ -61,7 +66,10 @@ class CensusWork:
         return {"hub": self.record.hub, "offset": self.record.offset}
 
     def take(self) -> bool:
-        """Take the census; False while another run has it, or too soon after the last: then it is planned."""
+        """Take the census; False while another run has it, or too soon after the last: then it is planned.
+
+        Raises `PutOff` while another run has a round that had begun before this one was asked for.
+        """
         try:
             return self._take(self._ports.clock.now())
         except LeaseLost:
@@ -70,7 +78,10 @@ class CensusWork:
 
     def _take(self, now: datetime) -> bool:
         self.record = self._ports.store.read(Census, self._ports.hub) or self.record
+        wanted = self._is_wanted()
         if self.record.is_held(now):
+            if wanted:
+                raise PutOff(now + HELD_PAUSE, "another run has the census")
             return False
         ended = self.record.ended_at
         if self.record.began_at is None and ended is not None and now < ended + SOON:
@@ -80,19 +91,26 @@ class CensusWork:
                 self._commit()
             return False
         self.record.lend(self._owner, now)
+        self.record.wanted |= wanted
         self.record.begin(now)
         self.record.due_at = now
         self._commit()
         return True
+
+    def _is_wanted(self) -> bool:
+        """Whether it was asked for during a round."""
+        asked, began = self._asked_at, self.record.began_at
+        return asked is not None and began is not None and asked > began
 
     def do(self) -> None:
         """Some pages. Raises `PutOff` when there are more."""
         gate = spare_gate(self._ports, PATIENCE)
         watch_balance(self._ports, self.record.began_at, gate)
         for _ in range(PAGES):
+            asked_at = self._ports.clock.now()
             page = self._ports.partner.list_channels({}, self.record.offset, gate)
             self._ports.telemetry.count("CensusPages")
-            unknown = _compare(self._ports, page.items)
+            unknown = _compare(self._ports, page.items, asked_at)
             self.record.page_read(len(page.items), unknown)
             if page.next_offset is None:
                 self._ended = True
@@ -135,8 +153,11 @@ class CensusWork:
         return [Fact(type=fact, at=now, subject=f"HUB#{self.record.hub}", detail=detail, bus=FACTS[fact].bus)]
 
 
-def _compare(ports: Ports, channels: Sequence[Channel]) -> list[str]:
-    """Let each channel of a page be seen by its number; gives the billed ones that have none."""
+def _compare(ports: Ports, channels: Sequence[Channel], asked_at: datetime) -> list[str]:
+    """Let each channel of a page be seen by its number; gives the billed ones that have none.
+
+    `asked_at`: when the page was asked for. What 360dialog has told of a number's end since is newer.
+    """
     named = [channel.external_id for channel in channels if channel.external_id is not None]
     # The same number may have a channel at another hub, which is another partner's business.
     by_id = {n.phone_number_id: n for n in read_numbers(ports, named) if n.hub == ports.hub}
@@ -147,7 +168,12 @@ def _compare(ports: Ports, channels: Sequence[Channel]) -> list[str]:
         try:
             if number is not None and not _is_news(number, channel, ports):
                 seen |= {number.phone_number_id: number} if _is_unseen(number, channel, ports) else {}
-            elif not _show(ports, channel, number) and channel.billed and not channel.dead and channel.id:
+            elif (
+                not _show(ports, channel, number, asked_at)
+                and channel.billed
+                and not channel.dead
+                and channel.id
+            ):
                 unknown.append(channel.id)
         except OnrampError as trouble:
             ports.telemetry.count("RecordsCrashed")
@@ -156,13 +182,15 @@ def _compare(ports: Ports, channels: Sequence[Channel]) -> list[str]:
     return unknown
 
 
-def _show(ports: Ports, channel: Channel, number: Number | None) -> bool:
+def _show(ports: Ports, channel: Channel, number: Number | None, asked_at: datetime) -> bool:
     """Show a channel to its number; False when there is none, or when its number has seen it end."""
     phone_number_id = number.phone_number_id if number else resolve(ports, channel)
     if phone_number_id is None:
         return False
 
     def edit(stored: Number) -> None:
+        if stored.end_heard_at is not None and stored.end_heard_at >= asked_at:
+            return
         if _is_news(stored, channel, ports) or _is_unseen(stored, channel, ports):
             life.see(stored, channel, ports.clock.now(), ports.rules.look_after)
 

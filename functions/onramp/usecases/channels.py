@@ -118,7 +118,7 @@ def wake_census(ports: Ports, *, wake: bool = True) -> tuple[Census, bool]:
     if not wake:
         return census, False
     try:
-        ports.queue.wake_census(ports.hub)
+        ports.queue.wake_census(ports.hub, ports.clock.now())
     except UnavailableError:
         ports.telemetry.warn("queue did not take the census; the schedule sends it")
         return census, False

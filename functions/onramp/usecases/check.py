@@ -30,7 +30,6 @@ def check(run: Run) -> None:
 
     Raises `UpstreamError`, `PutOff`.
     """
-    # Before what a channel that was read says, for that takes away what tells of a later wish.
     _then(run, lambda number, _: life.answered(number))
     key = stored_key(run)
     try:
@@ -86,11 +85,15 @@ def _webhook_is_elsewhere(run: Run, key: NewKey, wanted: ChannelWebhook) -> None
 
 
 def _read_channel(run: Run) -> bool:
-    """Read the channel and show it to the number; says whether it lives."""
+    """Read the channel and show it to the number; says whether it lives.
+
+    It answers nobody who has come in the meantime: their own read hears more than once that it is gone.
+    """
     channel = read_own(run, run.spare_gate)
 
     def finish(number: Number, now: datetime) -> None:
-        life.proved(number, channel, now, run.ports.rules.look_after)
+        if not number.overtaken:
+            life.proved(number, channel, now, run.ports.rules.look_after)
 
     _then(run, finish)
     return channel is not None and not channel.dead

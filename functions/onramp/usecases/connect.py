@@ -17,6 +17,7 @@ from onramp.domain.number import ChannelKey, Number
 from onramp.domain.states import Attention, Progress
 from onramp.ports.upstreams import ChannelWebhook, NewKey
 from onramp.usecases.changing import change_number
+from onramp.usecases.find_channel import hear_again
 from onramp.usecases.messaging_webhook import webhook_of
 from onramp.usecases.run import Run
 
@@ -81,7 +82,12 @@ def _make_key(run: Run) -> NewKey:
     channel_id = run.number.channel_id
     if channel_id is None:
         raise Transient("channel_missing")
-    key = run.ports.partner.make_key(channel_id, run.gate)
+    try:
+        key = run.ports.partner.make_key(channel_id, run.gate)
+    except Permanent as refusal:
+        if refusal.code == "channel_missing":
+            hear_again(run, Transient(refusal.code, status=refusal.status))
+        raise
     run.ports.telemetry.count("KeysMade")
     secret = run.ports.vault.encrypt(key.api_key, _context(run))
     now = run.now

@@ -11,6 +11,7 @@ from onramp.domain.number import Number
 from onramp.domain.partner_events import Channel
 from onramp.domain.schedule import LOOK_AFTER, SETTLE
 from onramp.domain.states import Progress, reaches
+from onramp.ports.upstreams import Gate
 from onramp.usecases.find_channel import find_channel, read_own
 from onramp.usecases.run import Run
 
@@ -22,7 +23,7 @@ def cancel(run: Run) -> None:
         return
     client_id, channel_id = _names(run)
     try:
-        run.ports.partner.set_cancellation(client_id, channel_id, run.gate, wanted=True)
+        run.ports.partner.set_cancellation(client_id, channel_id, _while_wished(run), wanted=True)
     except Permanent as refusal:
         # It may have ended already, by somebody else's hand: then there is nothing left to ask for.
         channel = read_own(run, run.gate)
@@ -31,6 +32,19 @@ def cancel(run: Run) -> None:
         _settle(run, channel)
         return
     _settle(run, read_own(run, run.gate))
+
+
+def _while_wished(run: Run) -> Gate:
+    """The last moment before the end is asked for: what was taken back until then is not. Raises `PutOff`."""
+    slot = run.gate
+
+    def gate() -> None:
+        slot()
+        run.write(lambda _: None)
+        if run.number.next_step is not run.step:
+            raise PutOff(run.now, "the wish was taken back")
+
+    return gate
 
 
 def reactivate(run: Run) -> None:

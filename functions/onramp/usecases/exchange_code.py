@@ -155,7 +155,7 @@ def _exchange(
         return prove(ports, signup, exchange, open_token(ports, signup, exchange), None)
     exchange = _begin(ports, exchange, asked)
     token = _ask_meta(ports, exchange, code, redirect_uri)
-    exchange = _keep(ports, signup, exchange, token, spender(ports, signup, visit))
+    signup, exchange = _keep(ports, signup, exchange, token, spender(ports, signup, visit))
     release(ports, signup.tenant, signup.link_id)
     return prove(ports, signup, exchange, token, None)
 
@@ -227,18 +227,17 @@ def _write(
     ports: Ports,
     exchange: Exchange,
     edit: Callable[[Exchange], None],
-    along: Callable[[], Stored | None] = lambda: None,
+    along: Callable[[], Sequence[Stored]] = tuple,
 ) -> Exchange:
     """Change the exchange, patiently; `edit` may run several times, each time on what is stored now.
 
-    So may `along`, which gives what is written with it, if anything.
+    So may `along`, which gives what is written with it.
     """
     for tries in range(TRIES):
         edit(exchange)
-        other = _patiently(ports, along)
-        records = (exchange,) if other is None else (exchange, other)
+        others = _patiently(ports, along)
         try:
-            _patiently(ports, partial(ports.store.commit, *records))
+            _patiently(ports, partial(ports.store.commit, exchange, *others))
         except Conflict:
             pause(ports, tries)
             stored = _patiently(ports, partial(ports.store.read, Exchange, exchange.signup_id))
@@ -281,11 +280,27 @@ def _ask_meta(ports: Ports, exchange: Exchange, code: str, redirect_uri: str | N
 
 def _keep(
     ports: Ports, signup: Signup, exchange: Exchange, token: str, spent: Callable[[], Stored | None]
-) -> Exchange:
-    """Encrypt the token and store it, with the link that is spent; until that is done nothing else counts."""
+) -> tuple[Signup, Exchange]:
+    """Encrypt the token and store it, with the link that is spent; until that is done nothing else counts.
+
+    The signup is written with it, unchanged: while a WABA is being proved with the token before, its token is
+    not replaced, and a WABA is not stored that another token has proved. Raises `Problem(signup_closed)`.
+    """
     context = token_context(signup.tenant, signup.id)
     exchanged_at = ports.clock.now()
     mine = exchange.running
+    known: Signup | None = signup
+
+    def along() -> Sequence[Stored]:
+        nonlocal signup, known
+        # As it was read, the first time; then somebody may have written it.
+        signup = known or _read(ports, signup.id)
+        known = None
+        if signup.waba is not None:
+            raise Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
+        link = spent()
+        return (signup,) if link is None else (signup, link)
+
     try:
         secret = _patiently(ports, lambda: ports.vault.encrypt(token, context))
 
@@ -296,11 +311,20 @@ def _keep(
             stored.token = secret
             stored.exchanged_at = exchanged_at
 
-        return _write(ports, exchange.model_copy(deep=True), edit, spent)
+        written = _write(ports, exchange.model_copy(deep=True), edit, along)
     except (UnavailableError, Problem):
         # A problem: another visit was faster, and the link is theirs.
         _forget(ports, exchange)
         raise
+    return signup, written
+
+
+def _read(ports: Ports, signup_id: str) -> Signup:
+    """The signup as it is stored now. Raises `Problem(not_found)`."""
+    signup = ports.store.read(Signup, signup_id)
+    if signup is None:
+        raise Problem("not_found", "There is no such signup.")
+    return signup
 
 
 def _forget(ports: Ports, exchange: Exchange) -> None:
@@ -350,6 +374,8 @@ def prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: 
     def edit(stored: Signup) -> Sequence[Stored]:
         if stored.waba is not None:
             return ()
+        if stored.version != signup.version:
+            _require_proved(ports, exchange)
         stored.waba = waba
         stored.authorized_at = exchange.exchanged_at or now
         stored.claimed = claimed
@@ -366,6 +392,13 @@ def prove(ports: Ports, signup: Signup, exchange: Exchange, token: str, chosen: 
     ports.telemetry.count("SignupsAuthorized")
     release(ports, saved.tenant, saved.id)
     return saved
+
+
+def _require_proved(ports: Ports, exchange: Exchange) -> None:
+    """Raise `Problem(exchange_in_progress)` when another code has brought another token since."""
+    stored = ports.store.read(Exchange, exchange.signup_id)
+    if stored is None or stored.token != exchange.token:
+        raise Problem("exchange_in_progress", "Another code of this signup was exchanged.", retry_after=2)
 
 
 def _staying(ports: Ports, signup_id: str) -> list[Exchange]:

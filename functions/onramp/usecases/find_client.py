@@ -32,13 +32,16 @@ from onramp.usecases.run import Run
 ABSENT_FOR: Final = timedelta(hours=6)
 """How long a full look that found nothing still counts: only we make clients with this email."""
 BUSY_PAUSE: Final = timedelta(seconds=5)
+THEIRS: Final = "another tenant's create has no outcome yet"
+THEIRS_PAUSE: Final = timedelta(seconds=30)
 
 
 def find_or_make_client(run: Run) -> str:
     """The 360dialog client id of the run's number.
 
     Side effects: reads and at most one create at 360dialog. Raises `PutOff` while another run is at it or an
-    unanswered create may still appear, `Permanent(client_taken | client_not_found | client_rejected | …)`.
+    unanswered create may still appear, whoever has sent it; `Permanent(client_taken | client_not_found |
+    client_rejected | …)`.
     """
     signup = run.ports.store.read(Signup, run.number.signup_id)
     if signup is None:
@@ -54,6 +57,8 @@ def find_or_make_client(run: Run) -> str:
             raise Permanent(code, status=status)
         case Done():
             pass
+    if work.theirs:
+        raise PutOff(run.now + THEIRS_PAUSE, THEIRS, code="client_taken")
     if work.record.client_id is None:
         raise PutOff(run.now + BUSY_PAUSE, "another run has the client")
     return work.record.client_id
@@ -67,6 +72,8 @@ class ClientWork:
         self._client = client
         self._owner = run.ports.clock.new_id()
         self._emails: list[str] = []
+        self.theirs = False
+        """Whether a create of another tenant's may have made it: that has to come out first."""
         name = client.id or mailbox(client.email or "")
         self.record = ClientRecord(hub=run.ports.hub, name=name, tenant=run.number.tenant)
 
@@ -81,7 +88,11 @@ class ClientWork:
         stored = store.read(ClientRecord, *self.record.identity)
         if stored is not None:
             if stored.is_owned_by_other(tenant):
-                raise Permanent("client_taken")
+                if stored.client_id is not None:
+                    raise Permanent("client_taken")
+                # Their create may be refused yet.
+                self.theirs = True
+                return False
             self.record = stored
             self.record.tenant = tenant
         if self.record.client_id is not None:
@@ -143,7 +154,9 @@ class ClientWork:
         self._emails = sorted(found.emails)
         for record in self._by_email():
             if record.is_owned_by_other(self._run.number.tenant):
-                raise Permanent("client_taken")
+                if record.client_id is not None:
+                    raise Permanent("client_taken")
+                raise PutOff(self._run.now + THEIRS_PAUSE, THEIRS, code="client_taken")
         self.record.client_id = client_id
 
     def _by_email(self) -> list[ClientRecord]:
@@ -153,12 +166,12 @@ class ClientWork:
         for email in self._emails:
             record = self._run.ports.store.read(ClientRecord, hub, email)
             record = record or ClientRecord(hub=hub, name=email, tenant=tenant)
-            if record.client_id is None and not record.is_held(self._run.now):
+            if record.is_owned_by_other(tenant):
+                records.append(record)
+            elif record.client_id is None and not record.is_held(self._run.now):
                 record.tenant = tenant
                 record.client_id = self.record.client_id
                 record.intent_at = None
-                records.append(record)
-            elif record.is_owned_by_other(tenant):
                 records.append(record)
         return records
 

@@ -35,23 +35,35 @@ def look(run: Run) -> None:
     if failure is not None and not _shows_more(run.number, channel):
         raise Permanent(failure)
 
-    def finish(number: Number, now: datetime) -> None:
-        before = number.progress
-        if channel is not None:
-            life.see(number, channel, now, run.ports.rules.look_after)
-        if gone:
-            life.end(number, now, final=True)
-        if number.progress == before:
-            life.looked(number)
+    run.finish = lambda number, now: _go_on(run, number, channel, now, gone=gone)
 
-    run.finish = finish
+
+def _go_on(run: Run, number: Number, channel: Channel | None, now: datetime, *, gone: bool) -> None:
+    """Write down what was seen. Where something has happened since, it is looked at once more instead."""
+    if number.overtaken:
+        return
+    before = number.progress
+    if channel is not None:
+        life.see(number, channel, now, run.ports.rules.look_after)
+    if gone:
+        life.end(number, now, final=True)
+    if number.progress == before:
+        life.looked(number)
 
 
 def _prove(run: Run) -> None:
-    """Read the channel of a number that has one, for somebody who waits or for an end that was taken back."""
+    """Read the channel of a number that has one, for somebody who waits or for an end that was taken back.
+
+    What has happened since may be newer than the read: then it is read again.
+    """
     gate = run.spare_gate if run.number.unseen == Unseen.REVOKED else run.gate
     channel = read_surely(run, gate)
-    run.finish = lambda number, now: life.proved(number, channel, now, run.ports.rules.look_after)
+
+    def finish(number: Number, now: datetime) -> None:
+        if not number.overtaken:
+            life.proved(number, channel, now, run.ports.rules.look_after)
+
+    run.finish = finish
 
 
 def _is_gone(run: Run, found: Channel | None) -> bool:

@@ -38,6 +38,8 @@ SOON: Final = 900
 WRITES: Final = 3
 """Tries to write an endpoint's state down: others write it, too."""
 PURPOSE: Final = "endpoint_key"
+DISABLED: Final = "endpoint_disabled"
+"""Why a delivery is given up that nobody wants now."""
 HUB_SUBJECT: Final = "HUB#"
 """How the subject of what is told of a hub begins."""
 
@@ -141,7 +143,8 @@ class Sending:
         if not delivery.is_due(now):
             return None
         if not self._may_go(delivery, now):
-            self._write(delivery)
+            if self._write(delivery):
+                self._mind_enabled(delivery)
             self._wake(delivery)
             return None
         try:
@@ -177,7 +180,7 @@ class Sending:
             # Whoever tests an endpoint wants to know before it is enabled again.
             return True
         if endpoint.disabled_at is not None:
-            delivery.fail("endpoint_disabled")
+            delivery.fail(DISABLED)
             return False
         until = endpoint.resting(now)
         if until is not None:
@@ -185,6 +188,15 @@ class Sending:
             delivery.put_off(until + timedelta(seconds=self._ports.clock.draw() * 2), now)
             return False
         return True
+
+    def _mind_enabled(self, delivery: Delivery) -> None:
+        """An operator may have enabled the endpoint since it was read, and had what failed sent again."""
+        if delivery.failure != DISABLED:
+            return
+        endpoint = self._ports.store.read(Endpoint, delivery.endpoint)
+        if endpoint is None or endpoint.disabled_at is None:
+            delivery.send_again(self._ports.clock.now())
+            self._write(delivery)
 
     def _endpoint(self, name: str) -> Endpoint:
         """What is known of an endpoint, read once for a batch; one without keys is given some."""

@@ -93,6 +93,7 @@ class NumberWork:
             nonlocal settled
             number.require_lease(run.owner)
             settled = _write_down(run, number, outcome)
+            number.overtaken = False
 
         if isinstance(outcome, GivenUp) and outcome.exhausted:
             # First, so that a crash behind it leaves a dead letter too many and never one too few.
@@ -113,6 +114,11 @@ def _write_down(run: Run, number: life.Number, outcome: Outcome) -> Outcome:
     if (run.step in _WISHES or not isinstance(outcome, Done)) and number.next_step is not run.step:
         outcome = Done()
         run.finish = _past
+    if isinstance(outcome, GivenUp | AgainAt) and number.overtaken:
+        # What has failed is not what is wanted now.
+        life.go_on(number, now)
+        number.listing = run.listing
+        return PutOffUntil(now, "taken up again meanwhile")
     if isinstance(outcome, GivenUp | AgainAt) and _permitted_meanwhile(run, number, outcome.code):
         outcome = PutOffUntil(now, "the permission has just come")
     match outcome:
@@ -120,6 +126,7 @@ def _write_down(run: Run, number: life.Number, outcome: Outcome) -> Outcome:
             number.begin_anew()
             run.finish(number, now)
             life.schedule(number, now, run.ports.rules.look_after)
+            life.look_again(number, now)
         case PutOffUntil(at=at, waits=waits):
             life.put_off(number, at, now, waits=waits)
             number.listing = run.listing

@@ -190,8 +190,8 @@ def test_a_line_names_no_number_of_the_job_before_it(
 ) -> None:
     deployed(monkeypatch)
 
-    def tell(ports: Ports, name: str = "census", **_: object) -> None:
-        ports.telemetry.info("worked", on=name)
+    def tell(ports: Ports, name: str | None = None, **_: object) -> None:
+        ports.telemetry.info("worked", on=name or "census")
 
     monkeypatch.setattr(onboarding_worker, "work_on_number", tell)
     monkeypatch.setattr(onboarding_worker, "work_on_census", tell)

@@ -218,7 +218,7 @@ def jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         "work_on_number",
         lambda _, phone_number_id, *, retry: done.append((phone_number_id, retry)),
     )
-    monkeypatch.setattr(onboarding_worker, "work_on_census", lambda _: done.append("census"))
+    monkeypatch.setattr(onboarding_worker, "work_on_census", lambda *_: done.append("census"))
     return done
 
 

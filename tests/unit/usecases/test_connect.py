@@ -13,6 +13,8 @@ from onramp.domain.records import LEASE
 from onramp.domain.states import Step
 from onramp.ports.upstreams import ChannelWebhook
 from onramp.usecases.connect import is_set, key_context
+from onramp.usecases.find_channel import SURELY
+from onramp.usecases.wishes import retry_number
 from tests.unit.usecases.bench import TENANT, WEBHOOK, Bench
 
 
@@ -329,10 +331,33 @@ def test_a_permission_counts_whenever_it_comes(when: str) -> None:
 
 def test_a_failure_of_another_kind_is_not_mended_by_a_permission(bench: Bench) -> None:
     live(bench)
-    bench.partner.troubles["make_key"] = [Permanent("channel_missing", status=404)]
+    bench.partner.troubles["make_key"] = [Permanent("partner_configuration", status=403)]
     bench.partner.meanwhile["make_key"] = lambda: bench.tell("channel_permission_granted")
     bench.work()
     assert bench.number().status == "failed"
+
+
+def test_a_channel_is_called_missing_only_after_the_third_time(bench: Bench) -> None:
+    live(bench)
+    bench.partner.troubles["make_key"] = [Permanent("channel_missing", status=404)] * SURELY
+    for _ in range(SURELY):
+        assert bench.number().failure is None
+        bench.work_when_due()
+    failure = bench.number().failure
+    assert failure is not None
+    assert failure.code == "channel_missing"
+
+
+def test_a_channel_that_was_called_missing_is_read_before_another_one_is_made(bench: Bench) -> None:
+    live(bench)
+    bench.partner.troubles["make_key"] = [Permanent("channel_missing", status=404)] * SURELY
+    for _ in range(SURELY):
+        bench.work_when_due()
+    submitted = len(bench.partner.submitted)
+    retry_number(bench.ports, bench.number())
+    walk(bench)
+    assert_connected(bench)
+    assert len(bench.partner.submitted) == submitted
 
 
 # --- whether messages go where we want

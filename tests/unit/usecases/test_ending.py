@@ -157,7 +157,7 @@ def test_a_refusal_because_somebody_has_ended_it_already_is_an_end(bench: Bench,
 def test_a_failed_number_stays_failed_when_its_end_is_refused(bench: Bench) -> None:
     bench.submit()
     bench.live()
-    bench.partner.troubles["make_key"] = [Permanent("channel_missing", status=404)]
+    bench.partner.troubles["make_key"] = [Permanent("partner_configuration", status=403)]
     bench.work()
     cancel_number(bench.ports, bench.number())
     bench.partner.troubles["cancel"] = [REFUSED]
@@ -168,7 +168,7 @@ def test_a_failed_number_stays_failed_when_its_end_is_refused(bench: Bench) -> N
 def test_the_end_of_a_failed_number_covers_its_failure(bench: Bench) -> None:
     bench.submit()
     bench.live()
-    bench.partner.troubles["make_key"] = [Permanent("channel_missing", status=404)]
+    bench.partner.troubles["make_key"] = [Permanent("partner_configuration", status=403)]
     bench.work()
     cancel_number(bench.ports, bench.number())
     bench.work()

@@ -948,8 +948,12 @@ def test_the_client_of_another_tenant_is_not_shared(bench: Bench) -> None:
 def test_a_client_that_another_tenant_may_have_made_is_not_shared(bench: Bench) -> None:
     bench.store.commit(ClientRecord(name=EMAIL, tenant="bravo", intent_at=bench.now))
     bench.submit()
-    bench.work()
+    for _ in range(1_000):
+        if failure(bench) is not None:
+            break
+        bench.work_when_due()
     assert failure(bench) == "client_taken"
+    assert {"list_clients", "create_client"}.isdisjoint(bench.partner.calls)
 
 
 def test_an_email_that_nobody_made_a_client_of_belongs_to_nobody(bench: Bench) -> None:

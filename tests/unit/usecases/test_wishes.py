@@ -200,7 +200,7 @@ def test_a_number_that_failed_before_its_submission_ends_at_once(bench: Bench) -
 def test_a_failed_number_with_a_channel_can_be_ended(bench: Bench) -> None:
     bench.submit()
     bench.live()
-    bench.partner.troubles["make_key"] = [Permanent("channel_missing", status=404)]
+    bench.partner.troubles["make_key"] = [Permanent("partner_configuration", status=403)]
     bench.work()
     assert bench.number().status == "failed"
     assert cancel_number(bench.ports, bench.number()).next_step is Step.CANCEL

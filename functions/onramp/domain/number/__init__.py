@@ -44,7 +44,7 @@ from onramp.domain.number.lives import (
     take_back,
 )
 from onramp.domain.number.notices import note, second_is_gone, settle_notice
-from onramp.domain.number.plan import advance, schedule
+from onramp.domain.number.plan import advance, overtake, schedule
 from onramp.domain.number.record import (
     ChannelKey,
     Failure,
@@ -64,9 +64,11 @@ from onramp.domain.number.runs import (
     doubt,
     drifted,
     fail,
+    go_on,
     held_up,
     intend,
     key_made,
+    look_again,
     looked,
     looked_before,
     may_mend,
@@ -93,13 +95,13 @@ from onramp.domain.number.wishes import (
 )
 
 __all__ = (
-    "ChannelKey", "Failure", "Heard", "Intent", "Listing", "Number", "Unseen", "WabaOf", "Wish",
-    "adopt", "advance", "answered", "ask", "ask_for_proof", "can_cancel", "can_check", "can_reactivate",
-    "can_retry", "can_rotate", "channel_place", "checked", "connected", "contradicts", "doubt", "drifted",
-    "end", "erase", "fail", "give_up", "granted", "hand_over", "hear", "held_up", "intend", "is_alive",
-    "is_free", "is_of", "keep_key", "key_made", "looked", "looked_before", "match_late", "may_be_of",
-    "may_mend", "mended", "missed", "move", "note", "overdue", "plan_again", "proved", "put_off", "reconnect",
-    "refuse", "renew_client", "renew_key", "retry", "rotate", "schedule", "second_is_gone", "see", "set_back",
-    "settle_notice", "submit", "submitted", "surely_absent", "take", "take_back", "urgent_until",
-    "waba_place",
+    "ChannelKey", "Failure", "Heard", "Intent", "Listing", "Number", "Unseen", "WabaOf", "Wish", "adopt",
+    "advance", "answered", "ask", "ask_for_proof", "can_cancel", "can_check", "can_reactivate", "can_retry",
+    "can_rotate", "channel_place", "checked", "connected", "contradicts", "doubt", "drifted", "end", "erase",
+    "fail", "give_up", "go_on", "granted", "hand_over", "hear", "held_up", "intend", "is_alive", "is_free",
+    "is_of", "keep_key", "key_made", "look_again", "looked", "looked_before", "match_late", "may_be_of",
+    "may_mend", "mended", "missed", "move", "note", "overdue", "overtake", "plan_again", "proved", "put_off",
+    "reconnect", "refuse", "renew_client", "renew_key", "retry", "rotate", "schedule", "second_is_gone",
+    "see", "set_back", "settle_notice", "submit", "submitted", "surely_absent", "take", "take_back",
+    "urgent_until", "waba_place",
 )  # fmt: skip

@@ -108,7 +108,12 @@ def see(number: Number, channel: Channel, now: datetime, look_after: timedelta) 
 
 
 def _returned(number: Number, channel: Channel, now: datetime) -> None:
-    """A channel of an earlier life lives, long after it ended: a second one, which never takes over."""
+    """A channel of an earlier life lives, long after it ended: a second one, which never takes over.
+
+    One that an operator has taken from its tenant has nothing to do with it any more.
+    """
+    if number.given_up:
+        return
     began = number.steps.get(Progress.PENDING, number.created_at)
     if channel.id in number.ended_channels and not channel.dead and now - began > LIST_LAG:
         set_second(number, number.second_channel or channel.id, now)

@@ -9,12 +9,14 @@ from onramp.domain.number.channels import bind, mind_error
 from onramp.domain.number.lives import end, read_first
 from onramp.domain.number.metas import hear_meta, is_metas
 from onramp.domain.number.notices import FOR_EVER, begin_restriction, end_restriction, set_second
-from onramp.domain.number.plan import advance, replan
+from onramp.domain.number.plan import advance, overtake, replan
 from onramp.domain.number.record import Number, Unseen
 from onramp.domain.number.runs import submitted
 from onramp.domain.partner_events import Channel, Effect, PartnerEvent
 from onramp.domain.states import Progress, Step, reaches
 
+REVOKED_EARLY: Final = timedelta(days=1)
+"""So long a request for the end may come behind its revocation."""
 _NOTES: Final = {
     "phone_number_quality_changed": FactType.NUMBER_QUALITY_CHANGED,
     "channel_status_changed": FactType.NUMBER_CHANNEL_STATUS_CHANGED,
@@ -38,6 +40,8 @@ def hear(number: Number, event: PartnerEvent, now: datetime, look_after: timedel
     rule, channel = event.rule, event.channel
     if rule is None or number.erased_at is not None:
         return Heard.OTHER_CHANNEL
+    if rule.effect is Effect.ENDING and _is_revoked(number, channel, now):
+        return Heard.APPLIED
     if rule.effect is Effect.CANCEL or channel.dead:
         return _hear_end(number, channel, now, final=rule.effect is Effect.CANCEL or channel.final)
     before = number.next_step
@@ -58,6 +62,7 @@ def hear(number: Number, event: PartnerEvent, now: datetime, look_after: timedel
 def _hear_end(number: Number, channel: Channel, now: datetime, *, final: bool) -> Heard:
     """A channel has ended: the number's own, another one, or one that is not known (yet)."""
     if number.channel_id is not None and channel.id in {None, number.channel_id}:
+        _told_of_end(number, now)
         end(number, now, final=final)
         return Heard.APPLIED
     if channel.id is not None and channel.id == number.second_channel:
@@ -102,16 +107,37 @@ def _forgive(number: Number, _event: PartnerEvent, now: datetime) -> None:
     end_restriction(number, now)
 
 
+def _told_of_end(number: Number, now: datetime) -> None:
+    """Whatever shows the channel as it was before tells nothing any more."""
+    number.end_heard_at = now
+    overtake(number)
+
+
+def _is_revoked(number: Number, channel: Channel, now: datetime) -> bool:
+    """Whether the request for the end of its channel has come behind its revocation."""
+    early = number.revoked_early
+    if early is None or channel.id not in {None, number.channel_id}:
+        return False
+    number.revoked_early = None
+    return now - early < REVOKED_EARLY
+
+
 def _ending(number: Number, _event: PartnerEvent, now: datetime) -> None:
-    """Somebody has asked 360dialog to end the channel."""
-    if number.cancelled_at is None and number.ending_at is None:
+    """Somebody has asked 360dialog to end the channel; where that is known already, nothing is new."""
+    if number.ending_at is not None:
+        return
+    _told_of_end(number, now)
+    if number.cancelled_at is None:
         number.ending_at = now
         number.tell(FactType.NUMBER_CANCELLATION_REQUEST, now)
 
 
 def _revoke(number: Number, _event: PartnerEvent, now: datetime) -> None:
     """The wish to end it was taken back; whether a channel that has ended lives again, a read must tell."""
+    _told_of_end(number, now)
     if number.ending_at is None and number.cancelled_at is None:
+        # No order is promised: the request itself is still on its way.
+        number.revoked_early = now
         return
     number.ending_at = None
     if number.cancelled_at is not None and number.channel_id is not None:

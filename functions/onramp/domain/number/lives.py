@@ -55,7 +55,7 @@ def _mend(number: Number, now: datetime) -> None:
     number.begin_anew()
     number.looks = 0
     number.look_from = now
-    if failure is not None and failure.code in {"channel_missing", "channel_dead"}:
+    if failure is not None and failure.code == "channel_dead":
         _remember_ended(number, number.channel_id)
         number.channel_id = heir = _heir(number)
         if heir is not None:
@@ -64,8 +64,8 @@ def _mend(number: Number, now: datetime) -> None:
     if number.channel_id is None:
         # Perhaps there is a channel, perhaps nothing ever arrived: look, then submit.
         _look_first(number, now)
-    elif failure is not None and failure.code == "channel_stuck":
-        # Perhaps it is gone: then there is nothing to wait for.
+    elif failure is not None and failure.code in {"channel_missing", "channel_stuck"}:
+        # Perhaps it is gone, and perhaps that was never true: another one must not be made beside it.
         read_first(number, Unseen.RECONNECT)
 
 
@@ -143,6 +143,7 @@ def give_up(number: Number, now: datetime) -> None:
     What may live of it at 360dialog is never adopted for it again: it is reported as billed and unknown.
     """
     number.tell(FactType.NUMBER_GIVEN_UP, now)
+    number.given_up = True
     for channel in (number.channel_id, number.second_channel):
         _remember_ended(number, channel)
     forget_restriction(number)
@@ -229,6 +230,7 @@ def _new_life(number: Number, channel_id: str | None) -> None:
     """Forget what belonged to the life before; its channel is remembered as ended."""
     _remember_ended(number, number.channel_id)
     number.life += 1
+    number.given_up = False
     number.channel_id = channel_id
     number.second_channel = None
     number.cancelled_at = number.failure = number.key = number.permission_at = None

@@ -72,8 +72,14 @@ def plan_now(number: Number, now: datetime) -> None:
         number.due_at = now
 
 
+def overtake(number: Number) -> None:
+    """What a run that has the number has read may be older than what happens now."""
+    number.overtaken = number.lease is not None
+
+
 def begin_now(number: Number, now: datetime) -> None:
     """It is taken up again: its waiting counts anew."""
+    overtake(number)
     number.look_from = now
     plan_now(number, now)
 

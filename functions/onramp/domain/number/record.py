@@ -112,8 +112,12 @@ class Number(Worked):
     `erased_at`: its person was forgotten, and nothing is done with it until it is proved anew. `rests`: it
     was adopted, and nobody has asked for its key yet, so that it waits for nothing. `key_wanted`: somebody
     has asked for a new key in place of the stored one. `messaging`: the webhook of the allow-list that its
-    signup has chosen. Of Meta's own webhook: `metas_words` are its newest words by topic,
-    `metas_restrictions` those not known to be over, `freed_at` when the last one was.
+    signup has chosen. `given_up`: an operator has taken it from its tenant. `overtaken`: since a run has it,
+    somebody took it up again or 360dialog told of its end, so that what was read may be older.
+    `end_heard_at`: when 360dialog last told of its end, of a request for it or of its revocation.
+    `revoked_early`: when a revocation came before the request that it revokes. Of Meta's own webhook:
+    `metas_words` are its newest words by topic, `metas_restrictions` those not known to be over, `freed_at`
+    when the last one was.
     """
 
     KIND: ClassVar[str] = "NUMBER"
@@ -171,6 +175,10 @@ class Number(Worked):
     freed_at: datetime | None = None
     rests: bool = False
     key_wanted: bool = False
+    given_up: bool = False
+    overtaken: bool = False
+    revoked_early: datetime | None = None
+    end_heard_at: datetime | None = None
 
     @field_serializer("steps", when_used="json")
     def _milliseconds(self, steps: dict[str, datetime]) -> dict[str, int]:

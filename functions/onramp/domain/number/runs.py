@@ -43,6 +43,7 @@ def take(number: Number, owner: str, now: datetime) -> Step | None:
             return None
         raise PutOff(number.due_at, "not due yet")
     number.lend(owner, now)
+    number.overtaken = False
     if step is Step.CONNECT:
         advance(number, Progress.CONNECTING, now)
     return step
@@ -54,10 +55,25 @@ def put_off(number: Number, until: datetime, now: datetime, *, waits: bool) -> N
     number.due_at = until
 
 
+def go_on(number: Number, now: datetime) -> None:
+    """The same step at once and with all its attempts: somebody has taken the number up again."""
+    number.begin_anew()
+    number.due_at = now
+
+
+def look_again(number: Number, now: datetime) -> None:
+    """What was looked for may have come since: where something has happened, the next look is at once."""
+    if number.overtaken and number.next_step is Step.LOOK:
+        number.due_at = now
+
+
 def plan_again(number: Number, code: str, at: datetime, now: datetime, *, waits: bool) -> None:
     """An attempt failed, or waiting has lasted too long: the same step again by the schedule."""
     number.give_back(now, counted=True, waits=waits)
     number.due_at = at
+    if number.next_step is Step.CHECK and number.restricted_until is not None:
+        # It ends whatever becomes of the check.
+        number.due_at = min(at, max(number.restricted_until, now))
     number.tell(FactType.NUMBER_ATTEMPT_FAILED, now, code=code)
 
 
@@ -157,12 +173,8 @@ def checked(number: Number, now: datetime) -> None:
 
 
 def answered(number: Number) -> None:
-    """A proof answers whoever had asked when it began.
-
-    Whoever has asked since wants the channel read first, and gets a proof of their own: what this one has
-    read may be older than the wish.
-    """
-    if number.unseen is None:
+    """A proof answers whoever had asked when it began; whoever has asked since gets one of their own."""
+    if not number.overtaken:
         number.look_from = None
 
 

@@ -37,6 +37,7 @@ def ask(number: Number, action: Step, now: datetime) -> None:
     What was never handed to 360dialog ends at once.
     """
     number.tell(FactType.NUMBER_WISH, now, code=action)
+    number.revoked_early = None
     untouched = number.channel_id is None and number.intent is None
     if action is Step.CANCEL and untouched and not reaches(number.progress, Progress.SUBMITTED):
         end(number, now, final=True)
@@ -58,12 +59,15 @@ def refuse(number: Number, code: str, now: datetime) -> None:
 def granted(number: Number, channel: Channel | None, now: datetime, look_after: timedelta) -> None:
     """360dialog has done what was wished; `channel` is what a read shows afterwards, None for nothing.
 
-    A wished end that does not show yet is waited for: an event tells of it, or the census.
+    A wished end that does not show yet is waited for: an event tells of it, or the census. When 360dialog has
+    told of the end since the run began, that may be newer than the read, and the channel is read once more.
     """
     wish, number.wish = number.wish, None
     if wish is None:
         return
-    if wish.action == Step.CANCEL:
+    if number.overtaken and channel is not None:
+        read_first(number, Unseen.REVOKED)
+    elif wish.action == Step.CANCEL:
         if channel is None or channel.dead:
             end(number, now, final=channel is None or channel.final)
         elif number.cancelled_at is None and number.ending_at is None:
