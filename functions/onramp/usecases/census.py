@@ -160,7 +160,8 @@ def _compare(ports: Ports, channels: Sequence[Channel], asked_at: datetime) -> l
     """
     named = [channel.external_id for channel in channels if channel.external_id is not None]
     # The same number may have a channel at another hub, which is another partner's business.
-    by_id = {n.phone_number_id: n for n in read_numbers(ports, named) if n.hub == ports.hub}
+    read = read_numbers(ports, named)
+    by_id = {n.phone_number_id: n for n in read if n.hub == ports.hub and n.erased_at is None}
     unknown: list[str] = []
     seen: dict[str, Number] = {}
     for channel in channels:
@@ -183,13 +184,14 @@ def _compare(ports: Ports, channels: Sequence[Channel], asked_at: datetime) -> l
 
 
 def _show(ports: Ports, channel: Channel, number: Number | None, asked_at: datetime) -> bool:
-    """Show a channel to its number; False when there is none, or when its number has seen it end."""
+    """Show a channel to its number; False when nobody has it: none, an erased one, or one that saw it end."""
     phone_number_id = number.phone_number_id if number else resolve(ports, channel)
     if phone_number_id is None:
         return False
 
     def edit(stored: Number) -> None:
-        if stored.end_heard_at is not None and stored.end_heard_at >= asked_at:
+        is_older = stored.end_heard_at is not None and stored.end_heard_at >= asked_at
+        if is_older or stored.erased_at is not None:
             return
         if _is_news(stored, channel, ports) or _is_unseen(stored, channel, ports):
             life.see(stored, channel, ports.clock.now(), ports.rules.look_after)
@@ -199,6 +201,8 @@ def _show(ports: Ports, channel: Channel, number: Number | None, asked_at: datet
     if before is not None and saved.progress != before:
         ports.telemetry.count("NumbersHealed")
     wake(ports, saved)
+    if saved.erased_at is not None:
+        return False
     return channel.id not in saved.ended_channels or channel.id == saved.second_channel
 
 

@@ -75,7 +75,7 @@ class Numbers:
         self._named = {
             number.phone_number_id: number
             for number in read_numbers(ports, list(named))
-            if number.hub == ports.hub
+            if number.hub == ports.hub and number.erased_at is None
         }
 
     def of(self, channel: Channel) -> Number | None:
@@ -87,13 +87,17 @@ class Numbers:
 
 
 def number_of(ports: Ports, channel: Channel) -> Number | None:
-    """The number that a channel belongs to, as stored; one that cannot be read counts as none."""
+    """The number that a channel belongs to, as stored; one that cannot be read counts as none.
+
+    So does one that is erased: it is nobody's, and nobody here would ever end its channel.
+    """
     try:
         phone_number_id = resolve(ports, channel)
-        return None if phone_number_id is None else ports.store.read(Number, phone_number_id)
+        number = None if phone_number_id is None else ports.store.read(Number, phone_number_id)
     except Unreadable as trouble:
         ports.telemetry.warn("record cannot be read", record=str(trouble))
         return None
+    return None if number is None or number.erased_at is not None else number
 
 
 def clients_named(ports: Ports, emails: Sequence[str], offset: int) -> Page[tuple[str, str]]:

@@ -49,6 +49,25 @@ def test_an_endpoint_that_has_heard_nothing_yet_is_listed_too() -> None:
     assert (one["name"], one["status"], one["keys"]) == ("crm", "working", [])
 
 
+@pytest.mark.parametrize("state", [None, "failed"])
+def test_what_was_told_of_one_signup_comes_page_by_page_and_whole(state: str | None) -> None:
+    world = World()
+    failed(world, 3)
+    for one in world.store.records(Delivery):
+        copy = one.model_copy(update={"subject": SIGNUP})
+        copy.version = 0
+        world.store.commit(copy)
+    asked = {"signup_id": SIGNUP, "limit": 2} | ({"state": state} if state else {})
+    whole = ask(world, "deliveries.list", **asked | {"limit": 50})["items"]
+    assert len(whole) == 3
+    first = ask(world, "deliveries.list", **asked)
+    second = ask(world, "deliveries.list", **asked, cursor=first["cursor"])
+    assert [*first["items"], *second["items"]] == whole
+    assert second["cursor"] is None
+    with pytest.raises(Problem, match="invalid_request"):
+        ask(world, "deliveries.list", **asked, cursor="nonsense")
+
+
 def test_a_test_event_is_sent_also_to_a_disabled_endpoint_and_its_answer_is_told() -> None:
     world = World()
     world.answers["crm"] = [Answered(410, 5)]

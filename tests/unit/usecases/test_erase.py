@@ -10,6 +10,7 @@ import pytest
 
 from onramp.adapters.memory import MemoryStore
 from onramp.domain import erasure
+from onramp.domain.census import Census
 from onramp.domain.clients import ClientRecord
 from onramp.domain.erasure import Dossier, Receipt, Salt, Who, values
 from onramp.domain.errors import Conflict, Problem
@@ -21,12 +22,18 @@ from onramp.domain.number import Number
 from onramp.domain.partner_events import read_event
 from onramp.domain.records import Stored
 from onramp.domain.signup import Client, Remembered, Signup
+from onramp.domain.states import Progress as Reached
+from onramp.ports import Ports
 from onramp.ports.storage import Line
 from onramp.usecases.apply_event import apply_event
+from onramp.usecases.census import work_on_census
+from onramp.usecases.channels import list_page
 from onramp.usecases.erase import Progress, erase, export, show
+from onramp.usecases.keys import rotate_key
 from onramp.usecases.links import WantedLink, make_link
 from onramp.usecases.open_signup import Wanted, open_signup
 from onramp.usecases.submit_numbers import submit_numbers
+from onramp.usecases.wishes import cancel_number, check_number, reactivate_number
 from tests.problems import refused
 from tests.unit.usecases.bench import TENANT, WABA, Bench, digits, phone
 
@@ -175,6 +182,35 @@ def test_it_is_refused_while_360dialog_bills_unless_told(bench: Bench) -> None:
     assert receipt.although_billed
     assert receipt.kept[0].billed
     assert bench.number().key is None
+
+
+def test_a_channel_that_is_billed_on_is_reported_as_nobody_s(bench: Bench) -> None:
+    world(bench)
+    erased(bench, although_billed=True)
+    bench.partner.channels = [bench.channel(billed=True, progress=Reached.LIVE)]
+    work_on_census(bench.ports)
+    census = bench.store.read(Census, "default")
+    assert census is not None
+    assert census.unknown == ["c1"]
+    assert [one.is_orphan for one in list_page(bench.ports, 0).items] == [True]
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        (cancel_number, "nothing_to_cancel"),
+        (reactivate_number, "nothing_to_reactivate"),
+        (check_number, "not_connected"),
+        (rotate_key, "not_connected"),
+    ],
+)
+def test_nothing_can_be_wished_for_a_number_that_is_erased(
+    bench: Bench, wish: Callable[[Ports, Number], Number], code: str
+) -> None:
+    world(bench)
+    erased(bench, although_billed=True)
+    assert refused(lambda: wish(bench.ports, bench.number())).code == code
+    assert (bench.number().wish, bench.number().due_at) == (None, None)
 
 
 def test_a_number_under_lease_is_waited_for(bench: Bench) -> None:

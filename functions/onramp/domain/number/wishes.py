@@ -14,11 +14,15 @@ from onramp.domain.states import Progress, Step, reaches
 def can_cancel(number: Number) -> bool:
     """Whether there is something to end, and nobody has asked for it yet."""
     asked = number.wish is not None and number.is_open_wish and number.wish.action == Step.CANCEL
+    if number.erased_at is not None:
+        return False
     return number.cancelled_at is None and number.ending_at is None and not asked
 
 
 def can_reactivate(number: Number) -> bool:
     """Whether there is an end, or a wish for one, that may be taken back."""
+    if number.erased_at is not None:
+        return False
     if number.wish is not None and number.is_open_wish:
         return number.wish.action == Step.CANCEL
     ended = number.cancelled_at is not None or number.ending_at is not None
@@ -28,7 +32,8 @@ def can_reactivate(number: Number) -> bool:
 def can_check(number: Number) -> bool:
     """Whether it is connected, so that it can be proved."""
     connected = number.key is not None and number.progress == Progress.CONNECTED
-    return connected and number.failure is None and number.cancelled_at is None
+    is_whole = number.failure is None and number.cancelled_at is None and number.erased_at is None
+    return connected and is_whole
 
 
 def ask(number: Number, action: Step, now: datetime) -> None:

@@ -16,6 +16,10 @@ from onramp.ports.storage import Position, delivery_named
 BEGINNING: Final = datetime(2020, 1, 1, tzinfo=UTC)
 AT_ONCE: Final = 25
 """Deliveries that are sent again in one invocation: each is a read and a write."""
+MOST_OF_A_SIGNUP: Final = 2_000
+"""Deliveries of one signup that are looked through, the newest."""
+MOST_DIGITS: Final = 6
+"""Of a cursor that counts."""
 SPREAD: Final = 60
 """Seconds over which many deliveries are begun again, so that an endpoint just back is not overrun."""
 
@@ -75,14 +79,29 @@ def shown(delivery: Delivery, *, body: bool = False) -> dict[str, Any]:
 def listed(desk: Ports, asked: ListAsked) -> Answer:
     """`deliveries.list`."""
     if asked.signup_id is not None:
-        found: Sequence[Delivery] = desk.store.deliveries_for(asked.signup_id, asked.limit)
-        items = [one for one in found if asked.state in {None, one.state}]
-        since = asked.since or BEGINNING
-        kept = [shown(one, body=asked.bodies) for one in items if one.created_at >= since]
-        return {"items": kept, "cursor": None}
+        return _of_signup(desk, asked.signup_id, asked)
     page = _Page(asked.state, asked.since, asked.cursor, asked.limit)
     deliveries, cursor = _page(desk, asked.endpoint or "", page)
     return {"items": [shown(one, body=asked.bodies) for one in deliveries], "cursor": cursor}
+
+
+def _of_signup(desk: Ports, signup_id: str, asked: ListAsked) -> Answer:
+    """A page of what was told of one signup; `cursor` is how many are behind us."""
+    begin = _behind(asked.cursor)
+    since = asked.since or BEGINNING
+    found = desk.store.deliveries_for(signup_id, MOST_OF_A_SIGNUP)
+    meant = [one for one in found if asked.state in {None, one.state} and one.created_at >= since]
+    end = begin + asked.limit
+    items = [shown(one, body=asked.bodies) for one in meant[begin:end]]
+    return {"items": items, "cursor": str(end) if end < len(meant) else None}
+
+
+def _behind(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit()) or len(cursor) > MOST_DIGITS:
+        raise _no_cursor()
+    return int(cursor)
 
 
 def show(desk: Ports, asked: DeliveryAsked) -> Answer:
@@ -142,8 +161,12 @@ def _place(cursor: str | None) -> Position | None:
     try:
         return Position(from_iso(at), name)
     except ValueError:
-        errors = [{"field": "cursor", "message": "is none of a page"}]
-        raise Problem("invalid_request", "The cursor is none of a page's.", errors=errors) from None
+        raise _no_cursor() from None
+
+
+def _no_cursor() -> Problem:
+    errors = [{"field": "cursor", "message": "is none of a page"}]
+    return Problem("invalid_request", "The cursor is none of a page's.", errors=errors)
 
 
 def _delivery(desk: Ports, delivery_id: str) -> Delivery:
