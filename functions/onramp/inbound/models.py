@@ -101,8 +101,11 @@ def word_of(name: str) -> object:
 Tier = Annotated[PlanTier, word_of("PlanTier")]
 Line = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    StringConstraints(
+        min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"
+    ),
 ]
+"""Without control characters, those of eight bits included: a terminal would obey them."""
 MetaId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
 ReturnUrl = Annotated[
     str, StringConstraints(min_length=1, max_length=2000, pattern=r"^https?://[\x21-\x7e]+$")

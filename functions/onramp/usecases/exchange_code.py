@@ -293,12 +293,13 @@ def _keep(
 
     def along() -> Sequence[Stored]:
         nonlocal signup, known
+        # Who has lost the link is told so, whatever else has happened.
+        link = spent()
         # As it was read, the first time; then somebody may have written it.
         signup = known or _read(ports, signup.id)
         known = None
         if signup.waba is not None:
             raise Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
-        link = spent()
         return (signup,) if link is None else (signup, link)
 
     try:

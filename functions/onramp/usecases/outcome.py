@@ -21,7 +21,8 @@ def note_outcome(ports: Ports, signup: Signup, told: PopupOutcome) -> None:
                 FactType.SIGNUP_OUTCOME,
                 ports.clock.now(),
                 outcome=told.outcome,
-                step=told.step,
+                # The browser's word may hold anything; what is shaped like Meta's names a screen.
+                step=None if told.step is None else told.counted_step,
                 error_code=told.error_code,
                 session_id=told.session_id,
             )
