@@ -329,6 +329,35 @@ def test_a_failed_number_is_told_and_a_click_retries_it(person: Person) -> None:
     person.hears("connected")
 
 
+@pytest.mark.parametrize("meanwhile", ["onboarding", "connected"])
+def test_a_failed_number_that_somebody_else_got_going_goes_on_where_it_is(
+    person: Person, meanwhile: str
+) -> None:
+    person.api.state = "attention"
+    person.opens(signupId=SIGNUP_ID)
+    person.hears("failed")
+    person.api.moved(meanwhile)
+    person.api.turns["POST retry"] = [refuses("nothing_to_retry")]
+    person.page.click("#go")
+    person.page.wait_for_function("(status) => journey.signup.status === status", arg=meanwhile)
+    person.api.moved("connected")
+    person.hears("connected")
+    assert [failed["code"] for failed in person.heard("failed")] == ["number_failed"]
+
+
+def test_a_failed_number_that_no_retry_mends_is_told_until_it_moves(person: Person) -> None:
+    person.api.state = "attention"
+    person.api.turns["POST retry"] = [refuses("nothing_to_retry")] * 2
+    person.opens(signupId=SIGNUP_ID)
+    person.hears("failed")
+    person.page.click("#go")
+    failed = person.hears("failed", 2)
+    assert (failed["code"], failed["retryable"]) == ("nothing_to_retry", False)
+    person.api.moved("connected")
+    person.page.click("#go")
+    person.hears("connected")
+
+
 def test_a_number_that_meta_has_not_verified_is_sent_again_by_a_click(person: Person) -> None:
     person.api.turns["POST numbers"] = [refuses("number_not_verified")]
     person.opens()

@@ -226,7 +226,17 @@ export function journey(options, way) {
   /** Numbers that have failed begin again. */
   async function retry(while_) {
     works("submitting");
-    return goOn(while_, await while_(api.post("/retry", {})));
+    let heard;
+    try {
+      heard = await while_(api.post("/retry", {}));
+    } catch (error) {
+      if (error.failure?.code !== "nothing_to_retry") throw error;
+      heard = await while_(api.look());
+      signup = heard.told;
+      if (signup.status === "attention") throw error;
+      // Somebody else was faster: another tab, an operator, an event.
+    }
+    return goOn(while_, heard);
   }
 
   /** What a click does, once nothing is under way. */
