@@ -18,6 +18,7 @@ pytestmark = pytest.mark.browser
 SUCCESS = "https://wavedesk.example/done"
 LATER = "https://wavedesk.example/later"
 REFRESH = "https://wavedesk.example/new-link"
+OTHER = f"lnk01a207a232804f7b.{'s' * 43}"
 
 
 def asked(visitor: Visitor) -> list[str]:
@@ -211,6 +212,28 @@ def test_without_a_whole_link_nothing_is_asked_for(visitor: Visitor, token: str 
     assert visitor.heading() == title
     assert visitor.page.url == f"{visitor.stage.api}/signup"
     assert visitor.stage.bearers == set()
+
+
+@pytest.mark.parametrize("before", [None, f"{LINK}.cut", TOKEN])
+def test_a_link_that_is_opened_in_the_same_tab_begins_anew(visitor: Visitor, before: str | None) -> None:
+    visitor.opens(before)
+    visitor.page.evaluate("document.body.id = 'former'")
+    visitor.opens(OTHER)
+    visitor.page.locator("body:not(#former) [data-screen=welcome]").wait_for()
+    assert visitor.page.url == f"{visitor.stage.api}/signup"
+    assert any(OTHER in bearer for bearer in visitor.stage.bearers)
+
+
+def test_the_way_past_the_top_of_the_page_is_no_link(visitor: Visitor) -> None:
+    visitor.opens()
+    visitor.page.evaluate("document.body.id = 'former'")
+    visitor.page.keyboard.press("Tab")
+    visitor.page.keyboard.press("Enter")
+    visitor.page.locator("#former main:focus").wait_for()
+    visitor.page.wait_for_url(f"{visitor.stage.api}/signup")
+    visitor.page.locator("#former main:focus").wait_for()
+    visitor.page.reload()
+    visitor.screen("welcome")
 
 
 def test_a_link_that_dies_in_the_middle_is_told(visitor: Visitor) -> None:

@@ -2,7 +2,7 @@
 
 import { el, icon } from "./dom.js";
 import { begin } from "./journey.js";
-import { addressOf, current, settle } from "./links.js";
+import { addressOf, current, fromAddress, settle } from "./links.js";
 import { DEAD } from "./problems.js";
 import * as screens from "./screens.js";
 import * as service from "./service.js";
@@ -322,5 +322,13 @@ function first() {
   start().catch(() => setTimeout(first, AGAIN_MS));
 }
 
+/** Another link in this tab loads nothing by itself: begin anew with it. */
+function anotherLink() {
+  // The way past the top of the page is none, and out of the address bar a reload does not take it for one.
+  if (location.hash === place("skip").hash) fromAddress();
+  else if (location.hash) location.reload();
+}
+
+addEventListener("hashchange", anotherLink);
 watchConnection((offline) => state.shown && tellConnection(offline));
 first();
