@@ -205,6 +205,9 @@ def test_a_dead_link_without_a_way_to_a_new_one_says_whom_to_ask(visitor: Visito
         (None, "Please open this page by your link"),
         (f"{LINK}.cut", "This link does not work"),
         ("<img src=x onerror=alert(1)>", "This link does not work"),
+        ("%ff", "This link does not work"),
+        (f"{LINK}.%E0%A4%A", "This link does not work"),
+        (f"{TOKEN}%ff", "This link does not work"),
     ],
 )
 def test_without_a_whole_link_nothing_is_asked_for(visitor: Visitor, token: str | None, title: str) -> None:

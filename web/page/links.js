@@ -37,9 +37,18 @@ function read(kept) {
 const write = (kept, links) => kept.setItem(KEY, JSON.stringify(links.slice(0, 8)));
 const idOf = (token) => token.slice(0, token.indexOf("."));
 
+/** A text without its percent escapes; with them when they stand for nothing, and then it is no link. */
+function plain(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** The token in the fragment, taken out of the address bar and so out of the history; null when there is none. */
 export function fromAddress() {
-  const token = decodeURIComponent(location.hash.slice(1).replace(/%(?![0-9a-f]{2})/gi, ""));
+  const token = plain(location.hash.slice(1).replace(/%(?![0-9a-f]{2})/gi, ""));
   if (!location.hash) return null;
   history.replaceState(null, "", location.pathname + location.search);
   return token || null;
