@@ -415,6 +415,22 @@ def test_a_link_leads_through_a_page_of_ones_own_and_back(
 
 
 @pytest.mark.browser
+def test_a_page_of_ones_own_without_a_link_asks_for_one_and_takes_it_in_the_same_tab(
+    browser: Any, onramp: Stage, module: str
+) -> None:
+    files = {"own-page.html": block("own-page.html"), "onramp.js": module}
+    with visiting(browser, onramp, files) as visitor:
+        visitor.web.comes()
+        visitor.page.goto(f"{PAGE}/own-page.html")
+        visitor.reads("Please open this page by your link.")
+        assert visitor.page.evaluate("sessionStorage.length") == 0
+        assert visitor.web.asked == []
+        visitor.page.goto(f"{PAGE}/own-page.html#{visitor.web.link()}")
+        visitor.page.wait_for_function("!document.querySelector('#connect').disabled")
+        assert visitor.page.url == f"{PAGE}/own-page.html"
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("numbers", [1, 2])
 def test_the_lines_without_a_popup_connect_a_number(browser: Any, onramp: Stage, numbers: int) -> None:
     built = MODULE.with_name("onramp-redirect.js").read_text(encoding="utf-8")
