@@ -28,6 +28,8 @@ PAGE: Final = 5
 """Channels on a page of 360dialog's list."""
 MOST_READS: Final = 300
 """Single reads that a few days of one number may cost at the very most."""
+WAITED: Final = frozenset({"channel_never_came", "channel_stuck"})
+"""Failures of numbers that have waited for a week for what never came."""
 ENDS: Final = frozenset({"request_cancellation", "process_cancellation", "remove"})
 BUTTONS: Final = ("request_cancellation", "revoke_cancellation", "process_cancellation", "remove", "return")
 
@@ -247,8 +249,12 @@ class Life(Chaos):
             return
         own = hub.channels.get(number.channel_id or "")
         lives = own.state == "live" if own else any(hub.channels[name].state == "live" for name in alive)
+        if number.failure is not None and number.failure.code in WAITED and not lives:
+            # Its channel ended, or stopped, on its way, and the week is over since its last retry.
+            assert number.failure.retryable, shown
+            return
         if number.next_step is Step.LOOK and not lives:
-            # Its channel ended, or stopped, on its way: it fails when it has waited for a week.
+            # The same, and the week is not over.
             assert number.due_at is not None, shown
             assert self.world.clock.now() - number.waits_since < LONGEST_WAIT + LONGEST_LOOK, shown
             return
