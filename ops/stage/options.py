@@ -60,7 +60,7 @@ Region = Annotated[
     str | None,
     typer.Option(
         "--region",
-        help="AWS region (default: [stage] region, else that of the credentials).",
+        help="AWS region (default: [stage] region, else $AWS_REGION, else that of the credentials).",
         rich_help_panel=PANEL,
     ),
 ]

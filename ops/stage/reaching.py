@@ -1,6 +1,7 @@
 """Which stage a command line names, and the way to it; the same options for every subcommand."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,7 +54,8 @@ def locate(given: Where, **aws_options: Any) -> Reached:  # noqa: ANN401 - field
     """
     values, overrides = locate_values(given)
     aws = Aws(
-        region=given.region or values.text("stage.region") or None,
+        # The variable of the other tools, which boto3 does not read.
+        region=given.region or values.text("stage.region") or os.environ.get("AWS_REGION") or None,
         profile=given.profile,
         endpoint=given.endpoint_url or _local_endpoint(values),
         **aws_options,

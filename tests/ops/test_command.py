@@ -153,6 +153,18 @@ def test_what_cannot_begin(
     assert told in json.loads(shown.out)["problem"]["detail"]
 
 
+def test_the_region_of_the_environment_counts_last(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert doctor("--stage", "dev") == 2
+    assert "there is no stack Onramp-dev in eu-west-1" in capsys.readouterr().err
+    assert doctor("--stage", "dev", "-c", "stage.region=eu-north-1") == 2
+    assert "in eu-north-1" in capsys.readouterr().err
+    assert doctor("--stage", "dev", "--region", "eu-central-1") == 2
+    assert "in eu-central-1" in capsys.readouterr().err
+
+
 def test_local_without_a_local_run(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
