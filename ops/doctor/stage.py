@@ -137,12 +137,16 @@ def _return_origins(links: str | None) -> dict[str, object]:
         origins = members(mapping(json.loads(links or "{}")).get("return_origins"))
     except ValueError:
         return {}
-    return {"links.return_origins": json.dumps(origins)} if origins else {}
+    return {"links.return_origins": origins} if origins else {}
 
 
 def _redirect_uris(addresses: str | None) -> dict[str, object]:
     """The pages that a signup without a popup may come back to, of which the same is true."""
-    return {"meta.redirect_uris": addresses} if addresses and addresses != "[]" else {}
+    try:
+        uris = members(json.loads(addresses or "[]"))
+    except ValueError:
+        return {}
+    return {"meta.redirect_uris": uris} if uris else {}
 
 
 def _standard_flow(flows: str | None) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Stack, settings, queues, table, schedules, clock."""
 
+import json
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -8,8 +9,11 @@ import pytest
 
 from infra.cards import CARDS
 from infra.environment import ResourceNames, environment_of
+from ops import ROOT
 from ops.doctor.findings import Level
+from ops.doctor.stage import local_values
 from ops.stage.aws import DeployedFunction, StackFacts
+from ops.stage.configuration import read_values
 from tests.ops.conftest import API, ISSUER, NOW, Case, pretend, values
 
 GRAPH_HOST = "https://graph.facebook.com"
@@ -87,6 +91,28 @@ def deployed(**changes: str) -> dict[Any, DeployedFunction]:
         )
         for name in CARDS
     }
+
+
+def test_a_local_run_that_is_well_is_told_so(case: Case) -> None:
+    local = read_values(ROOT / "config" / "local.toml", stage="local")
+    config = local.checked()
+    assert config is not None
+    names = ResourceNames(**dict.fromkeys(ResourceNames.__dataclass_fields__, "physical"))
+    environment = environment_of(function="signup_queries", config=config, resources=names)
+    # A run puts its pages on ports that are free.
+    environment["META_REDIRECT_URIS"] = '["http://127.0.0.1:41234/"]'
+    environment |= {"SIGNUP_LINKS": json.dumps({"days": 7, "return_origins": ["http://127.0.0.1:41234"]})}
+    found = local_values(local, {"signup_queries": DeployedFunction(physical="f", environment=environment)})
+    assert found["meta.redirect_uris"] == ["http://127.0.0.1:41234/"]
+    assert found["links.return_origins"] == ["http://127.0.0.1:41234"]
+    case.stage.values = local.changed(found)
+    assert case.find("configuration").level is Level.OK
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "{}"])
+def test_addresses_that_a_local_run_does_not_tell_stay_those_of_the_file(text: str) -> None:
+    environment = {"META_REDIRECT_URIS": text, "SIGNUP_LINKS": text}
+    assert local_values(values(), {"f": DeployedFunction(physical="f", environment=environment)}) == {}
 
 
 def authorizer(issuer: str = ISSUER, audience: str = "onramp") -> dict[str, Any]:
