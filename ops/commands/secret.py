@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from onramp.domain.records import HUB
 from ops.commands.hubs import Hub
 from ops.doctor.secret import (
     AT,
@@ -20,6 +21,7 @@ from ops.doctor.secret import (
     PLATFORM,
     TEXTS,
     Names,
+    hub_names,
     is_placeholder,
     key_problem,
     names_of,
@@ -77,14 +79,24 @@ def forget(run: Run, hub: Hub = None) -> None:
     Webhooks signed with the former platform secret are refused then.
     """
     with run.reached() as found:
+        name = _platform_of(found, hub)
         content = _content(found)
-        name = f"{PLATFORM}{AT}{hub}" if hub else PLATFORM
         secrets = content.get(name)
         if not isinstance(secrets, list) or len(secrets) < KEPT:
             run.console.answer({"written": []}, "there is one platform secret only; nothing to forget")
             return
         _write(found, {**content, name: secrets[:1]})
     run.console.answer({"written": [name]}, "written: the newest platform secret only")
+
+
+def _platform_of(found: Reached, hub: str | None) -> str:
+    """The name of a hub's platform secrets. Raises `Failed` when the configuration has no such hub."""
+    if hub in {None, HUB}:
+        return PLATFORM
+    hubs = hub_names(found.values)
+    if hub not in hubs:
+        raise Failed(f"there is no hub {hub}; there are {', '.join((HUB, *hubs))}")
+    return f"{PLATFORM}{AT}{hub}"
 
 
 @command(app, "undo")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ops.doctor.secret import AT, PLATFORM
 from tests.ops.conftest import PLATFORM_SECRET, SECRET, Case, Desk
 
 NEW = "a-new-value-9a8b7c"
@@ -92,6 +93,25 @@ def test_a_platform_secret_is_rotated_in_two_steps(desk: Desk, case: Case) -> No
 def test_one_platform_secret_in_place_of_all(desk: Desk, case: Case) -> None:
     assert desk.run("secret", "set", "platform_secrets", "--only", given=f"{NEW}\n") == 0
     assert stored(case)["platform_secrets"] == [NEW]
+
+
+def test_a_rotation_ends_for_the_hub_that_is_named(desk: Desk, case: Case) -> None:
+    of_emea = f"{PLATFORM}{AT}emea"
+    case.configure(hubs__emea={"partner_id": "emeaPA", "solution_id": "323456789012345"})
+    both = {PLATFORM: [NEW, PLATFORM_SECRET], of_emea: [NEW, "a-former-value-1"]}
+    case.put_secret(SECRET | both)
+    assert desk.run("secret", "forget", "--hub", "default") == 0
+    assert desk.out == "written: the newest platform secret only\n"
+    assert stored(case) == SECRET | both | {PLATFORM: [NEW]}
+    assert desk.run("secret", "forget", "--hub", "emea") == 0
+    assert stored(case) == SECRET | {PLATFORM: [NEW], of_emea: [NEW]}
+
+
+def test_a_hub_that_is_none_is_refused(desk: Desk, case: Case) -> None:
+    case.put_secret(SECRET | {PLATFORM: [NEW, PLATFORM_SECRET]})
+    assert desk.run("secret", "forget", "--hub", "nope") == 1
+    assert "there is no hub nope; there are default" in desk.err
+    assert stored(case)[PLATFORM] == [NEW, PLATFORM_SECRET]
 
 
 def test_the_last_change_is_taken_back(desk: Desk, case: Case) -> None:
