@@ -72,7 +72,7 @@ from infra.config_values import (
     wants,
 )
 from infra.grants import Feature
-from infra.mistakes import Mistake, Model, broken_rules, examine
+from infra.mistakes import Mistake, Model, broken_rules, examine, put_into
 from onramp.domain.notifications import TRY_SECONDS
 
 __all__ = [
@@ -101,6 +101,8 @@ __all__ = [
     "load_config",
     "mistakes_in",
     "overridable_values",
+    "overridden",
+    "read_toml",
 ]
 
 DEFAULT_RETRY_SCHEDULE = (5, 30, 300, 1800, 7200, 18000, 36000, 36000)
@@ -631,6 +633,18 @@ def mistakes_in(
     return examine(_MODEL, raw, overrides or {}, RULES, around or Around())[1]
 
 
+def overridden(raw: Mapping[str, Any], overrides: Mapping[str, object]) -> dict[str, Any]:
+    """The content of a configuration file with the values of this run in it, as the deployment reads them.
+
+    Raises:
+        ConfigError: an override names no value, or its text cannot be read.
+    """
+    content, mistakes = put_into(_MODEL, raw, overrides)
+    if mistakes:
+        raise ConfigError("\n".join(f"-c {one.name}: {one.told}" for one in mistakes))
+    return content
+
+
 def load_config(
     *,
     directory: Path,
@@ -656,7 +670,7 @@ def load_config(
         raise ConfigError(f"stage {stage!r}: use lower-case letters, digits and hyphens")
     file = path or directory / f"{stage}.toml"
     place = str(path) if path else f"{directory.name}/{file.name}"
-    raw = _read_toml(file, place)
+    raw = read_toml(file, place)
     around = replace(around or Around(), stage=stage)
     content, mistakes = examine(_MODEL, raw, overrides or {}, RULES, around)
     if mistakes:
@@ -664,7 +678,8 @@ def load_config(
     return DeploymentConfig.model_validate(content)
 
 
-def _read_toml(path: Path, place: str) -> dict[str, Any]:
+def read_toml(path: Path, place: str) -> dict[str, Any]:
+    """The content of a configuration file, right or not. Raises `ConfigError`, which calls it `place`."""
     try:
         # Some editors put a mark in front of UTF-8.
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))

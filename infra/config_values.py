@@ -203,7 +203,11 @@ def is_public(host: str) -> bool:
 
 
 def _json(value: object) -> object:
-    if isinstance(value, dict) and (path := _no_json("", value)) is not None:
+    try:
+        path = _no_json("", value) if isinstance(value, dict) else None
+    except RecursionError as error:
+        raise ValueError("is nested too deep") from error
+    if path is not None:
         raise ValueError(f"{path.lstrip('.')} is nothing that JSON knows: use texts, numbers, lists, tables")
     return value
 

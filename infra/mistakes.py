@@ -120,9 +120,8 @@ def examine(
     Returns:
         The content with the overrides, and the mistakes in the order of the file.
     """
-    content = {name: dict(value) if isinstance(value, Mapping) else value for name, value in raw.items()}
-    reading = _Reading(model, content, overrides)
-    _apply(reading)
+    reading = _begun(model, raw, overrides)
+    content = reading.content
     for section in model.sections:
         _read_section(reading, section)
     for name in model.tables:
@@ -136,6 +135,21 @@ def examine(
     order |= {name: position for position, name in enumerate(sections)}
     reading.mistakes.sort(key=lambda one: order.get(one.name.partition(".")[0], len(order)))
     return content, reading.mistakes
+
+
+def put_into(
+    model: Model, raw: Mapping[str, Any], overrides: Mapping[str, object]
+) -> tuple[dict[str, Any], list[Mistake]]:
+    """A file's content with overrides in it, and those of them that name no value or cannot be read."""
+    reading = _begun(model, raw, overrides)
+    return reading.content, reading.mistakes
+
+
+def _begun(model: Model, raw: Mapping[str, Any], overrides: Mapping[str, object]) -> _Reading:
+    content = {name: dict(value) if isinstance(value, Mapping) else value for name, value in raw.items()}
+    reading = _Reading(model, content, overrides)
+    _apply(reading)
+    return reading
 
 
 def broken_rules(values: Mapping[str, object], rules: Sequence[Rule], around: Around) -> list[Mistake]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ops.doctor.catalogue import Check
-from ops.doctor.checks import identity, stack
+from ops.doctor.checks import identity
 from ops.doctor.checks.capacity import account_limit
 from ops.doctor.findings import Finding, fail, ok, together, warn
 from ops.doctor.stage import Stage
@@ -86,7 +86,7 @@ def configuration(stage: Stage) -> Finding:
         fail(f"{name}: {why}", f"Mend {stage.values.place}; config/example.toml explains every value.")
         for name, why in stage.values.problems()
     ]
-    return together([*problems, *stack.example_values(stage)], f"{stage.values.place} can be used")
+    return together(problems, f"{stage.values.place} can be used")
 
 
 def issuer(stage: Stage) -> Finding:

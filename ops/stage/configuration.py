@@ -1,17 +1,17 @@
 """The stage's configuration file, read leniently: what is wrong with it is a finding, not the end."""
 
-import json
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from infra.config import LOCAL_STAGE, DeploymentConfig, mistakes_in, overridable_values
-from infra.config_rules import Around
+from infra.config import LOCAL_STAGE, ConfigError, DeploymentConfig, mistakes_in, overridden, read_toml
+from infra.config_rules import EXAMPLE_STAGE, EXAMPLES, Around
+
+_MAY_BE_EXAMPLES: Final = (LOCAL_STAGE, EXAMPLE_STAGE)
 
 
 class UnusableError(Exception):
@@ -68,17 +68,18 @@ class Values:
         section, _, key = name.partition(".")
         table = self.example.get(section)
         given = table.get(key) if isinstance(table, Mapping) else None
-        return given is not None and not self.is_local and given == self.get(name)
+        return given is not None and self.stage not in _MAY_BE_EXAMPLES and given == self.get(name)
 
     def changed(self, values: Mapping[str, object]) -> "Values":
         """These values with others in their place, by ``section.key``."""
-        raw = {
-            section: dict(table) if isinstance(table, Mapping) else {} for section, table in self.raw.items()
-        }
+        raw = {name: dict(table) if isinstance(table, Mapping) else table for name, table in self.raw.items()}
         for name, value in values.items():
-            section, _, key = name.partition(".")
-            raw.setdefault(section, {})[key] = value
-        return Values(place=self.place, stage=self.stage, raw=raw, example=self.example)
+            section, _, key = name.rpartition(".")
+            table = raw.setdefault(section, {}) if section else raw
+            # What stands in place of a section stays, to be told of.
+            if isinstance(table, dict):
+                table[key] = value
+        return replace(self, raw=raw)
 
     def checked(self) -> DeploymentConfig | None:
         """The configuration as the deployment reads it; None when it would refuse it."""
@@ -89,7 +90,11 @@ class Values:
 
     def problems(self) -> list[tuple[str, str]]:
         """What the deployment would refuse: name of the value, and why."""
-        return [(one.name, one.told) for one in mistakes_in(self.raw, around=Around(stage=self.stage))]
+        found = [(one.name, one.told) for one in mistakes_in(self.raw, around=Around(stage=self.stage))]
+        told = {name for name, _ in found}
+        # The deployment compares these only when all of them are there and can be read.
+        nobodys = [name for name in EXAMPLES if name not in told and self.is_example(name)]
+        return found + [(name, "is still the one of example.toml; put your own") for name in nobodys]
 
 
 def read_values(
@@ -108,38 +113,25 @@ def read_values(
     """
     if not re.fullmatch(r"[a-z0-9-]+", stage):
         raise UnusableError(f"stage {stage!r}: use lower-case letters, digits and hyphens")
-    values = Values(
+    try:
+        raw = overridden(_read_toml(path), overrides or {})
+    except ConfigError as error:
+        raise UnusableError(str(error)) from error
+    return Values(
         place=f"{path.parent.name}/{path.name}",
         stage=stage,
-        raw=_read_toml(path),
+        raw=raw,
         example=_read_toml(example) if example is not None and example.exists() else {},
     )
-    known = overridable_values()
-    for name in overrides or {}:
-        if name not in known:
-            raise UnusableError(f"-c {name}: there is no such value; there are {', '.join(known)}")
-    return values.changed({name: _parsed(name, text) for name, text in (overrides or {}).items()})
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UnusableError(f"{path}: not TOML: {error}") from error
-    except OSError as error:
-        raise UnusableError(f"{path}: {error.strerror or 'cannot be read'}") from error
-
-
-def _parsed(name: str, text: str) -> object:
-    """An override as its field wants it; numbers may stay text, for the deployment reads them so too."""
-    if text.lstrip().startswith(("[", "{")):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UnusableError(f"-c {name}: not JSON: {error}") from error
-    if get_origin(_field(name).annotation) is tuple:
-        return [item.strip() for item in text.split(",") if item.strip()]
-    return text
+        return read_toml(path, str(path))
+    except ConfigError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise UnusableError(f"{path}: No such file; copy config/example.toml to it") from error
+        raise UnusableError(str(error)) from error
 
 
 def _field(name: str) -> Any:  # noqa: ANN401 - pydantic's FieldInfo

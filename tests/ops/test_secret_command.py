@@ -97,7 +97,7 @@ def test_one_platform_secret_in_place_of_all(desk: Desk, case: Case) -> None:
 
 def test_a_rotation_ends_for_the_hub_that_is_named(desk: Desk, case: Case) -> None:
     of_emea = f"{PLATFORM}{AT}emea"
-    case.configure(hubs__emea={"partner_id": "emeaPA", "solution_id": "323456789012345"})
+    case.configure(hubs={"emea": {"partner_id": "emeaPA", "solution_id": "323456789012345"}})
     both = {PLATFORM: [NEW, PLATFORM_SECRET], of_emea: [NEW, "a-former-value-1"]}
     case.put_secret(SECRET | both)
     assert desk.run("secret", "forget", "--hub", "default") == 0

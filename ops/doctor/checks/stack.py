@@ -30,8 +30,6 @@ HAVE_CHECKS: Final = (
     "messaging.webhook_url",
 )
 """Values with a check of their own: `configuration` leaves them to it."""
-IDS: Final = ("partner.partner_id", "meta.app_id")
-"""Values of which `example.toml` has some that are nobody's."""
 _GOOD: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 _REDEPLOY: Final = "Run `cdk deploy` for this stage."
 _OURS: Final = "deployed"
@@ -72,14 +70,7 @@ def configuration(stage: Stage) -> Finding:
         for name, why in values.problems()
         if not name.startswith(HAVE_CHECKS)
     ]
-    return together([*findings, *example_values(stage)], f"{values.place} can be used")
-
-
-def example_values(stage: Stage) -> Iterator[Finding]:
-    """Ids that are still nobody's."""
-    for name in IDS:
-        if stage.values.is_example(name):
-            yield fail(f"{name} is still the one of example.toml", f"Put your own into {stage.values.place}.")
+    return together(findings, f"{values.place} can be used")
 
 
 def deployed_settings(stage: Stage) -> Finding:
