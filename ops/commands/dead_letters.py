@@ -8,6 +8,7 @@ import typer
 
 from ops.desk import Desk
 from ops.running import Run, command, group
+from ops.stage.configuration import UnusableError
 
 type Json = dict[str, Any]
 
@@ -82,6 +83,7 @@ def redrive(
     """
     with run.desk() as desk:
         if dry_run:
+            _require_way_back(desk, queue)
             found = desk.ask("dead-letters.list", queue=queue, reason=reason, letter_id=letter, limit=500)
             count = len(found["items"])
             result = {"dry_run": True, "count": count, "reasons": found["reasons"], "whole": found["whole"]}
@@ -99,6 +101,12 @@ def purge(run: Run, queue: Queue, reason: Reason = None, letter: Letter = None) 
     with run.desk() as desk:
         moved = _move(run, desk, "dead-letters.purge", queue, 1000, reason=reason, letter_id=letter)
     run.console.answer(moved, f"{moved['moved']} of {queue} thrown away: {_told(moved['reasons'])}")
+
+
+def _require_way_back(desk: Desk, queue: str) -> None:
+    """Raise `UnusableError` for a queue whose letters the desk would not send back."""
+    if any(row["queue"] == queue and not row["returns"] for row in desk.items("dead-letters.queues")):
+        raise UnusableError(f"what {queue} has given up cannot be sent back")
 
 
 def _move(run: Run, desk: Desk, name: str, queue: str, rate: int, **meant: str | None) -> Json:

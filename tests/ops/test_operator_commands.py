@@ -288,7 +288,19 @@ def test_a_redrive_goes_page_by_page_and_not_faster_than_it_may(
     assert {arguments["limit"] for _, arguments in operator.asked} == {5}
 
 
+def test_a_dry_run_is_refused_where_nothing_can_be_sent_back(operator: AtDesk) -> None:
+    queues = [
+        {"queue": "jobs", "count": 0, "returns": True},
+        {"queue": "schedules", "count": 1, "returns": False},
+    ]
+    operator.answers["dead-letters.queues"] = {"items": queues, "cursor": None}
+    assert operator.run("dead-letters", "redrive", "schedules", "--dry-run") == 2
+    assert "cannot be sent back" in operator.err
+    assert operator.out == ""
+
+
 def test_a_dry_run_moves_nothing(operator: AtDesk) -> None:
+    operator.answers["dead-letters.queues"] = {"items": [], "cursor": None}
     operator.answers["dead-letters.list"] = {
         "items": [{"id": "1"}, {"id": "2"}],
         "reasons": {"unreadable": 2},
@@ -297,7 +309,7 @@ def test_a_dry_run_moves_nothing(operator: AtDesk) -> None:
     }
     assert operator.run("dead-letters", "redrive", "events", "--reason", "unreadable", "--dry-run") == 0
     assert operator.out == "2 would go back to events: 2 unreadable\n"
-    assert [name for name, _ in operator.asked] == ["dead-letters.list"]
+    assert [name for name, _ in operator.asked] == ["dead-letters.queues", "dead-letters.list"]
 
 
 def test_letters_are_thrown_away_only_when_that_is_said(operator: AtDesk) -> None:
