@@ -1,15 +1,18 @@
 """The command ``onramp``: a table of its areas."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 import typer
 from typer.main import get_command
 
-from ops.console import COULD_NOT_BEGIN, Console
+from ops.console import COULD_NOT_BEGIN, FAILED, Console
 from ops.running import group
 
 ALONE: Final[Mapping[str, str]] = MappingProxyType(
@@ -66,6 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         ended = get_command(application(*words[:1])).main(words, prog_name="onramp", standalone_mode=False)
+        sys.stdout.flush()
+    except OSError as error:
+        _discard_output()
+        Console(command="").note(f"onramp: {error.strerror or type(error).__name__}")
+        return FAILED
     except typer.TyperException as wrong:
         named = getattr(getattr(wrong, "ctx", None), "command_path", "onramp")
         console = Console(command=named.partition(" ")[2], as_json="--json" in words)
@@ -73,6 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.note(f"`{named} --help` says what it takes")
         return COULD_NOT_BEGIN
     return int(ended or 0)
+
+
+def _discard_output() -> None:
+    """What could not be written is not tried again when the process ends."""
+    with suppress(OSError), Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def application(word: str = "") -> typer.Typer:

@@ -176,6 +176,9 @@ def ended(console: Console, work: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         console.note("interrupted")
         return INTERRUPTED
+    except EOFError:
+        console.problem("could_not_begin", "the input ended before an answer; nothing is done")
+        return COULD_NOT_BEGIN
     except Refused as refused:
         more = {name: value for name, value in refused.problem.items() if name not in {"code", "detail"}}
         console.problem(refused.code, str(refused), **more)

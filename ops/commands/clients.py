@@ -10,7 +10,7 @@ import typer
 
 from ops.console import DONE
 from ops.desk import Desk, Refused
-from ops.running import Run, command, group
+from ops.running import Failed, Run, command, group
 from ops.stage.configuration import UnusableError
 
 type Json = dict[str, Any]
@@ -66,6 +66,8 @@ def export(
 ) -> None:
     """Give everything that is known of a person as JSON, without tokens and keys."""
     who = _named(email=email, signup_id=signup, phone_number_id=number, digits=digits, tenant=tenant)
+    if to is not None and (to.is_dir() or not to.parent.is_dir()):
+        raise UnusableError(f"{to} is no place for a file")
     with run.desk() as desk:
         items: list[Json] = []
         counts: Json = {}
@@ -76,7 +78,10 @@ def export(
     if to is None:
         run.console.answer(result, json.dumps(result, ensure_ascii=False, indent=2))
         return
-    to.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    try:
+        to.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Failed(f"{to} cannot be written: {error.strerror}") from error
     run.console.answer({"file": str(to), "counts": counts})
 
 

@@ -43,7 +43,7 @@ def listen(
     Each is posted with the id and body that the endpoint gets, signed with a secret made for this run alone:
     an endpoint's own secret is shown once, when it is made.
     """
-    if urlsplit(address).hostname not in LOOPBACK:
+    if not _is_here(address):
         raise UnusableError(f"{address} is not on this machine: say http://localhost:<port>/<path>")
     secret = secret_of(secrets.token_bytes(SECRET_BYTES))
     with run.desk() as desk, httpx.Client(timeout=PATIENCE, trust_env=False) as client:
@@ -55,6 +55,13 @@ def listen(
                 {**delivery, "forwarded": status},
                 f"{delivery['created_at']} {delivery['type']} {delivery['message_id']}: {status}",
             )
+
+
+def _is_here(address: str) -> bool:
+    try:
+        return urlsplit(address).hostname in LOOPBACK and bool(httpx.URL(address).host)
+    except (ValueError, httpx.InvalidURL):
+        return False
 
 
 def live(

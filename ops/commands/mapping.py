@@ -60,16 +60,19 @@ def read(path: Path) -> Rows:
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     head = text.partition("\n")[0]
     reader = csv.DictReader(text.splitlines(), delimiter=";" if ";" in head and "," not in head else ",")
-    for row in reader:
-        if None in row:
-            raise UnusableError(f"{path}, line {reader.line_num}: more fields than the first line names")
-        yield f"{path}, line {reader.line_num}", dict(row)
+    try:
+        for row in reader:
+            if None in row:
+                raise UnusableError(f"{path}, line {reader.line_num}: more fields than the first line names")
+            yield f"{path}, line {reader.line_num}", dict(row)
+    except csv.Error as error:
+        raise UnusableError(f"{path}: {error}, behind line {reader.line_num}") from error
 
 
 def _json_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnusableError(f"{path} is not JSON") from error
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise UnusableError(f"{path} must hold a list of objects")

@@ -372,3 +372,17 @@ def test_a_row_that_makes_no_sense_is_named(tmp_path: Path, text: str, says: str
 def test_a_json_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(UnusableError):
         rows(tmp_path, text, "whose.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("deep.json", "[" * 100_000, "is not JSON"),
+        ("long.csv", "email,tenant\n" + "a" * 200_000 + ",acme\n", "field larger than"),
+    ],
+)
+def test_a_file_that_nobody_can_read_is_told_of(tmp_path: Path, name: str, text: str, says: str) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(UnusableError, match=says):
+        mapping.read(file)

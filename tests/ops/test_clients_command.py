@@ -87,3 +87,12 @@ def test_an_export_is_all_parts_together_also_in_a_file(at_desk: AtDesk, tmp_pat
     assert at_desk.run("clients", "export", "--email", "a@b.example", "--to", str(file), "--json") == 0
     assert json.loads(file.read_text(encoding="utf-8"))["items"] == [one, other]
     assert at_desk.result()["file"] == str(file)
+
+
+@pytest.mark.parametrize("place", ["none/x", "."])
+def test_a_place_that_takes_no_file_is_refused_before_anything_is_read(
+    at_desk: AtDesk, tmp_path: Path, place: str
+) -> None:
+    assert at_desk.run("clients", "export", "--email", "a@b.example", "--to", str(tmp_path / place)) == 2
+    assert "is no place for a file" in at_desk.err
+    assert at_desk.asked == []

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from ops import cli, desk
+from ops.commands import listen
 from ops.console import Console
 from ops.desk import NoAnswer, Refused
 from ops.running import Run, command, group, moment, one_of
@@ -219,3 +221,22 @@ def test_only_the_area_that_is_meant_is_loaded(words: tuple[str, ...]) -> None:
     loaded = set(done.stdout.split())
     assert f"ops.commands.{words[0]}" in loaded
     assert not loaded & {"ops.commands.release", "ops.preflight.command", "ops.doctor.command"}
+
+
+def test_an_output_that_takes_no_more_is_told_in_one_line() -> None:
+    said = [sys.executable, "-m", "ops", "config", "check", "--stage", "local"]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(said, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "onramp: No space left on device\n")
+
+
+def test_a_question_that_nobody_answers_ends_with_2(at_desk: AtDesk) -> None:
+    at_desk.answers["things.list"] = lambda _: (_ for _ in ()).throw(EOFError)
+    assert at_desk.run("things", "list") == 2
+    assert "the input ended before an answer" in at_desk.err
+
+
+def test_only_addresses_of_this_machine_are_listened_for() -> None:
+    for address in ("http://[::1", "https://other.test", "http://localhost:x"):
+        assert not listen._is_here(address)
+    assert listen._is_here("http://[::1]:8000/x")
