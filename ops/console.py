@@ -124,7 +124,7 @@ class Console:
         """Why it ends: on standard error, and for a machine on standard output, too."""
         if self.as_json:
             self._envelope({"problem": {"code": code, "detail": detail, **more}})
-        self.note(f"onramp {self.command}: {detail}")
+        self.note(f"onramp {self.command}: {detail}{_reasons(more.get('errors'))}")
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[str], None]]:
@@ -164,6 +164,13 @@ def _reader(name: str) -> Callable[[Row], object]:
         return there
 
     return read
+
+
+def _reasons(errors: object) -> str:
+    """What a problem says of each field, to stand behind its text."""
+    found = [one for one in errors if isinstance(one, Mapping)] if isinstance(errors, list) else []
+    told = "; ".join(f"{one.get('field')}: {one['message']}" for one in found if one.get("message"))
+    return f" ({told})" if told else ""
 
 
 def _told(value: object) -> str:

@@ -1,7 +1,9 @@
 """`onramp links`: an address that is told once, a list, and a question before a link is taken back."""
 
+import json
 from typing import Any
 
+from ops.desk import Refused
 from tests.ops.conftest import AtDesk
 
 LINK: dict[str, Any] = {"id": "01a2", "status": "open", "signup_id": "f" * 32, "reference": None}
@@ -26,6 +28,17 @@ def test_what_is_no_plan_is_asked_of_nobody(at_desk: AtDesk) -> None:
     assert at_desk.run("links", "create", *WHO, "--plan", "gold") == 2
     assert at_desk.run("links", "list") == 2
     assert at_desk.asked == []
+
+
+def test_why_a_field_is_refused_is_told(at_desk: AtDesk) -> None:
+    errors = [{"field": "success_url", "message": "is at none of return_origins"}, {"field": "days"}, "x"]
+    problem = {"code": "invalid_request", "detail": "Not valid: success_url.", "errors": errors}
+    at_desk.answers["links.create"] = Refused(problem)
+    given = ("--success-url", "https://evil.example")
+    assert at_desk.run("links", "create", *WHO, *given, "--json") == 2
+    told = "Not valid: success_url. (success_url: is at none of return_origins)"
+    assert at_desk.err == f"onramp links create: {told}\n"
+    assert json.loads(at_desk.out)["problem"] == problem
 
 
 def test_a_tenants_links_are_listed(at_desk: AtDesk) -> None:
