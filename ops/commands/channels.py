@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from onramp.domain.text import from_iso
 from ops.commands import cost, mapping
 from ops.commands.hubs import Hub
 from ops.commands.keys import Keys
@@ -95,7 +97,7 @@ def census(
             cost.tell(run, desk, hub=hub)
         found = desk.ask("channels.census", wake=wake, hub=hub)
         run.console.answer(found)
-        if found["woken"] and found["not_before"]:
+        if found["woken"] and found["not_before"] and from_iso(found["not_before"]) > datetime.now(UTC):
             run.console.note(f"a round begins at {found['not_before']} at the earliest")
 
 

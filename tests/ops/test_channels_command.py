@@ -112,14 +112,21 @@ def test_no_orphan_is_no_failure(operator: AtDesk) -> None:
 
 
 def test_the_census_is_woken_and_the_last_one_shown(operator: AtDesk) -> None:
-    found = {"woken": True, "not_before": "2026-11-27T04:10:00.000Z", "channels": 7, "unknown": []}
+    found = {"woken": True, "not_before": "2100-11-27T04:10:00.000Z", "channels": 7, "unknown": []}
     operator.answers["channels.census"] = found
     assert operator.run("channels", "census", "--json") == 0
     assert operator.result()["channels"] == 7
-    assert "begins at 2026-11-27T04:10:00.000Z at the earliest" in operator.err
+    assert "begins at 2100-11-27T04:10:00.000Z at the earliest" in operator.err
     operator.answers["channels.census"] = {**found, "woken": False}
     assert operator.run("channels", "census", "--no-wake") == 0
     assert operator.asked[-1] == ("channels.census", {"wake": False})
+
+
+def test_a_census_that_may_begin_at_once_is_not_put_off_by_a_word(operator: AtDesk) -> None:
+    found = {"woken": True, "not_before": "2020-11-27T04:10:00.000Z", "channels": 7}
+    operator.answers["channels.census"] = found
+    assert operator.run("channels", "census") == 0
+    assert "at the earliest" not in operator.err
 
 
 def test_a_call_that_has_to_wait_comes_again_and_says_so(operator: AtDesk, slept: list[float]) -> None:
