@@ -1,6 +1,6 @@
 """``onramp status``: what rings, what waits, what has been given up, what is switched off. Reads only."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from onramp.domain.text import iso
@@ -14,6 +14,8 @@ from ops.stage.reaching import Reached
 
 OVERDUE: Final = 20
 """Overdue records that are named."""
+SWEPT_WITHIN: Final = timedelta(minutes=2)
+"""So late is what the sweep has not come to yet."""
 app = group("What goes on.")
 
 
@@ -67,6 +69,5 @@ def _overdue(found: Reached) -> list[str]:
         ExpressionAttributeValues={":line": {"S": "WORK"}, ":now": {"S": iso(now + LATER)}},
         Limit=OVERDUE,
     )
-    due = [(item["due_at"]["S"], item["pk"]["S"]) for item in answer["Items"]]
-    late = sorted((at.rpartition("#")[2], pk) for at, pk in due if "#" in at or at < iso(now))
-    return [f"{since}  {pk}" for since, pk in late]
+    due = sorted((item["due_at"]["S"].rpartition("#")[2], item["pk"]["S"]) for item in answer["Items"])
+    return [f"{since}  {pk}" for since, pk in due if since < iso(now - SWEPT_WITHIN)]

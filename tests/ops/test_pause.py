@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -198,15 +199,20 @@ def test_status_shows_what_rings_waits_and_is_off(desk: Desk, case: Case, machin
     ]
     pretend(case, "cloudwatch", describe_alarms={"MetricAlarms": alarms})
     case.stage.aws.sqs.send_message(QueueUrl=case.stage.outputs["JobsDlqUrl"], MessageBody="x")
-    item = {"pk": "NUMBER#1", "sk": "NUMBER", "due_shard": "WORK", "due_at": iso(NOW)}
-    case.stage.aws.dynamodb.put_item(TableName=TABLE, Item={name: {"S": text} for name, text in item.items()})
+    now = datetime.now(UTC)
+    woken, just_due = f"{iso(now + timedelta(minutes=4))}#", iso(now - timedelta(seconds=5))
+    # The last two are what the sweep may still come to: one it has woken, and one it has not seen.
+    for number, due_at in enumerate((iso(NOW), woken + iso(NOW), woken + just_due, just_due), 1):
+        item = {"pk": f"NUMBER#{number}", "sk": "NUMBER", "due_shard": "WORK", "due_at": due_at}
+        content = {name: {"S": text} for name, text in item.items()}
+        case.stage.aws.dynamodb.put_item(TableName=TABLE, Item=content)
     desk.run("pause", "jobs")
     assert desk.run("status", "--json") == 0
     told = json.loads(desk.out)["result"]
     assert [item["alarm"] for item in told["ringing"]] == ["Onramp-dev-sweep-silent"]
     assert told["messages"]["jobs_dlq"] == 1
     assert told["off"] == ["jobs: the mapping to onboarding_worker"]
-    assert told["overdue"] == [f"{iso(NOW)}  NUMBER#1"]
+    assert told["overdue"] == [f"{iso(NOW)}  NUMBER#1", f"{iso(NOW)}  NUMBER#2"]
     assert desk.run("status") == 0
     assert "alarms that ring:\n  Onramp-dev-sweep-silent" in desk.out
 
