@@ -97,10 +97,14 @@ def _all(run: Run, desk: Desk, names: list[str], since: str) -> list[dict[str, A
 
 
 def _endpoints(desk: Desk, endpoint: str | None) -> list[str]:
-    """The endpoint that is meant, or all. Raises `Failed` when there is none."""
-    if endpoint is not None:
-        return [endpoint]
+    """The endpoint that is meant, or all. Raises `Failed` when there is none, or no such one."""
     names = [str(row["name"]) for row in desk.items("endpoints.list")]
+    if endpoint is not None:
+        if endpoint not in names:
+            raise Failed(
+                f"no such endpoint: {endpoint}; the configuration names {', '.join(names) or 'none'}"
+            )
+        return [endpoint]
     if not names:
         raise Failed("the configuration names no endpoint: nothing is sent")
     return names

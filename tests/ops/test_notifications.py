@@ -132,21 +132,32 @@ def test_one_delivery_is_shown_and_sent_again(at_desk: AtDesk) -> None:
     assert at_desk.asked[1] == ("deliveries.resend", {"delivery_id": "s1/f1/crm"})
 
 
+@pytest.mark.parametrize("words", [("list",), ("resend", "--since", "24h", "--yes")])
+def test_deliveries_of_an_endpoint_that_is_not_there_end_with_1(at_desk: AtDesk, words: tuple[str]) -> None:
+    at_desk.answers["endpoints.list"] = {"items": [ENDPOINT], "cursor": None}
+    assert at_desk.run("deliveries", *words, "--endpoint", "nope") == 1
+    assert "no such endpoint: nope; the configuration names crm" in at_desk.err
+    assert [name for name, _ in at_desk.asked] == ["endpoints.list"]
+
+
 def test_everything_failed_since_a_time_is_sent_again_page_by_page(at_desk: AtDesk) -> None:
+    at_desk.answers["endpoints.list"] = {"items": [ENDPOINT], "cursor": None}
     at_desk.answers["deliveries.resend"] = [
         {"items": [delivery("f1")], "cursor": "more"},
         {"items": [delivery("f2")], "cursor": None},
     ]
     assert at_desk.run("deliveries", "resend", "--endpoint", "crm", "--since", "24h", "--yes") == 0
     assert "2 sent again" in at_desk.out
-    assert at_desk.asked[1][1]["cursor"] == "more"
+    assert at_desk.asked[2][1]["cursor"] == "more"
 
 
 def test_sending_again_needs_to_know_what(at_desk: AtDesk) -> None:
     assert at_desk.run("deliveries", "resend") == 2
     assert at_desk.run("deliveries", "resend", "s1/f1/crm", "--since", "24h") == 2
-    assert at_desk.run("deliveries", "resend", "--since", "24h", "--endpoint", "crm") == 2
     assert at_desk.asked == []
+    at_desk.answers["endpoints.list"] = {"items": [ENDPOINT], "cursor": None}
+    assert at_desk.run("deliveries", "resend", "--since", "24h", "--endpoint", "crm") == 2
+    assert [name for name, _ in at_desk.asked] == ["endpoints.list"]
 
 
 @contextmanager
