@@ -79,7 +79,7 @@ CREDENTIALS: Final = frozenset(
 SECRET_LENGTH: Final = 26
 """What the simulators make of so many letters is a secret; ids and Meta's trace ids are shorter."""
 SWEEP_SECONDS: Final = 30
-JOB_MEMBERS: Final = frozenset({"phone_number_id", "census", "retry", "reason", "delivery"})
+JOB_MEMBERS: Final = frozenset({"phone_number_id", "census", "asked_at", "retry", "reason", "delivery"})
 SENDS: Final = frozenset({"SendMessage", "SendMessageBatch"})
 FACTS: Final = "FACT#"
 STREAM_BATCH: Final = 100
