@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Final
 
 from onramp.domain.facts import FactType
-from onramp.domain.number.notices import ON_METAS_WORD, forget_restriction, set_second, settle_notice
+from onramp.domain.number.notices import ON_METAS_WORD, forget_restriction, settle_notice
 from onramp.domain.number.plan import begin_now
 from onramp.domain.number.record import CHANNELS_REMEMBERED, Intent, Number, Unseen, WabaOf
 from onramp.domain.schedule import LOOK_AFTER, SETTLE
 from onramp.domain.states import Attention, Progress, Step, reaches
 
+_PERHAPS_GONE: Final = {"channel_missing", "channel_dead", "channel_stuck"}
 _DRIFT: Final = {Attention.CHANNEL_MISSING, Attention.KEY_DEAD, Attention.WEBHOOK_DRIFT}
 
 
@@ -55,16 +56,10 @@ def _mend(number: Number, now: datetime) -> None:
     number.begin_anew()
     number.looks = 0
     number.look_from = now
-    if failure is not None and failure.code == "channel_dead":
-        _remember_ended(number, number.channel_id)
-        number.channel_id = heir = _heir(number)
-        if heir is not None:
-            set_second(number, None, now)
-        number.key = None
     if number.channel_id is None:
         # Perhaps there is a channel, perhaps nothing ever arrived: look, then submit.
         _look_first(number, now)
-    elif failure is not None and failure.code in {"channel_missing", "channel_stuck"}:
+    elif failure is not None and failure.code in _PERHAPS_GONE:
         # Perhaps it is gone, and perhaps that was never true: another one must not be made beside it.
         read_first(number, Unseen.RECONNECT)
 
