@@ -29,7 +29,7 @@ from onramp.usecases.attempt import AgainAt, Done, GivenUp, Outcome, PutOffUntil
 from onramp.usecases.balance import watch_balance
 from onramp.usecases.budgeting import spare_gate
 from onramp.usecases.changing import change_number, wake
-from onramp.usecases.resolve import read_numbers, resolve
+from onramp.usecases.resolve import named_on, resolve
 
 SEEN_EVERY: Final = timedelta(hours=12)
 """So seldom it is written down that a connected number's channel was seen."""
@@ -158,10 +158,7 @@ def _compare(ports: Ports, channels: Sequence[Channel], asked_at: datetime) -> l
 
     `asked_at`: when the page was asked for. What 360dialog has told of a number's end since is newer.
     """
-    named = [channel.external_id for channel in channels if channel.external_id is not None]
-    # The same number may have a channel at another hub, which is another partner's business.
-    read = read_numbers(ports, named)
-    by_id = {n.phone_number_id: n for n in read if n.hub == ports.hub and n.erased_at is None}
+    by_id = named_on(ports, channels)
     unknown: list[str] = []
     seen: dict[str, Number] = {}
     for channel in channels:

@@ -14,7 +14,7 @@ from onramp.domain.values import dataclass
 from onramp.ports import Ports
 from onramp.ports.upstreams import Gate, Page
 from onramp.usecases.budgeting import rest, spare_gate
-from onramp.usecases.resolve import read_numbers, resolve
+from onramp.usecases.resolve import named_on, resolve
 
 PATIENCE: Final = timedelta(seconds=2)
 """So long one call waits for a spare slot; the caller comes again for it."""
@@ -71,12 +71,7 @@ class Numbers:
 
     def __init__(self, ports: Ports, channels: Sequence[Channel]) -> None:
         self._ports = ports
-        named = dict.fromkeys(channel.external_id for channel in channels if channel.external_id)
-        self._named = {
-            number.phone_number_id: number
-            for number in read_numbers(ports, list(named))
-            if number.hub == ports.hub and number.erased_at is None
-        }
+        self._named = named_on(ports, channels)
 
     def of(self, channel: Channel) -> Number | None:
         """The number of a channel, or None."""

@@ -85,15 +85,11 @@ def _webhook_is_elsewhere(run: Run, key: NewKey, wanted: ChannelWebhook) -> None
 
 
 def _read_channel(run: Run) -> bool:
-    """Read the channel and show it to the number; says whether it lives.
-
-    It answers nobody who has come in the meantime: their own read hears more than once that it is gone.
-    """
+    """Read the channel and show it to the number; says whether it lives."""
     channel = read_own(run, run.spare_gate)
 
     def finish(number: Number, now: datetime) -> None:
-        if not number.overtaken:
-            life.proved(number, channel, now, run.ports.rules.look_after)
+        life.proved(number, channel, now, run.ports.rules.look_after)
 
     _then(run, finish)
     return channel is not None and not channel.dead

@@ -148,7 +148,7 @@ def _exchange(
             return signup
         # Who has lost the link to another visit is told so: it may have happened since the link was read.
         spender(ports, signup, visit)()
-        raise Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
+        raise _closed()
     _require_open(ports, signup)
     if same:
         exchange = _claim(ports, exchange, asked)
@@ -165,7 +165,7 @@ def choose_waba(ports: Ports, signup: Signup, waba_id: str) -> Signup:
     if signup.waba is not None:
         if signup.waba.id == waba_id:
             return signup
-        raise Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
+        raise _closed()
     _require_open(ports, signup)
     exchange = ports.store.read(Exchange, signup.id)
     if exchange is None or exchange.token is None:
@@ -206,6 +206,10 @@ def _asked(ports: Ports, code: str, session_info: dict[str, JsonValue] | None) -
         waba_id=waba_id,
         phone_number_id=phone_number_id,
     )
+
+
+def _closed() -> Problem:
+    return Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
 
 
 def _require_open(ports: Ports, signup: Signup) -> None:
@@ -299,7 +303,7 @@ def _keep(
         signup = known or _read(ports, signup.id)
         known = None
         if signup.waba is not None:
-            raise Problem("signup_closed", "This signup has its WABA already. Open a new signup.")
+            raise _closed()
         return (signup,) if link is None else (signup, link)
 
     try:

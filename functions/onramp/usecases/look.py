@@ -52,18 +52,10 @@ def _go_on(run: Run, number: Number, channel: Channel | None, now: datetime, *, 
 
 
 def _prove(run: Run) -> None:
-    """Read the channel of a number that has one, for somebody who waits or for an end that was taken back.
-
-    What has happened since may be newer than the read: then it is read again.
-    """
+    """Read the channel of a number that has one, for somebody who waits or for an end that was taken back."""
     gate = run.spare_gate if run.number.unseen == Unseen.REVOKED else run.gate
     channel = read_surely(run, gate)
-
-    def finish(number: Number, now: datetime) -> None:
-        if not number.overtaken:
-            life.proved(number, channel, now, run.ports.rules.look_after)
-
-    run.finish = finish
+    run.finish = lambda number, now: life.proved(number, channel, now, run.ports.rules.look_after)
 
 
 def _is_gone(run: Run, found: Channel | None) -> bool:

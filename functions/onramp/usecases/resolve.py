@@ -67,6 +67,16 @@ def read_numbers(ports: Ports, ids: Sequence[str]) -> list[Number]:
     return ports.store.read_all(Number, [(phone_number_id,) for phone_number_id in ids])
 
 
+def named_on(ports: Ports, channels: Sequence[Channel]) -> dict[str, Number]:
+    """The hub's numbers that a page of channels names by Meta's ids, with one read, but for erased ones.
+
+    The same number may have a channel at another hub, which is another partner's business.
+    """
+    named = dict.fromkeys(channel.external_id for channel in channels if channel.external_id)
+    found = read_numbers(ports, list(named))
+    return {one.phone_number_id: one for one in found if one.hub == ports.hub and one.erased_at is None}
+
+
 def _by_id(ports: Ports, channel: Channel) -> Number | None:
     named = ports.store.read(Number, channel.external_id) if channel.external_id is not None else None
     return named if named is not None and named.hub == ports.hub else None

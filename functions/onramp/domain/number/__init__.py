@@ -44,7 +44,7 @@ from onramp.domain.number.lives import (
     take_back,
 )
 from onramp.domain.number.notices import note, second_is_gone, settle_notice
-from onramp.domain.number.plan import advance, overtake, schedule
+from onramp.domain.number.plan import advance, go_on, overtake, schedule
 from onramp.domain.number.record import (
     ChannelKey,
     Failure,
@@ -64,7 +64,6 @@ from onramp.domain.number.runs import (
     doubt,
     drifted,
     fail,
-    go_on,
     held_up,
     intend,
     key_made,

@@ -145,8 +145,11 @@ def proved(number: Number, channel: Channel | None, now: datetime, look_after: t
     """The channel was to be read first, and was: `channel` is what there is of it, None for nothing at all.
 
     A living one is kept, and goes on; an ended one is undone where that was said. When it is gone, a number
-    whose tenant has come back begins a new life.
+    whose tenant has come back begins a new life. Where something has happened since, the read says nothing:
+    whoever has come in the meantime has the channel read again.
     """
+    if number.overtaken:
+        return
     why, number.unseen = number.unseen, None
     left = why == Unseen.RECONNECT and channel is not None and channel.waba_id not in {None, number.waba.id}
     if channel is not None and not channel.dead and not left and not contradicts(number, channel):

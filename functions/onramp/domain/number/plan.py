@@ -68,8 +68,13 @@ def plan_now(number: Number, now: datetime) -> None:
     if number.is_held(now):
         number.due_at = number.due_at or now
     else:
-        number.begin_anew()
-        number.due_at = now
+        go_on(number, now)
+
+
+def go_on(number: Number, now: datetime) -> None:
+    """The next step is taken at once, with all its attempts, and nobody holds the number."""
+    number.begin_anew()
+    number.due_at = now
 
 
 def overtake(number: Number) -> None:

@@ -55,12 +55,6 @@ def put_off(number: Number, until: datetime, now: datetime, *, waits: bool) -> N
     number.due_at = until
 
 
-def go_on(number: Number, now: datetime) -> None:
-    """The same step at once and with all its attempts: somebody has taken the number up again."""
-    number.begin_anew()
-    number.due_at = now
-
-
 def look_again(number: Number, now: datetime) -> None:
     """What was looked for may have come since: where something has happened, the next look is at once."""
     if number.overtaken and number.next_step is Step.LOOK:
